@@ -1,0 +1,83 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Majia.Core.Contracts;
+
+/// <summary>One JSON line (phone–wallet, wallet–token service, token service–issuer) as its client sees it.</summary>
+public interface IJsonLink
+{
+    /// <summary>Calls <paramref name="operation"/>. A refusal is a value; an unreachable party is a <see cref="PartyUnreachableException"/>.</summary>
+    Task<ApiReply<TResponse>> CallAsync<TRequest, TResponse>(string operation, TRequest request, CancellationToken cancellation)
+        where TRequest : notnull
+        where TResponse : notnull;
+}
+
+/// <summary>The line is cut, or no answer came in time. Whether the request took effect is unknown: repeat it with the same requestId.</summary>
+public sealed class PartyUnreachableException(string party) : Exception($"{party} cannot be reached")
+{
+    public string Party { get; } = party;
+}
+
+/// <summary>An error as it stands on the wire: a code for programs, a sentence for people, the fields in question.</summary>
+public sealed record ApiError(string ErrorCode, string ErrorDescription, IReadOnlyList<FieldError>? Errors = null);
+
+/// <summary>What is wrong with one field: where, what was expected, what came (masked where the field is sensitive).</summary>
+public sealed record FieldError(string Field, string Expected, string Got);
+
+/// <summary>Either a value or an error, never both.</summary>
+public sealed record ApiReply<T>(T? Value, ApiError? Error)
+    where T : notnull
+{
+    public static implicit operator ApiReply<T>(T value) => new(value, null);
+
+    public static implicit operator ApiReply<T>(ApiError error) => new(default, error);
+}
+
+/// <summary>The operations that one party offers on one JSON line, by name. In memory and over HTTP the same table answers.</summary>
+public sealed class JsonEndpoint(string party)
+{
+    /// <summary>camelCase, enums as strings, absent when null; unknown members are refused.</summary>
+    public static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        Converters = { new JsonStringEnumConverter() },
+    };
+
+    private readonly SortedDictionary<string, Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>>> operations = new(StringComparer.Ordinal);
+
+    public string Party { get; } = party;
+
+    public IReadOnlyCollection<string> Operations => operations.Keys;
+
+    public JsonEndpoint Map<TRequest, TResponse>(string operation, Func<TRequest, CancellationToken, Task<ApiReply<TResponse>>> handler)
+        where TRequest : notnull
+        where TResponse : notnull
+    {
+        operations.Add(operation, async (body, cancellation) =>
+        {
+            ApiReply<TResponse> reply;
+            try
+            {
+                var request = JsonSerializer.Deserialize<TRequest>(body.Span, Json);
+                reply = request is null
+                    ? new ApiError("INVALID_JSON", "The request body is null.")
+                    : await handler(request, cancellation);
+            }
+            catch (JsonException malformed)
+            {
+                // The message of a JsonException may quote the input; path and position do not.
+                reply = new ApiError("INVALID_JSON", $"The request body is not valid at {malformed.Path ?? "$"}, line {malformed.LineNumber ?? 0}, byte {malformed.BytePositionInLine ?? 0}.");
+            }
+
+            return JsonSerializer.SerializeToUtf8Bytes(reply, Json);
+        });
+        return this;
+    }
+
+    /// <summary>Answers one request body with one reply body (<see cref="ApiReply{T}"/> as JSON).</summary>
+    public Task<byte[]> HandleAsync(string operation, ReadOnlyMemory<byte> body, CancellationToken cancellation) =>
+        operations.TryGetValue(operation, out var handle)
+            ? handle(body, cancellation)
+            : Task.FromResult(JsonSerializer.SerializeToUtf8Bytes(new { error = new ApiError("NOT_FOUND", "No such operation.") }, Json));
+}

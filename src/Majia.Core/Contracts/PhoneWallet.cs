@@ -1,0 +1,97 @@
+using Majia.Core.Primitives;
+
+namespace Majia.Core.Contracts;
+
+/// <summary>Phone ↔ wallet cloud. The phone is the client. Names of operations are the constants of <see cref="Operations"/>.</summary>
+public static class PhoneWallet
+{
+    public static class Operations
+    {
+        public const string SignIn = "signIn", SignOut = "signOut", SetFindDevice = "setFindDevice", CheckHandset = "checkHandset", GetEnrolmentKey = "getEnrolmentKey",
+            AddCard = "addCard", ExchangeScript = "exchangeScript", RequestActivationCode = "requestActivationCode", Activate = "activate",
+            ListCards = "listCards", DeleteCard = "deleteCard";
+    }
+
+    /// <param name="Track">stable or developer: never compared with the other's minimum (R3).</param>
+    public sealed record Handset(string Model, string Track, string Version, string Seid);
+
+    /// <summary>Signs in and registers the handset. The reply's credential stays on the handset across sign-out.</summary>
+    public sealed record SignInRequest(string RequestId, string Account, string Password, Handset Handset);
+
+    public sealed record SignInReply(string DeviceId, string Credential, bool FindDeviceOn);
+
+    /// <summary>Tells the cloud, later perhaps, of a sign-out that already took effect on the chip (R24, decisions.md 3).</summary>
+    public sealed record SignOutRequest(string RequestId, string DeviceId, string Credential, long PurgeEpoch);
+
+    public sealed record SetFindDeviceRequest(string RequestId, string DeviceId, string Credential, bool On, long PurgeEpoch);
+
+    public sealed record Done();
+
+    public sealed record CheckHandsetRequest(Handset Handset);
+
+    /// <summary>Supported, or every reason why not (R2, R3), in both languages.</summary>
+    public sealed record CheckHandsetReply(bool Supported, IReadOnlyList<Refusal> Reasons, string? WakeGesture);
+
+    public sealed record GetEnrolmentKeyRequest();
+
+    /// <summary>The token service's public key as a JWK; the cloud passes it on and cannot read what is written to it.</summary>
+    public sealed record GetEnrolmentKeyReply(string Jwk);
+
+    /// <param name="EncryptedCard">JWE (compact) of <see cref="CardToEnrol"/> to the token service's key.</param>
+    /// <param name="Source">How the number came: MANUAL, CONTACTLESS_TAP, CAMERA (R5).</param>
+    /// <param name="PurgeEpoch">The chip's purge count: tokens of an older one are deleted first (decisions.md 3).</param>
+    public sealed record AddCardRequest(string RequestId, string DeviceId, string Credential, string EncryptedCard, string Source, long PurgeEpoch, HandsetConditions Conditions);
+
+    /// <summary>R4, checked on the phone and again by the cloud.</summary>
+    public sealed record HandsetConditions(bool SignedIn, bool FindDeviceOn, bool FingerprintOn, bool FingerprintEnrolled);
+
+    public sealed record AddCardReply(string CardReference, EnrolmentState State, CardFace Face, IReadOnlyList<ActivationMethod> Methods);
+
+    /// <summary>Answers of the chip to the last commands (upper-case hex, empty at the first call). The relay cannot read them.</summary>
+    public sealed record ExchangeScriptRequest(string DeviceId, string Credential, string CardReference, IReadOnlyList<string> Responses);
+
+    /// <summary>The next commands for the chip, in order; none when <paramref name="State"/> needs something else first.</summary>
+    public sealed record ExchangeScriptReply(IReadOnlyList<string> Commands, EnrolmentState State);
+
+    public sealed record RequestActivationCodeRequest(string RequestId, string DeviceId, string Credential, string CardReference, string MethodId);
+
+    public sealed record ActivateRequest(string RequestId, string DeviceId, string Credential, string CardReference, string Code);
+
+    /// <param name="TriesLeft">Tries left for this code; null when it was right.</param>
+    public sealed record ActivateReply(EnrolmentState State, int? TriesLeft);
+
+    public sealed record ListCardsRequest(string DeviceId, string Credential);
+
+    public sealed record ListCardsReply(IReadOnlyList<ListedCard> Cards);
+
+    public sealed record ListedCard(string CardReference, EnrolmentState State, CardFace Face);
+
+    public sealed record DeleteCardRequest(string RequestId, string DeviceId, string Credential, string CardReference);
+}
+
+/// <summary>Where one card of a phone stands. Scripts run in PROVISIONING and ACTIVATING (make selectable).</summary>
+public enum EnrolmentState
+{
+    Provisioning,
+    VerificationRequired,
+    Activating,
+    Active,
+    Suspended,
+    Deleted,
+    Failed,
+}
+
+/// <summary>What a wallet may show of a card: never a digit of the plastic.</summary>
+/// <param name="DeviceLastFour">Last four of the device number, empty until there is one.</param>
+/// <param name="InstanceAid">AID of the payment instance in the chip (hex), empty until there is one.</param>
+/// <param name="Colour">Card art as one CSS colour; artwork comes with a later issue.</param>
+public sealed record CardFace(Text Bank, Text Kind, string DeviceLastFour, string InstanceAid, string Colour);
+
+/// <summary>One way to prove that the card is yours: SMS to a masked number.</summary>
+public sealed record ActivationMethod(string Id, string Type, string Masked);
+
+/// <summary>Why not: a stable code and a sentence for people.</summary>
+public sealed record Refusal(string Code, Text Why);
+
+/// <summary>What the holder types or the plastic's chip tells (R5, R6). It travels as a JWE to the token service's key, and from there to the bank's.</summary>
+public sealed record CardToEnrol(string Pan, string? Expiry, string? Cvn2, string? HolderName, string? IdNumber, string? MobileNumber);

@@ -1,0 +1,78 @@
+using Majia.Core.Primitives;
+
+namespace Majia.Core.Contracts;
+
+/// <summary>Wallet cloud (token requestor) ↔ token service. The wallet is the client; names follow the field's token APIs (features.md I).</summary>
+public static class WalletToken
+{
+    public static class Operations
+    {
+        public const string GetPublicKey = "getPublicKey", CheckEligibility = "checkEligibility", Digitize = "digitize", Provision = "provision",
+            RequestActivationCode = "requestActivationCode", Activate = "activate", Suspend = "suspend", Unsuspend = "unsuspend", Delete = "delete",
+            GetToken = "getToken", SearchTokens = "searchTokens", DeleteDevice = "deleteDevice";
+    }
+
+    public sealed record GetPublicKeyRequest();
+
+    public sealed record GetPublicKeyReply(string Jwk);
+
+    /// <param name="TokenRequestorId">11 digits (TRID).</param>
+    /// <param name="Seid">The chip's id, upper-case hex of its 10 diversification bytes.</param>
+    public sealed record CheckEligibilityRequest(string RequestId, string TokenRequestorId, string Seid, string EncryptedCard, string Source);
+
+    /// <summary>Eligible, with what the wallet may show; otherwise an <see cref="ApiError"/> whose code is a <see cref="Ineligible"/> name.</summary>
+    public sealed record CheckEligibilityReply(string EligibilityReceipt, CardFace Face, bool NeedsExpiryAndCvn2);
+
+    public sealed record DigitizeRequest(string RequestId, string TokenRequestorId, string Seid, string EligibilityReceipt, string EncryptedCard, long PurgeEpoch);
+
+    /// <summary>The bank's decision is made, the token exists and is INACTIVE; personalisation follows with <see cref="ProvisionRequest"/>.</summary>
+    public sealed record DigitizeReply(string TokenUniqueReference, bool VerificationRequired, CardFace Face, IReadOnlyList<ActivationMethod> Methods);
+
+    /// <summary>Answers of the chip to the last script; empty at the first call. <paramref name="DomainKeys"/>: the initial keys of a new security domain, a TR-31 block triple under the transport key of SE issuer and token service.</summary>
+    public sealed record ProvisionRequest(string RequestId, string TokenUniqueReference, IReadOnlyList<string> Responses, SecurityDomainKeys? DomainKeys);
+
+    /// <summary>Initial SCP03 keys of the token service's security domain, each a TR-31 block; key version 01.</summary>
+    public sealed record SecurityDomainKeys(string Encryption, string Mac, string DataEncryption);
+
+    /// <param name="NeedsDomain">True: the chip has no domain of the token service yet; the SE issuer creates it first, then this is called again with its keys.</param>
+    public sealed record ProvisionReply(IReadOnlyList<string> Commands, EnrolmentState State, bool NeedsDomain, CardFace Face);
+
+    public sealed record RequestActivationCodeRequest(string RequestId, string TokenUniqueReference, string MethodId);
+
+    public sealed record RequestActivationCodeReply(string Masked, DateTimeOffset ExpiresAt);
+
+    public sealed record ActivateRequest(string RequestId, string TokenUniqueReference, string Code);
+
+    public sealed record ActivateReply(TokenState State, int? TriesLeft);
+
+    /// <param name="CausedBy">CARDHOLDER or TOKEN_REQUESTOR.</param>
+    public sealed record ChangeStateRequest(string RequestId, string TokenUniqueReference, string CausedBy, string ReasonCode);
+
+    public sealed record TokenReply(string TokenUniqueReference, TokenState State, IReadOnlyList<string> SuspendedBy, CardFace Face);
+
+    public sealed record GetTokenRequest(string TokenUniqueReference);
+
+    public sealed record SearchTokensRequest(string Seid);
+
+    public sealed record SearchTokensReply(IReadOnlyList<TokenReply> Tokens);
+
+    /// <summary>Deletes every payment token of one chip at once: sign-out, Find Device off, payment off (R23, R24).</summary>
+    public sealed record DeleteDeviceRequest(string RequestId, string Seid, long PurgeEpoch, string ReasonCode);
+}
+
+public enum TokenState
+{
+    Inactive,
+    Active,
+    Suspended,
+    Deactivated,
+}
+
+/// <summary>Why a card cannot be added: each is an <see cref="ApiError.ErrorCode"/> (R9–R12), most specific first in order of checking.</summary>
+public static class Ineligible
+{
+    public const string BadCheckDigit = "BAD_CHECK_DIGIT", UnknownBin = "UNKNOWN_BIN", NotUnionPay = "NOT_UNIONPAY", UnknownBank = "UNKNOWN_BANK",
+        KindNotTaken = "KIND_NOT_TAKEN", MissingField = "MISSING_REQUIRED_FIELD", TooManyOnDevice = "TOO_MANY_TOKENS_FOR_DEVICE", TooManyForCard = "TOO_MANY_TOKENS_FOR_PAN",
+        AlreadyOnDevice = "DUPLICATE_TOKEN_ON_DEVICE", DeclinedByIssuer = "DECLINED_BY_ISSUER", CodeInvalid = "ACTIVATION_CODE_INVALID",
+        CodeExpired = "ACTIVATION_CODE_EXPIRED", CodeTriesExceeded = "ACTIVATION_CODE_RETRIES_EXCEEDED", InvalidState = "INVALID_STATE", NotFound = "NOT_FOUND";
+}

@@ -1,0 +1,47 @@
+namespace Majia.Storage;
+
+/// <summary>One party's forward-only schema: version n is statement list n − 1. Table names start with the party's prefix.</summary>
+public sealed record PartySchema(string Party, IReadOnlyList<string> Migrations);
+
+/// <summary>The one door to a database: one writer with group commit, any number of readers (decisions.md 22).</summary>
+/// <remarks>
+/// <see cref="WriteAsync{T}"/> runs a unit on the writer's open transaction and returns its result when it has run, <b>not yet durable</b>:
+/// inner hops of one process do not each wait for the disk. Whoever lets something leave the process awaits <see cref="DurableAsync"/> first;
+/// a later commit covers everything that ran before it. Units see the rows of earlier units, committed or not. A unit that throws leaves no row behind.
+/// </remarks>
+public abstract class Store : IAsyncDisposable
+{
+    /// <summary>Runs <paramref name="unit"/> on the writer, alone and in order. It must be synchronous and touch nothing but its session.</summary>
+    public abstract Task<T> WriteAsync<T>(Func<Session, T> unit);
+
+    /// <summary>Completes when everything that ran before this call is on disk. Throws <see cref="StoreFailedException"/> when it never will be.</summary>
+    public abstract Task DurableAsync();
+
+    /// <summary>Reads committed rows on a reader's own connection.</summary>
+    public abstract T Read<T>(Func<Session, T> query);
+
+    public abstract ValueTask DisposeAsync();
+
+    /// <summary>As <see cref="WriteAsync{T}"/>, then durable: for a unit whose result leaves at once.</summary>
+    public async Task<T> CommitAsync<T>(Func<Session, T> unit)
+    {
+        var result = await WriteAsync(unit);
+        await DurableAsync();
+        return result;
+    }
+
+    public Task WriteAsync(Action<Session> unit) => WriteAsync(session =>
+    {
+        unit(session);
+        return 0;
+    });
+
+    public Task CommitAsync(Action<Session> unit) => CommitAsync(session =>
+    {
+        unit(session);
+        return 0;
+    });
+}
+
+/// <summary>The store stopped: disk full, file gone, commit refused. Nothing that was not durable was answered; a restart continues from the last commit.</summary>
+public sealed class StoreFailedException(string message, Exception? inner = null) : Exception(message, inner);
