@@ -14,9 +14,8 @@ public sealed class TraceStore : ITrace, IAsyncDisposable
     public const int QueueLength = 8192;
 
     private readonly Store store;
-    private readonly Channel<object> queue = Channel.CreateBounded<object>(new BoundedChannelOptions(QueueLength) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
+    private readonly Channel<object> queue = Channel.CreateBounded<object>(new BoundedChannelOptions(QueueLength) { FullMode = BoundedChannelFullMode.Wait, SingleReader = true });
     private readonly Task pump;
-    private long recorded, written;
 
     public TraceStore(Store store)
     {
@@ -51,31 +50,23 @@ public sealed class TraceStore : ITrace, IAsyncDisposable
 
     public void Record(TraceEvent row)
     {
-        if (queue.Writer.TryWrite(row))
-        {
-            Interlocked.Increment(ref recorded);
-        }
-
+        queue.Writer.TryWrite(row);
         Recorded?.Invoke(row);
     }
 
-    public void Same(string reference, string other)
-    {
-        if (queue.Writer.TryWrite((reference, other)))
-        {
-            Interlocked.Increment(ref recorded);
-        }
-    }
+    public void Same(string reference, string other) => queue.Writer.TryWrite((reference, other));
 
     /// <summary>Completes when everything recorded before this call can be read.</summary>
     public async Task FlushAsync()
     {
-        var until = Interlocked.Read(ref recorded);
-        while (Interlocked.Read(ref written) < until && !pump.IsCompleted)
+        var mark = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        // A full queue refuses rows, which are then lost; the mark waits for room.
+        while (!queue.Writer.TryWrite(mark))
         {
-            await Task.Yield();
+            await queue.Writer.WaitToWriteAsync();
         }
 
+        await Task.WhenAny(mark.Task, pump);
         await store.DurableAsync();
     }
 
@@ -124,7 +115,10 @@ public sealed class TraceStore : ITrace, IAsyncDisposable
                 return;
             }
 
-            Interlocked.Add(ref written, batch.Count);
+            foreach (var mark in batch.OfType<TaskCompletionSource>())
+            {
+                mark.SetResult();
+            }
         }
     }
 
