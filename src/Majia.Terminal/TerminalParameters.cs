@@ -1,3 +1,4 @@
+using Majia.Core.Emv;
 using Majia.Core.Apdu;
 using Majia.Core.Cryptography;
 using Majia.Core.Primitives;
@@ -81,7 +82,7 @@ public sealed record TerminalParameters(
     /// <summary>Online-only, no PIN up to and including 1000.00 (DF21 compares ≥, so DF21 = 1000.01; decisions.md 12).</summary>
     public static TerminalParameters Default { get; } = new(
         QuickPass: true,
-        TerminalTransactionQualifiers.Of(0x26004080),
+        new TerminalTransactionQualifiers(0x26004080),
         [
             QuickPassLimits, // debit
             QuickPassLimits with { Aid = Aid.Parse("A000000333010102") }, // credit

@@ -1,3 +1,4 @@
+using Majia.Core.Emv;
 using Majia.Core.Primitives;
 
 namespace Majia.Terminal.EntryPoint;
@@ -23,7 +24,7 @@ public static class PreProcessing
         {
             if (!row.ZeroAmountAllowed)
             {
-                return new(row, configured.ForTransaction(false, false), false, new("Amount 0.00 is not taken contactless.", "金额为 0.00，不支持挥卡。"));
+                return new(row, configured with { OnlineCryptogramRequired = false, CvmRequired = false }, false, new("Amount 0.00 is not taken contactless.", "金额为 0.00，不支持挥卡。"));
             }
 
             online = true;
@@ -32,14 +33,14 @@ public static class PreProcessing
         // 3.1.1.6: reaches or exceeds the transaction limit (DF20).
         if (amount >= row.TransactionLimit)
         {
-            return new(row, configured.ForTransaction(false, false), false,
+            return new(row, configured with { OnlineCryptogramRequired = false, CvmRequired = false }, false,
                 new($"{amount} reaches the contactless limit of {row.TransactionLimit} (DF20).", $"金额 {amount} 已达到非接触交易上限 {row.TransactionLimit}（DF20）。"));
         }
 
         // 3.1.1.7: exceeds the floor limit (DF19). 3.1.1.8: reaches or exceeds the CVM limit (DF21).
         online |= amount > row.FloorLimit;
         var cvm = amount >= row.CvmLimit;
-        return new(row, configured.ForTransaction(online, cvm), true, cvm
+        return new(row, configured with { OnlineCryptogramRequired = online, CvmRequired = cvm }, true, cvm
             ? new($"{amount} reaches the CVM limit of {row.CvmLimit} (DF21): the holder must be verified.", $"金额 {amount} 已达到免验限额 {row.CvmLimit}（DF21），需验证持卡人。")
             : new($"{amount} is below the CVM limit of {row.CvmLimit} (DF21).", $"金额 {amount} 低于免验限额 {row.CvmLimit}（DF21）。"));
     }

@@ -1,3 +1,5 @@
+using Majia.Core.Emv;
+using System.Buffers.Binary;
 using System.Globalization;
 using Majia.Core.Primitives;
 using Majia.Core.Tlv;
@@ -120,7 +122,7 @@ public static class CardActionAnalysis
             Track2 = track,
             SequenceNumber = sequence.Length == 1 ? Convert.ToHexString(sequence.Span).PadLeft(3, '0') : null,
             Kind = kind.Value,
-            Qualifiers = CardTransactionQualifiers.From(Find(gpo, records, CardQualifiers).Span),
+            Qualifiers = Find(gpo, records, CardQualifiers).Span is { Length: 2 } wishes ? new CardTransactionQualifiers(BinaryPrimitives.ReadUInt16BigEndian(wishes)) : default,
             InterchangeProfile = profile,
             TransactionCounter = counter,
             Cryptogram = cryptogram,

@@ -1,3 +1,4 @@
+using Majia.Core.Emv;
 using Majia.Core.Primitives;
 
 namespace Majia.Terminal.Kernel;
@@ -12,7 +13,7 @@ public enum CvmResult
     Signature,
 }
 
-public static class CvmResults
+public static class CvmResultWords
 {
     /// <summary><c>cdcvm, cdcvm+online-pin, online-pin, signature, none</c>.</summary>
     public static string Name(this CvmResult result) => result switch
@@ -24,13 +25,13 @@ public static class CvmResults
         _ => "none",
     };
 
-    /// <summary>9F34 (protocols.md 1.5; the CDCVM value is not fixed by a source).</summary>
-    public static ReadOnlyMemory<byte> Bytes(this CvmResult result) => result switch
+    /// <summary>9F34, as field 55 carries it.</summary>
+    public static CvmResults Tag9F34(this CvmResult result) => result switch
     {
-        CvmResult.OnlinePin or CvmResult.CdcvmAndOnlinePin => new byte[] { 0x02, 0x00, 0x00 },
-        CvmResult.Signature => new byte[] { 0x1E, 0x00, 0x00 },
-        CvmResult.Cdcvm => new byte[] { 0x01, 0x00, 0x02 },
-        _ => new byte[] { 0x1F, 0x00, 0x02 },
+        CvmResult.OnlinePin or CvmResult.CdcvmAndOnlinePin => CvmResults.OnlinePin,
+        CvmResult.Signature => CvmResults.Signature,
+        CvmResult.Cdcvm => CvmResults.Cdcvm,
+        _ => CvmResults.NoCvm,
     };
 }
 
@@ -59,7 +60,7 @@ public static class CardholderVerification
     public static CvmDecision Decide(Question question)
     {
         var (terminal, card, _, amount, limit, _) = question;
-        var fingerprint = card.ConsumerDeviceCvmPerformed && terminal.ConsumerDeviceCvmSupported;
+        var fingerprint = card.CdcvmPerformed && terminal.CdcvmSupported;
         var free = new Amount(Math.Max(limit.Minor - 1, 0), limit.Currency); // the largest amount below DF21
         var pin = fingerprint ? CvmResult.CdcvmAndOnlinePin : CvmResult.OnlinePin;
 

@@ -1,3 +1,4 @@
+using Majia.Core.Emv;
 using System.Globalization;
 using Majia.Core.Primitives;
 using Majia.Core.Tlv;
@@ -22,7 +23,7 @@ public sealed record TransactionData(
     /// <summary>The value of a terminal data object; null when the terminal has none (a DOL fills it with zeros).</summary>
     public ReadOnlyMemory<byte>? Value(Tag tag) => tag.Value switch
     {
-        0x9F66 => Qualifiers.Bytes(),
+        0x9F66 => Qualifiers.ToBytes(),
         0x9F02 => Bcd(Amount.Digits12),
         0x9F03 => new byte[6],
         0x9F1A => Parameters.Country,

@@ -27,8 +27,6 @@ public abstract record LineResult
 /// <summary>The POS line from the terminal's side: frame, MAC, patience (protocols.md 6.1, 6.7).</summary>
 internal sealed class AcquirerLine(TerminalOptions options, KeyModule keys, IIsoLink link, TimeProvider clock, TerminalTrace trace)
 {
-    private static readonly byte[] MacPlace = new byte[8];
-
     /// <summary>Sends <paramref name="request"/> once. Not cancellable: what has left the terminal is seen through to an answer or a reversal.</summary>
     public async Task<LineResult> ExchangeAsync(IsoMessage request, TimeSpan patience, string traceReference)
     {
@@ -60,14 +58,9 @@ internal sealed class AcquirerLine(TerminalOptions options, KeyModule keys, IIso
         return result;
     }
 
-    /// <summary>The frame of <paramref name="message"/> with F64 over everything before it.</summary>
-    public byte[] Seal(IsoMessage message)
-    {
-        message.Set(64, MacPlace);
-        var covered = MacBlock.Pos(IsoCodec.Write(Dialect.Pos, message));
-        message.Set(64, keys.Mac(options.MacKey, options.Mac, covered.Span));
-        return PosFrame.Write(options.Tpdu.Span, options.Header.Span, IsoCodec.Write(Dialect.Pos, message));
-    }
+    /// <summary>The frame of <paramref name="message"/>, with F64 over everything before it.</summary>
+    private byte[] Seal(IsoMessage message) => PosFrame.Write(
+        options.Tpdu.Span, options.Header.Span, IsoSealing.Seal(Dialect.Pos, message, block => keys.Mac(options.MacKey, options.Mac, block)));
 
     private LineResult Open(IsoMessage request, ReadOnlyMemory<byte> frame)
     {
@@ -76,8 +69,7 @@ internal sealed class AcquirerLine(TerminalOptions options, KeyModule keys, IIso
             return new LineResult.Malformed();
         }
 
-        var mac = answer.Binary(64);
-        if (mac.Length != 8 || !keys.VerifyMac(options.MacKey, options.Mac, MacBlock.Pos(body).Span, mac.Span))
+        if (!IsoSealing.Verify(Dialect.Pos, body, answer, (block, mac) => keys.VerifyMac(options.MacKey, options.Mac, block, mac)))
         {
             return new LineResult.MacWrong();
         }
