@@ -182,7 +182,7 @@ public sealed partial class TokenServiceParty
         Called(TraceReference.Card(tur), eligible.Bank.Code, "token-issuer", TraceDirection.Sent, "authorizeService", "card data re-encrypted to the bank's key; may this card go into a phone?", "卡片信息已用发卡行密钥重新加密；该卡可否添加到手机？");
         var reply = await bank.CallAsync<TokenIssuer.AuthorizeServiceRequest, TokenIssuer.AuthorizeServiceReply>(
             TokenIssuer.Operations.AuthorizeService,
-            new(request.RequestId, tur, request.TokenRequestorId, jwe, "", ""),
+            new(request.RequestId, tur, request.TokenRequestorId, jwe, request.DeviceModel, request.Source),
             cancellation);
         if (reply.Value is not { } answer)
         {
@@ -226,7 +226,7 @@ public sealed partial class TokenServiceParty
                 var instance = session.Number("SELECT next_instance FROM token_chip WHERE seid = $1", request.Seid) ?? 1;
                 var row = new TokenRow(
                     index, token, tur, panIndex, request.Seid, request.TokenRequestorId, eligible.Institution, eligible.Bank.Code, eligible.Bin.Kind, eligible.Range.ProductId,
-                    eligible.Range.Aid + instance.ToString("X4", CultureInfo.InvariantCulture), LocalYearMonth(now.AddYears(options.TokenYears)), "00", authorised.PinPolicy, verify,
+                    eligible.Range.Aid + instance.ToString("X4", CultureInfo.InvariantCulture), LocalYearMonth(now.AddYears(options.TokenYears)), "00", authorised.PinPolicy, verify, request.DeviceModel,
                     TokenStatus.Inactive, PersonalisationStage.None, request.PurgeEpoch, now, now, AtcWindow.Empty);
                 if (!row.TryInsert(session))
                 {
@@ -252,7 +252,7 @@ public sealed partial class TokenServiceParty
 
     /// <summary>Stands for: that number was given out before, draw another.</summary>
     private static readonly TokenRow Taken = new(
-        [], PaymentToken.Parse("8199000000000006"), "", [], "", "", "", "", default, "", "", "", "", default, false, TokenStatus.Deactivated, default, 0, default, default, AtcWindow.Empty);
+        [], PaymentToken.Parse("8199000000000006"), "", [], "", "", "", "", default, "", "", "", "", default, false, "", TokenStatus.Deactivated, default, 0, default, default, AtcWindow.Empty);
 
     private async Task<ApiReply<WalletToken.DigitizeReply>> StoreReplyAsync(string requestId, ApiReply<WalletToken.DigitizeReply> reply)
     {

@@ -173,7 +173,7 @@ public sealed partial class TokenServiceParty
 
     private void NoticeActivated(Session session, TokenRow row) =>
         outbox.Enqueue(session, row.Institution, TokenIssuer.Operations.NotifyServiceActivated,
-            JsonSerializer.SerializeToUtf8Bytes(new TokenIssuer.NotifyServiceActivatedRequest($"{row.Tur}-activated", row.Tur, row.Token.LastFour, ""), JsonEndpoint.Json), row.Tur, clock.GetUtcNow());
+            JsonSerializer.SerializeToUtf8Bytes(new TokenIssuer.NotifyServiceActivatedRequest($"{row.Tur}-activated", row.Tur, row.Token.LastFour, row.DeviceModel), JsonEndpoint.Json), row.Tur, clock.GetUtcNow());
 
     private void NoticeUpdated(Session session, string institution, string tur, TokenState state, string reason) =>
         outbox.Enqueue(session, institution, TokenIssuer.Operations.NotifyTokenUpdated,

@@ -49,6 +49,7 @@ public sealed record TokenRow(
     string Sequence,
     PinPolicy PinPolicy,
     bool Verify,
+    string DeviceModel,
     TokenStatus Status,
     PersonalisationStage Stage,
     long PurgeEpoch,
@@ -57,7 +58,7 @@ public sealed record TokenRow(
     AtcWindow Atc)
 {
     private const string Columns =
-        "token_index, token, tur, pan_index, seid, trid, institution, bank, kind, product_id, instance_aid, expiry, sequence, pin_policy, verify, state, suspended_by, stage, purge_epoch, created_at, staged_at, atc_high, atc_bits";
+        "token_index, token, tur, pan_index, seid, trid, institution, bank, kind, product_id, instance_aid, expiry, sequence, pin_policy, verify, device_model, state, suspended_by, stage, purge_epoch, created_at, staged_at, atc_high, atc_bits";
 
     public static TokenRow? Find(Session session, byte[] index) =>
         session.One($"SELECT {Columns} FROM token_token WHERE token_index = $1", Map, index);
@@ -78,8 +79,8 @@ public sealed record TokenRow(
     /// <summary>False when the number was given out before.</summary>
     public bool TryInsert(Session session) =>
         session.Execute(
-            $"INSERT INTO token_token ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT DO NOTHING",
-            Index, Token.Reveal(), Tur, PanIndex, Seid, Trid, Institution, Bank, Kind.ToString(), ProductId, InstanceAid, Expiry, Sequence, PinPolicy.ToString(), Verify,
+            $"INSERT INTO token_token ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24) ON CONFLICT DO NOTHING",
+            Index, Token.Reveal(), Tur, PanIndex, Seid, Trid, Institution, Bank, Kind.ToString(), ProductId, InstanceAid, Expiry, Sequence, PinPolicy.ToString(), Verify, DeviceModel,
             Status.State.ToString(), string.Join('+', Status.SuspendedBy), Stage.ToString(), PurgeEpoch, CreatedAt, StagedAt, Atc.High, unchecked((long)Atc.Bits)) == 1
         && session.Execute("INSERT INTO token_reference (tur, token_index) VALUES ($1, $2)", Tur, Index) == 1;
 
@@ -111,12 +112,13 @@ public sealed record TokenRow(
         row.GetString(12),
         Enum.Parse<PinPolicy>(row.GetString(13)),
         row.GetInt64(14) != 0,
-        new TokenStatus(Enum.Parse<TokenState>(row.GetString(15)), row.GetString(16).Split('+', StringSplitOptions.RemoveEmptyEntries)),
-        Enum.Parse<PersonalisationStage>(row.GetString(17)),
-        row.GetInt64(18),
-        row.Instant(19),
+        row.GetString(15),
+        new TokenStatus(Enum.Parse<TokenState>(row.GetString(16)), row.GetString(17).Split('+', StringSplitOptions.RemoveEmptyEntries)),
+        Enum.Parse<PersonalisationStage>(row.GetString(18)),
+        row.GetInt64(19),
         row.Instant(20),
-        new AtcWindow((int)row.GetInt64(21), unchecked((ulong)row.GetInt64(22))));
+        row.Instant(21),
+        new AtcWindow((int)row.GetInt64(22), unchecked((ulong)row.GetInt64(23))));
 
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Tur} {Status.State} {Stage}");
 }

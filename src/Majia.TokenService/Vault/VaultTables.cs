@@ -32,6 +32,7 @@ public static class VaultTables
             sequence TEXT NOT NULL,
             pin_policy TEXT NOT NULL,
             verify INTEGER NOT NULL,
+            device_model TEXT NOT NULL,
             state TEXT NOT NULL,
             suspended_by TEXT NOT NULL,
             stage TEXT NOT NULL,
