@@ -12,6 +12,7 @@ public static class CalcCommand
     {
         CreateCryptogram(),
         CreateMac(),
+        CreatePinBlock(),
         CreateCheckValue(),
         CreateLuhn(),
     };
@@ -96,6 +97,57 @@ public static class CalcCommand
         return command;
     }
 
+    private static Command CreatePinBlock()
+    {
+        var format = Choice("--format", "0", "1", "3", "4", "sm4");
+        var pin = Required("--pin", "4 to 12 digits of a test PIN");
+        var number = Required("--pan", "card or token number, 12 to 19 digits with its check digit");
+        var key = Optional("--key", "PIN key; prints encrypted= (3DES 16 or 24 bytes, formats 0 1 3; AES 16/24/32, format 4; SM4 16)");
+        var random = Optional("--random", "fill of formats 1, 3 and 4, hex; random when absent");
+        var command = new Command("pinblock", "PIN block of ISO 9564-1 (formats 0 1 3 4) or in SM4 length.") { format, pin, number, key, random };
+        command.SetAction(parse =>
+        {
+            var layout = parse.GetValue(format) switch { "0" => PinBlockFormat.Iso0, "1" => PinBlockFormat.Iso1, "3" => PinBlockFormat.Iso3, "4" => PinBlockFormat.Iso4, _ => PinBlockFormat.Sm4 };
+            var digits = Digits(parse, pin, PinBlock.MinDigits, PinBlock.MaxDigits);
+            if (!CardNumber.TryParse(parse.GetValue(number), out var account, out var error))
+            {
+                throw new UsageException($"--pan: {error}");
+            }
+
+            var fillDigits = PinBlock.FillDigits(layout, digits.Length);
+            byte[] clear;
+            if (parse.GetValue(random) is { } fill && fillDigits > 0)
+            {
+                clear = PinBlock.Build(layout, digits, account, FillNibbles(layout, fill, fillDigits));
+            }
+            else
+            {
+                clear = PinBlock.Build(layout, digits, account, new SystemEntropy());
+            }
+
+            Print("clear", clear);
+            if (parse.GetValue(key) is { } hex)
+            {
+                var (algorithm, lengths) = layout switch
+                {
+                    PinBlockFormat.Iso4 => (CipherAlgorithm.Aes, new[] { 16, 24, 32 }),
+                    PinBlockFormat.Sm4 => (CipherAlgorithm.Sm4, [16]),
+                    _ => (CipherAlgorithm.TripleDes, [16, 24]),
+                };
+                var value = HexInput.Parse("--key", hex);
+                if (!lengths.Contains(value.Length))
+                {
+                    throw new UsageException($"--key at offset 0: expected {string.Join(" or ", lengths)} bytes, got {value.Length}");
+                }
+
+                Print("encrypted", PinBlock.Encrypt(layout, algorithm, value, clear, account));
+            }
+
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
     private static Command CreateCheckValue()
     {
         var algorithm = Choice("--algorithm", "des", "3des", "sm4", "aes");
@@ -166,6 +218,28 @@ public static class CalcCommand
         return text.Length >= min && text.Length <= max
             ? text
             : throw new UsageException($"{option.Name} at offset 0: expected {(min == max ? $"{min}" : $"{min} to {max}")} digits, got {text.Length}");
+    }
+
+    /// <summary>The random digits of a PIN block, one a byte, from the left of what was given.</summary>
+    private static byte[] FillNibbles(PinBlockFormat format, string hex, int wanted)
+    {
+        var digits = Convert.ToHexString(HexInput.Parse("--random", hex));
+        if (digits.Length < wanted)
+        {
+            throw new UsageException($"--random at offset {digits.Length}: expected {wanted} hex digits, got {digits.Length}");
+        }
+
+        var fill = new byte[wanted];
+        for (var i = 0; i < wanted; i++)
+        {
+            fill[i] = Convert.ToByte(digits[i].ToString(), 16);
+            if (format == PinBlockFormat.Iso3 && fill[i] < 10)
+            {
+                throw new UsageException($"--random at offset {i}: expected a hex digit A to F (ISO 9564-1 format 3), got '{digits[i]}'");
+            }
+        }
+
+        return fill;
     }
 
     private static void Print(string name, ReadOnlySpan<byte> value) => Console.Out.WriteLine($"{name}={Convert.ToHexString(value)}");
