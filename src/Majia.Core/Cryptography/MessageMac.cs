@@ -19,24 +19,51 @@ public enum MacAlgorithm
 public static class MessageMac
 {
     /// <summary>Eight bytes for the MAC field.</summary>
-    public static byte[] Compute(MacAlgorithm algorithm, ReadOnlySpan<byte> key, ReadOnlySpan<byte> data) => throw new NotImplementedException();
-}
+    public static byte[] Compute(MacAlgorithm algorithm, ReadOnlySpan<byte> key, ReadOnlySpan<byte> data) => algorithm switch
+    {
+        MacAlgorithm.UnionPayEcb => UnionPayEcb(CipherAlgorithm.TripleDes, key, data),
+        MacAlgorithm.UnionPayEcbSm4 => UnionPayEcb(CipherAlgorithm.Sm4, key, data),
+        MacAlgorithm.X919 => Cipher.RetailMac(key, ZeroPadded(data)),
+        MacAlgorithm.X99 => Cipher.CbcMac(CipherAlgorithm.TripleDes, key[..8], ZeroPadded(data)),
+        _ => throw new ArgumentOutOfRangeException(nameof(algorithm)),
+    };
 
-/// <summary>PIN block formats (ISO 9564-1, UnionPay; protocols.md 7.1).</summary>
-public enum PinBlockFormat
-{
-    Iso0,
-    Iso1,
-    Iso3,
-    Iso4,
+    /// <summary>XOR of all blocks; its hex digits: first half encrypted, ⊕ second half, encrypted; first eight hex digits of that.</summary>
+    private static byte[] UnionPayEcb(CipherAlgorithm algorithm, ReadOnlySpan<byte> key, ReadOnlySpan<byte> data)
+    {
+        var size = Cipher.BlockSize(algorithm);
+        Span<byte> folded = stackalloc byte[size];
+        folded.Clear();
+        for (var i = 0; i < data.Length; i += size)
+        {
+            Cipher.Xor(folded, data.Slice(i, Math.Min(size, data.Length - i)));
+        }
 
-    /// <summary>16-byte block in the manner of format 0, for SM4 (protocols.md 7.1, unverified).</summary>
-    Sm4,
-}
+        Span<byte> hex = stackalloc byte[2 * size];
+        WriteHex(folded, hex);
+        return HexOf(Cipher.CbcMac(algorithm, key, hex).AsSpan(0, 4));
+    }
 
-/// <summary>JSON Web Encryption (RFC 7516) to a party's public key: ECDH-ES+A256KW with A256GCM on P-256.</summary>
-public static class Jwe
-{
-    /// <summary>Compact serialisation of <paramref name="plaintext"/> for the key <paramref name="publicJwk"/> (JSON Web Key).</summary>
-    public static string Encrypt(string publicJwk, ReadOnlySpan<byte> plaintext) => throw new NotImplementedException();
+    private static byte[] HexOf(ReadOnlySpan<byte> bytes)
+    {
+        var hex = new byte[2 * bytes.Length];
+        WriteHex(bytes, hex);
+        return hex;
+    }
+
+    private static void WriteHex(ReadOnlySpan<byte> bytes, Span<byte> into)
+    {
+        for (var i = 0; i < bytes.Length; i++)
+        {
+            into[2 * i] = "0123456789ABCDEF"u8[bytes[i] >> 4];
+            into[(2 * i) + 1] = "0123456789ABCDEF"u8[bytes[i] & 15];
+        }
+    }
+
+    private static byte[] ZeroPadded(ReadOnlySpan<byte> data)
+    {
+        var padded = new byte[Math.Max(1, (data.Length + 7) / 8) * 8];
+        data.CopyTo(padded);
+        return padded;
+    }
 }
