@@ -31,7 +31,7 @@ internal sealed class FakeCard : ICardChannel
         return [.. bytes, 0x90, 0x00];
     }
 
-    public static byte[] Status(ushort status) => [(byte)(status >> 8), (byte)status];
+    public static byte[] Status(ushort status) => [(byte)(status >> 8), (byte)(status & 0xFF)];
 
     public static byte[] Ppse(params ReadOnlySpan<byte[]> entries) => Ok(BerTlv.Encode(0x6F,
         BerTlv.Encode(0x84, "2PAY.SYS.DDF01"u8),
