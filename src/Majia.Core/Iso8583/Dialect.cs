@@ -45,10 +45,14 @@ public sealed class Dialect
     }
 
     /// <summary>POS–acquirer: BCD, 64-bit bitmap (protocols.md 6.1–6.2).</summary>
-    public static Dialect Pos { get; } = new("pos", packed: true, bitmapBytes: 8, macField: 64, static field => field.Pos);
+    public static Dialect Pos { get; } = new Dialect("pos", packed: true, bitmapBytes: 8, macField: 64, static field => field.Pos).KeptAs(static pos => pos);
 
     /// <summary>Between institutions: ASCII, 128-bit bitmap (protocols.md 6.9).</summary>
-    public static Dialect Switch { get; } = new("switch", packed: false, bitmapBytes: 16, macField: 128, static field => field.Switch);
+    public static Dialect Switch { get; } = new Dialect("switch", packed: false, bitmapBytes: 16, macField: 128, static field => field.Switch).KeptAs(static _ =>
+        new Dialect("switch", packed: false, bitmapBytes: 16, macField: 128, static field => field.Number == 2 ? new FieldShape(Content.Ans, LengthKind.LL, 19) : field.Switch));
+
+    /// <summary>The line as it is kept: on the switch line F2 may be masked with stars (<see cref="IsoRedaction"/>).</summary>
+    internal Dialect Kept { get; private set; } = null!;
 
     public string Name { get; }
 
@@ -64,6 +68,13 @@ public sealed class Dialect
     public FieldShape? Shape(int field) => IsoFields.Find(field) is { } row ? ShapeOf(row) : null;
 
     internal ref readonly FieldFormat Format(int field) => ref formats[field];
+
+    private Dialect KeptAs(Func<Dialect, Dialect> kept)
+    {
+        Kept = kept(this);
+        Kept.Kept = Kept;
+        return this;
+    }
 
     internal int MtiBytes => Packed ? 2 : 4;
 
