@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using Org.BouncyCastle.Crypto;
-using Org.BouncyCastle.Crypto.Engines;
 using Org.BouncyCastle.Crypto.Macs;
 using Org.BouncyCastle.Crypto.Parameters;
 
@@ -34,7 +33,7 @@ public static class Cipher
         }
         else
         {
-            Ecb(Engine(algorithm, key, encrypt: true), data, result);
+            new CipherKey(algorithm, key).Encrypt(data, result);
         }
 
         return result;
@@ -50,7 +49,7 @@ public static class Cipher
         }
         else
         {
-            Ecb(Engine(algorithm, key, encrypt: false), data, result);
+            new CipherKey(algorithm, key).Decrypt(data, result);
         }
 
         return result;
@@ -67,14 +66,14 @@ public static class Cipher
             return result;
         }
 
-        var engine = Engine(algorithm, key, encrypt: true);
+        var schedule = new CipherKey(algorithm, key);
         var size = iv.Length;
         Span<byte> chain = stackalloc byte[size];
         iv.CopyTo(chain);
         for (var i = 0; i < data.Length; i += size)
         {
             Xor(chain, data.Slice(i, size));
-            engine.ProcessBlock(chain, result.AsSpan(i, size));
+            schedule.Encrypt(chain, result.AsSpan(i, size));
             result.AsSpan(i, size).CopyTo(chain);
         }
 
@@ -92,12 +91,12 @@ public static class Cipher
             return result;
         }
 
-        var engine = Engine(algorithm, key, encrypt: false);
+        var schedule = new CipherKey(algorithm, key);
         var size = iv.Length;
         for (var i = 0; i < data.Length; i += size)
         {
             var plain = result.AsSpan(i, size);
-            engine.ProcessBlock(data.Slice(i, size), plain);
+            schedule.Decrypt(data.Slice(i, size), plain);
             Xor(plain, i == 0 ? iv : data.Slice(i - size, size));
         }
 
@@ -139,70 +138,12 @@ public static class Cipher
         return (algorithm == CipherAlgorithm.Aes ? AesCmac(key, zero) : EncryptEcb(algorithm, key, zero))[..length];
     }
 
-    /// <summary>CBC-MAC with IV 0 over whole blocks: the last cipher block.</summary>
-    internal static byte[] CbcMac(CipherAlgorithm algorithm, ReadOnlySpan<byte> key, ReadOnlySpan<byte> blocks)
-    {
-        var size = BlockSize(algorithm);
-        var chain = new byte[size];
-        var engine = Engine(algorithm, key, encrypt: true);
-        Chain(engine, chain, blocks, size);
-        return chain;
-    }
-
-    /// <summary>ISO/IEC 9797-1 MAC algorithm 3 over whole blocks, key of 16 bytes: CBC under the left half, then decrypt right, encrypt left.</summary>
-    internal static byte[] RetailMac(ReadOnlySpan<byte> key, ReadOnlySpan<byte> blocks)
-    {
-        if (key.Length != 16)
-        {
-            throw new ArgumentException("a retail MAC wants a key of 16 bytes", nameof(key));
-        }
-
-        // ISO/IEC 9797-1 §7.3: the triple operation on the last block is 3DES EDE of the chained value.
-        var chain = new byte[8];
-        Chain(Engine(CipherAlgorithm.TripleDes, key[..8], encrypt: true), chain, blocks[..^8], 8);
-        Xor(chain, blocks[^8..]);
-        Engine(CipherAlgorithm.TripleDes, key, encrypt: true).ProcessBlock(chain, chain);
-        return chain;
-    }
-
     internal static void Xor(Span<byte> into, ReadOnlySpan<byte> other)
     {
         for (var i = 0; i < other.Length; i++)
         {
             into[i] ^= other[i];
         }
-    }
-
-    private static void Chain(IBlockCipher engine, Span<byte> chain, ReadOnlySpan<byte> blocks, int size)
-    {
-        for (var i = 0; i < blocks.Length; i += size)
-        {
-            Xor(chain, blocks.Slice(i, size));
-            engine.ProcessBlock(chain, chain);
-        }
-    }
-
-    private static void Ecb(IBlockCipher engine, ReadOnlySpan<byte> data, Span<byte> result)
-    {
-        var size = engine.GetBlockSize();
-        for (var i = 0; i < data.Length; i += size)
-        {
-            engine.ProcessBlock(data.Slice(i, size), result.Slice(i, size));
-        }
-    }
-
-    private static IBlockCipher Engine(CipherAlgorithm algorithm, ReadOnlySpan<byte> key, bool encrypt)
-    {
-        IBlockCipher engine = (algorithm, key.Length) switch
-        {
-            (CipherAlgorithm.TripleDes, 8) => new DesEngine(),
-            (CipherAlgorithm.TripleDes, 16 or 24) => new DesEdeEngine(),
-            (CipherAlgorithm.Sm4, 16) => new SM4Engine(),
-            (CipherAlgorithm.Aes, 16 or 24 or 32) => AesUtilities.CreateEngine(),
-            _ => throw new ArgumentException($"{algorithm} has no keys of {key.Length} bytes", nameof(key)),
-        };
-        engine.Init(encrypt, new KeyParameter(key));
-        return engine;
     }
 
     private static Aes AesOf(ReadOnlySpan<byte> key)

@@ -28,6 +28,13 @@ public sealed record CryptogramInput(
         return buffer[..Write(version, buffer)].ToArray();
     }
 
+    /// <summary>True when every field that <paramref name="version"/> takes is as long as its tag says: asked at the door, so that <see cref="Bytes"/> cannot throw.</summary>
+    public bool IsWellFormed(CryptogramVersion version) =>
+        AmountAuthorised.Length == 6 && UnpredictableNumber.Length == 4 && CardVerificationResults.Length == 4
+        && (version == CryptogramVersion.Reduced
+            || (version == CryptogramVersion.Full && AmountOther.Length == 6 && TerminalCountry.Length == 2 && TerminalVerificationResults.Length == 5
+                && TransactionCurrency.Length == 2 && TransactionDate.Length == 3 && ApplicationInterchangeProfile.Length == 2));
+
     /// <summary>Writes the input to <paramref name="into"/> (at least <see cref="MaxLength"/> bytes); the bytes written.</summary>
     /// <exception cref="ArgumentException">A field is not as long as its tag says: the caller did not check what came in.</exception>
     public int Write(CryptogramVersion version, Span<byte> into)
@@ -115,20 +122,35 @@ public static class Cryptogram
     /// <summary>Session key of one transaction (PBOC 3.0 part 7; not EMV's common session key). Not parity-adjusted.</summary>
     public static byte[] DeriveSessionKey(CipherAlgorithm algorithm, ReadOnlySpan<byte> cardKey, ushort atc)
     {
-        Span<byte> blocks = stackalloc byte[16];
-        blocks.Clear();
-        BinaryPrimitives.WriteUInt16BigEndian(blocks[6..], atc);
-        BinaryPrimitives.WriteUInt16BigEndian(blocks[14..], (ushort)(atc ^ 0xFFFF));
-        return Cipher.EncryptEcb(Card(algorithm), cardKey, blocks);
+        var key = new byte[16];
+        DeriveSessionKey(new CipherKey(Card(algorithm), cardKey), atc, key);
+        return key;
+    }
+
+    /// <summary>Session key of one transaction into <paramref name="into"/> (16 bytes), from a card key whose schedule is at hand.</summary>
+    public static void DeriveSessionKey(CipherKey cardKey, ushort atc, Span<byte> into)
+    {
+        into.Clear();
+        BinaryPrimitives.WriteUInt16BigEndian(into[6..], atc);
+        BinaryPrimitives.WriteUInt16BigEndian(into[14..], (ushort)(atc ^ 0xFFFF));
+        cardKey.Encrypt(into[..16], into[..16]);
     }
 
     /// <summary>Eight bytes: retail MAC (3DES) or CBC-MAC (SM4) over the 80-padded input.</summary>
     public static byte[] Compute(CipherAlgorithm algorithm, ReadOnlySpan<byte> sessionKey, ReadOnlySpan<byte> input)
     {
         var padded = Cipher.Pad80(input, Cipher.BlockSize(Card(algorithm)));
-        return algorithm == CipherAlgorithm.TripleDes
-            ? Cipher.RetailMac(sessionKey, padded)
-            : Cipher.CbcMac(algorithm, sessionKey, padded)[..8];
+        Span<byte> mac = stackalloc byte[16];
+        if (algorithm == CipherAlgorithm.TripleDes)
+        {
+            CipherKey.RetailMac(sessionKey, padded, mac);
+        }
+        else
+        {
+            new CipherKey(algorithm, sessionKey).CbcMac(padded, mac);
+        }
+
+        return mac[..8].ToArray();
     }
 
     /// <summary>ARPC method 1 over cryptogram (8) and authorisation response code (2 ASCII bytes).</summary>

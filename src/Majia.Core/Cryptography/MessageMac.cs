@@ -19,19 +19,39 @@ public enum MacAlgorithm
 public static class MessageMac
 {
     /// <summary>Eight bytes for the MAC field.</summary>
-    public static byte[] Compute(MacAlgorithm algorithm, ReadOnlySpan<byte> key, ReadOnlySpan<byte> data) => algorithm switch
+    public static byte[] Compute(MacAlgorithm algorithm, ReadOnlySpan<byte> key, ReadOnlySpan<byte> data) =>
+        Compute(algorithm, new CipherKey(CipherOf(algorithm), key), data);
+
+    /// <summary>Eight bytes for the MAC field, under a key whose schedule is at hand.</summary>
+    public static byte[] Compute(MacAlgorithm algorithm, CipherKey key, ReadOnlySpan<byte> data)
     {
-        MacAlgorithm.UnionPayEcb => UnionPayEcb(CipherAlgorithm.TripleDes, key, data),
-        MacAlgorithm.UnionPayEcbSm4 => UnionPayEcb(CipherAlgorithm.Sm4, key, data),
-        MacAlgorithm.X919 => Cipher.RetailMac(key, ZeroPadded(data)),
-        MacAlgorithm.X99 => Cipher.CbcMac(CipherAlgorithm.TripleDes, key[..8], ZeroPadded(data)),
-        _ => throw new ArgumentOutOfRangeException(nameof(algorithm)),
-    };
+        if (key.Algorithm != CipherOf(algorithm))
+        {
+            throw new ArgumentException($"{algorithm} wants a key of {CipherOf(algorithm)}", nameof(key));
+        }
+
+        var mac = new byte[8];
+        switch (algorithm)
+        {
+            case MacAlgorithm.X919:
+                CipherKey.RetailMac(key.Value, ZeroPadded(data), mac);
+                return mac;
+            case MacAlgorithm.X99:
+                new CipherKey(CipherAlgorithm.TripleDes, key.Value[..8]).CbcMac(ZeroPadded(data), mac);
+                return mac;
+            default:
+                UnionPayEcb(key, data, mac);
+                return mac;
+        }
+    }
+
+    public static CipherAlgorithm CipherOf(MacAlgorithm algorithm) =>
+        algorithm == MacAlgorithm.UnionPayEcbSm4 ? CipherAlgorithm.Sm4 : CipherAlgorithm.TripleDes;
 
     /// <summary>XOR of all blocks; its hex digits: first half encrypted, ⊕ second half, encrypted; first eight hex digits of that.</summary>
-    private static byte[] UnionPayEcb(CipherAlgorithm algorithm, ReadOnlySpan<byte> key, ReadOnlySpan<byte> data)
+    private static void UnionPayEcb(CipherKey key, ReadOnlySpan<byte> data, Span<byte> mac)
     {
-        var size = Cipher.BlockSize(algorithm);
+        var size = key.BlockSize;
         Span<byte> folded = stackalloc byte[size];
         folded.Clear();
         for (var i = 0; i < data.Length; i += size)
@@ -41,14 +61,8 @@ public static class MessageMac
 
         Span<byte> hex = stackalloc byte[2 * size];
         WriteHex(folded, hex);
-        return HexOf(Cipher.CbcMac(algorithm, key, hex).AsSpan(0, 4));
-    }
-
-    private static byte[] HexOf(ReadOnlySpan<byte> bytes)
-    {
-        var hex = new byte[2 * bytes.Length];
-        WriteHex(bytes, hex);
-        return hex;
+        key.CbcMac(hex, folded);
+        WriteHex(folded[..4], mac);
     }
 
     private static void WriteHex(ReadOnlySpan<byte> bytes, Span<byte> into)

@@ -130,32 +130,32 @@ public static class PinBlock
     }
 
     /// <summary>Encrypts a clear block as its format says: one ECB block (ISO 0, 1, 3 under 3DES, SM4), or ISO 4's two rounds with the number's field between (AES).</summary>
-    public static byte[] Encrypt(PinBlockFormat format, CipherAlgorithm algorithm, ReadOnlySpan<byte> key, ReadOnlySpan<byte> clear, AccountNumber number)
+    public static byte[] Encrypt(PinBlockFormat format, CipherKey key, ReadOnlySpan<byte> clear, AccountNumber number)
     {
-        CheckCipher(format, algorithm);
-        var once = Cipher.EncryptEcb(algorithm, key, clear);
-        if (format != PinBlockFormat.Iso4)
+        CheckCipher(format, key.Algorithm);
+        var block = new byte[Length(format)];
+        key.Encrypt(clear, block);
+        if (format == PinBlockFormat.Iso4)
         {
-            return once;
+            Cipher.Xor(block, NumberField(number)); // ISO 9564-1 §9.4.2.4
+            key.Encrypt(block, block);
         }
 
-        Cipher.Xor(once, NumberField(number)); // ISO 9564-1 §9.4.2.4
-        return Cipher.EncryptEcb(algorithm, key, once);
+        return block;
     }
 
     /// <summary>Undoes <see cref="Encrypt"/>. Says nothing of what is inside: <see cref="TryRead"/> does.</summary>
-    public static byte[] Decrypt(PinBlockFormat format, CipherAlgorithm algorithm, ReadOnlySpan<byte> key, ReadOnlySpan<byte> encrypted, AccountNumber number)
+    public static byte[] Decrypt(PinBlockFormat format, CipherKey key, ReadOnlySpan<byte> encrypted, AccountNumber number)
     {
-        CheckCipher(format, algorithm);
-        var once = Cipher.DecryptEcb(algorithm, key, encrypted);
-        if (format != PinBlockFormat.Iso4)
+        CheckCipher(format, key.Algorithm);
+        var clear = new byte[Length(format)];
+        key.Decrypt(encrypted, clear);
+        if (format == PinBlockFormat.Iso4)
         {
-            return once;
+            Cipher.Xor(clear, NumberField(number));
+            key.Decrypt(clear, clear);
         }
 
-        Cipher.Xor(once, NumberField(number));
-        var clear = Cipher.DecryptEcb(algorithm, key, once);
-        CryptographicOperations.ZeroMemory(once);
         return clear;
     }
 

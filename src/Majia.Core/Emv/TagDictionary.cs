@@ -1,8 +1,10 @@
+using System.Collections.Frozen;
+using Majia.Core.Primitives;
 using Majia.Core.Tlv;
 
 namespace Majia.Core.Emv;
 
-/// <summary>Data element formats of EMV Book 3 §4.3.</summary>
+/// <summary>Data element formats of EMV Book 3 §4.3: they decide how a DOL cuts and pads.</summary>
 public enum TagFormat
 {
     N,
@@ -13,13 +15,291 @@ public enum TagFormat
     Var,
 }
 
-/// <summary>What a tag is called, how it is written, and whether it may be kept.</summary>
+/// <summary>Who makes the element.</summary>
+public enum TagSource
+{
+    Card,
+    Terminal,
+    Issuer,
+}
+
+/// <summary>How a value is put into plain words.</summary>
+public enum Reading
+{
+    /// <summary>Hex alone.</summary>
+    Bytes,
+    Digits,
+    Aid,
+    Ascii,
+    TrackTwo,
+    TagList,
+    Date,
+    Country,
+    Currency,
+    Template,
+    Bits,
+    Command,
+    Priority,
+    Number,
+    Dol,
+    CvmList,
+    IssuerAuthentication,
+    Afl,
+    TransactionType,
+    Amount,
+    TvrMask,
+    Iad,
+    Time,
+    TerminalType,
+    LogEntry,
+    Product,
+    LifeCycle,
+    Capp,
+    YesNo,
+}
+
+/// <summary>One row of the dictionary.</summary>
+/// <param name="Min">Shortest value, bytes.</param>
+/// <param name="Max">Longest value, bytes.</param>
+/// <param name="Sensitive">Must not be kept nor shown in clear.</param>
+public sealed record TagRow(Tag Tag, string En, string Zh, TagFormat Format, int Min, int Max, TagSource Source, Reading Reading = Reading.Bytes, bool Sensitive = false)
+{
+    public Text Name { get; } = new(En, Zh);
+}
+
+/// <summary>What a tag is called, how it is written, and whether it may be kept (protocols.md 1.2; EMV Book 3 annex A; GlobalPlatform Card Specification).</summary>
 public static class TagDictionary
 {
-    public static TagFormat FormatOf(Tag tag) => tag.Value switch
-    {
-        0x5F24 or 0x5F25 or 0x5F28 or 0x5F2A or 0x5F30 or 0x5F34 or 0x5F36 or 0x9A or 0x9C or 0x9F02 or 0x9F03 or 0x9F15 or 0x9F1A or 0x9F21 or 0x9F35 or 0x9F41 => TagFormat.N,
-        0x5A or 0x9F20 => TagFormat.Cn,
-        _ => TagFormat.B,
-    };
+    public static readonly IReadOnlyList<TagRow> Rows =
+    [
+        // names and applications
+        new(Tags.ObjectIdentifier, "Object identifier (OID)", "对象标识符", TagFormat.B, 1, 32, TagSource.Card),
+        new(Tags.IssuerIdentificationNumber, "Issuer identification number (IIN)", "发卡机构标识代码", TagFormat.N, 3, 3, TagSource.Card, Reading.Digits),
+        new(Tags.CardImageNumber, "Card image number (CIN)", "卡片映像号", TagFormat.B, 1, 16, TagSource.Card),
+        new(Tags.ApplicationIdentifier, "Application identifier (ADF name)", "应用标识符", TagFormat.B, 5, 16, TagSource.Card, Reading.Aid),
+        new(Tags.ApplicationLabel, "Application label", "应用标签", TagFormat.Ans, 1, 16, TagSource.Card, Reading.Ascii),
+        new(Tags.TrackOneEquivalent, "Track 1 equivalent data", "一磁道等效数据", TagFormat.Ans, 1, 76, TagSource.Card, Sensitive: true),
+        new(Tags.TrackTwoEquivalent, "Track 2 equivalent data", "二磁道等效数据", TagFormat.B, 1, 19, TagSource.Card, Reading.TrackTwo, Sensitive: true),
+        new(Tags.Pan, "Application primary account number (PAN)", "应用主账号", TagFormat.Cn, 6, 10, TagSource.Card, Reading.Digits, Sensitive: true),
+        new(Tags.TagList, "Tag list", "标签列表", TagFormat.B, 1, 32, TagSource.Terminal, Reading.TagList),
+        new(Tags.CardholderName, "Cardholder name", "持卡人姓名", TagFormat.Ans, 2, 26, TagSource.Card, Reading.Ascii, Sensitive: true),
+        new(Tags.ExpirationDate, "Application expiration date", "应用失效日期", TagFormat.N, 3, 3, TagSource.Card, Reading.Date),
+        new(Tags.EffectiveDate, "Application effective date", "应用生效日期", TagFormat.N, 3, 3, TagSource.Card, Reading.Date),
+        new(Tags.IssuerCountryCode, "Issuer country code", "发卡机构国家代码", TagFormat.N, 2, 2, TagSource.Card, Reading.Country),
+        new(Tags.TransactionCurrencyCode, "Transaction currency code", "交易货币代码", TagFormat.N, 2, 2, TagSource.Terminal, Reading.Currency),
+        new(Tags.LanguagePreference, "Language preference", "首选语言", TagFormat.An, 2, 8, TagSource.Card, Reading.Ascii),
+        new(Tags.ServiceCode, "Service code", "服务码", TagFormat.N, 2, 2, TagSource.Card, Reading.Digits),
+        new(Tags.PanSequenceNumber, "PAN sequence number", "应用主账号序列号", TagFormat.N, 1, 1, TagSource.Card, Reading.Digits),
+        new(Tags.TransactionCurrencyExponent, "Transaction currency exponent", "交易货币指数", TagFormat.N, 1, 1, TagSource.Terminal, Reading.Digits),
+        new(Tags.IssuerUrl, "Issuer URL", "发卡机构 URL", TagFormat.Ans, 1, 255, TagSource.Card, Reading.Ascii),
+        new(Tags.Iban, "International bank account number (IBAN)", "国际银行账号", TagFormat.Var, 1, 34, TagSource.Card, Sensitive: true),
+        new(Tags.BankIdentifierCode, "Bank identifier code (BIC)", "银行识别代码", TagFormat.Var, 8, 11, TagSource.Card, Reading.Ascii),
+        new(Tags.IssuerCountryAlpha2, "Issuer country code (alpha 2)", "发卡机构国家代码（两位字母）", TagFormat.An, 2, 2, TagSource.Card, Reading.Ascii),
+        new(Tags.IssuerCountryAlpha3, "Issuer country code (alpha 3)", "发卡机构国家代码（三位字母）", TagFormat.An, 3, 3, TagSource.Card, Reading.Ascii),
+
+        // templates
+        new(Tags.ApplicationTemplate, "Application template", "应用模板", TagFormat.B, 0, 252, TagSource.Card, Reading.Template),
+        new(Tags.CardData, "Card data", "卡片数据", TagFormat.B, 0, 252, TagSource.Card, Reading.Template),
+        new(Tags.FciTemplate, "File control information (FCI) template", "文件控制信息（FCI）模板", TagFormat.B, 0, 252, TagSource.Card, Reading.Template),
+        new(Tags.RecordTemplate, "READ RECORD response template", "READ RECORD 响应模板", TagFormat.B, 0, 252, TagSource.Card, Reading.Template),
+        new(Tags.IssuerScriptTemplate1, "Issuer script template 1 (before the final GENERATE AC)", "发卡机构脚本模板 1", TagFormat.B, 0, 128, TagSource.Issuer, Reading.Template),
+        new(Tags.IssuerScriptTemplate2, "Issuer script template 2 (after the final GENERATE AC)", "发卡机构脚本模板 2", TagFormat.B, 0, 128, TagSource.Issuer, Reading.Template),
+        new(Tags.DirectoryDiscretionaryTemplate, "Directory discretionary template", "目录自定义模板", TagFormat.B, 0, 252, TagSource.Card, Reading.Template),
+        new(Tags.ResponseFormat2, "Response message template format 2", "响应报文模板格式 2", TagFormat.B, 0, 253, TagSource.Card, Reading.Template),
+        new(Tags.ResponseFormat1, "Response message template format 1", "响应报文模板格式 1", TagFormat.Var, 0, 253, TagSource.Card),
+        new(Tags.ApplicationInterchangeProfile, "Application interchange profile (AIP)", "应用交互特征", TagFormat.B, 2, 2, TagSource.Card, Reading.Bits),
+        new(Tags.CommandTemplate, "Command template", "命令模板", TagFormat.B, 0, 252, TagSource.Terminal),
+        new(Tags.DedicatedFileName, "Dedicated file (DF) name", "专用文件名称", TagFormat.B, 5, 16, TagSource.Card, Reading.Aid),
+        new(Tags.IssuerScriptCommand, "Issuer script command", "发卡机构脚本命令", TagFormat.B, 4, 261, TagSource.Issuer, Reading.Command),
+        new(Tags.ApplicationPriorityIndicator, "Application priority indicator", "应用优先指示器", TagFormat.B, 1, 1, TagSource.Card, Reading.Priority),
+        new(Tags.ShortFileIdentifier, "Short file identifier (SFI)", "短文件标识符", TagFormat.B, 1, 1, TagSource.Card, Reading.Number),
+        new(Tags.AuthorisationCode, "Authorisation code", "授权码", TagFormat.An, 6, 6, TagSource.Issuer, Reading.Ascii),
+        new(Tags.AuthorisationResponseCode, "Authorisation response code", "授权响应代码", TagFormat.An, 2, 2, TagSource.Issuer, Reading.Ascii),
+        new(Tags.CardRiskManagementDol1, "Card risk management data object list 1 (CDOL1)", "卡片风险管理数据对象列表 1（CDOL1）", TagFormat.B, 0, 252, TagSource.Card, Reading.Dol),
+        new(Tags.CardRiskManagementDol2, "Card risk management data object list 2 (CDOL2)", "卡片风险管理数据对象列表 2（CDOL2）", TagFormat.B, 0, 252, TagSource.Card, Reading.Dol),
+        new(Tags.CvmList, "Cardholder verification method (CVM) list", "持卡人验证方法（CVM）列表", TagFormat.B, 10, 252, TagSource.Card, Reading.CvmList),
+        new(Tags.CaPublicKeyIndex, "Certification authority public key index", "认证中心公钥索引", TagFormat.B, 1, 1, TagSource.Card, Reading.Number),
+        new(Tags.IssuerPublicKeyCertificate, "Issuer public key certificate", "发卡机构公钥证书", TagFormat.B, 0, 248, TagSource.Card),
+        new(Tags.IssuerAuthenticationData, "Issuer authentication data", "发卡机构认证数据", TagFormat.B, 8, 16, TagSource.Issuer, Reading.IssuerAuthentication),
+        new(Tags.IssuerPublicKeyRemainder, "Issuer public key remainder", "发卡机构公钥余项", TagFormat.B, 0, 248, TagSource.Card),
+        new(Tags.SignedStaticApplicationData, "Signed static application data", "签名的静态应用数据", TagFormat.B, 0, 248, TagSource.Card),
+        new(Tags.ApplicationFileLocator, "Application file locator (AFL)", "应用文件定位器", TagFormat.B, 0, 252, TagSource.Card, Reading.Afl),
+        new(Tags.TerminalVerificationResults, "Terminal verification results (TVR)", "终端验证结果", TagFormat.B, 5, 5, TagSource.Terminal, Reading.Bits),
+        new(Tags.TransactionCertificateDol, "Transaction certificate data object list (TDOL)", "交易证书数据对象列表（TDOL）", TagFormat.B, 0, 252, TagSource.Card, Reading.Dol),
+        new(Tags.TransactionCertificateHash, "Transaction certificate hash value", "交易证书哈希值", TagFormat.B, 20, 20, TagSource.Terminal),
+        new(Tags.TransactionPinData, "Transaction PIN data", "交易 PIN 数据", TagFormat.B, 0, 252, TagSource.Terminal, Sensitive: true),
+        new(Tags.TransactionDate, "Transaction date", "交易日期", TagFormat.N, 3, 3, TagSource.Terminal, Reading.Date),
+        new(Tags.TransactionStatusInformation, "Transaction status information (TSI)", "交易状态信息", TagFormat.B, 2, 2, TagSource.Terminal, Reading.Bits),
+        new(Tags.TransactionType, "Transaction type", "交易类型", TagFormat.N, 1, 1, TagSource.Terminal, Reading.TransactionType),
+        new(Tags.DirectoryDefinitionFileName, "Directory definition file (DDF) name", "目录定义文件名称", TagFormat.B, 5, 16, TagSource.Card, Reading.Aid),
+        new(Tags.FciProprietaryTemplate, "FCI proprietary template", "FCI 专用模板", TagFormat.B, 0, 252, TagSource.Card, Reading.Template),
+        new(Tags.FciIssuerDiscretionaryData, "FCI issuer discretionary data", "FCI 发卡机构自定义数据", TagFormat.B, 0, 222, TagSource.Card, Reading.Template),
+
+        // terminal, card and transaction
+        new(Tags.AcquirerIdentifier, "Acquirer identifier", "收单机构标识", TagFormat.N, 6, 6, TagSource.Terminal, Reading.Digits),
+        new(Tags.AmountAuthorised, "Amount, authorised", "授权金额", TagFormat.N, 6, 6, TagSource.Terminal, Reading.Amount),
+        new(Tags.AmountOther, "Amount, other", "其他金额", TagFormat.N, 6, 6, TagSource.Terminal, Reading.Amount),
+        new(Tags.ApplicationDiscretionaryData, "Application discretionary data", "应用自定义数据", TagFormat.B, 1, 32, TagSource.Card),
+        new(Tags.TerminalApplicationIdentifier, "Application identifier (terminal)", "终端应用标识符", TagFormat.B, 5, 16, TagSource.Terminal, Reading.Aid),
+        new(Tags.ApplicationUsageControl, "Application usage control (AUC)", "应用用途控制", TagFormat.B, 2, 2, TagSource.Card),
+        new(Tags.CardApplicationVersion, "Application version number (card)", "卡片应用版本号", TagFormat.B, 2, 2, TagSource.Card),
+        new(Tags.TerminalApplicationVersion, "Application version number (terminal)", "终端应用版本号", TagFormat.B, 2, 2, TagSource.Terminal),
+        new(Tags.CardholderNameExtended, "Cardholder name, extended", "持卡人姓名扩展", TagFormat.Ans, 27, 45, TagSource.Card, Reading.Ascii, Sensitive: true),
+        new(Tags.IssuerActionCodeDefault, "Issuer action code – default", "发卡机构行为代码—缺省", TagFormat.B, 5, 5, TagSource.Card, Reading.TvrMask),
+        new(Tags.IssuerActionCodeDenial, "Issuer action code – denial", "发卡机构行为代码—拒绝", TagFormat.B, 5, 5, TagSource.Card, Reading.TvrMask),
+        new(Tags.IssuerActionCodeOnline, "Issuer action code – online", "发卡机构行为代码—联机", TagFormat.B, 5, 5, TagSource.Card, Reading.TvrMask),
+        new(Tags.IssuerApplicationData, "Issuer application data (IAD)", "发卡机构应用数据", TagFormat.B, 0, 32, TagSource.Card, Reading.Iad),
+        new(Tags.IssuerCodeTableIndex, "Issuer code table index", "发卡机构代码表索引", TagFormat.N, 1, 1, TagSource.Card, Reading.Digits),
+        new(Tags.ApplicationPreferredName, "Application preferred name", "应用首选名称", TagFormat.Ans, 1, 16, TagSource.Card, Reading.Ascii),
+        new(Tags.LastOnlineAtcRegister, "Last online ATC register", "上次联机 ATC 寄存器", TagFormat.B, 2, 2, TagSource.Card, Reading.Number),
+        new(Tags.LowerConsecutiveOfflineLimit, "Lower consecutive offline limit", "连续脱机交易下限", TagFormat.B, 1, 1, TagSource.Card, Reading.Number),
+        new(Tags.MerchantCategoryCode, "Merchant category code (MCC)", "商户类别码", TagFormat.N, 2, 2, TagSource.Terminal, Reading.Digits),
+        new(Tags.MerchantIdentifier, "Merchant identifier", "商户标识", TagFormat.Ans, 15, 15, TagSource.Terminal, Reading.Ascii),
+        new(Tags.PinTryCounter, "PIN try counter", "PIN 重试计数器", TagFormat.B, 1, 1, TagSource.Card, Reading.Number),
+        new(Tags.IssuerScriptIdentifier, "Issuer script identifier", "发卡机构脚本标识符", TagFormat.B, 4, 4, TagSource.Issuer),
+        new(Tags.TokenRequestorId, "Token requestor ID (TRID)", "令牌请求方标识", TagFormat.N, 6, 6, TagSource.Card, Reading.Digits),
+        new(Tags.TerminalCountryCode, "Terminal country code", "终端国家代码", TagFormat.N, 2, 2, TagSource.Terminal, Reading.Country),
+        new(Tags.TerminalFloorLimit, "Terminal floor limit", "终端最低限额", TagFormat.B, 4, 4, TagSource.Terminal, Reading.Number),
+        new(Tags.TerminalIdentification, "Terminal identification", "终端标识", TagFormat.An, 8, 8, TagSource.Terminal, Reading.Ascii),
+        new(Tags.TerminalRiskManagementData, "Terminal risk management data", "终端风险管理数据", TagFormat.B, 1, 8, TagSource.Terminal),
+        new(Tags.InterfaceDeviceSerialNumber, "Interface device (IFD) serial number", "接口设备序列号", TagFormat.An, 8, 8, TagSource.Terminal, Reading.Ascii),
+        new(Tags.TrackOneDiscretionaryData, "Track 1 discretionary data", "一磁道自定义数据", TagFormat.Ans, 0, 76, TagSource.Card, Sensitive: true),
+        new(Tags.TrackTwoDiscretionaryData, "Track 2 discretionary data", "二磁道自定义数据", TagFormat.Cn, 0, 19, TagSource.Card, Sensitive: true),
+        new(Tags.TransactionTime, "Transaction time", "交易时间", TagFormat.N, 3, 3, TagSource.Terminal, Reading.Time),
+        new(Tags.TerminalCaPublicKeyIndex, "Certification authority public key index (terminal)", "认证中心公钥索引（终端）", TagFormat.B, 1, 1, TagSource.Terminal, Reading.Number),
+        new(Tags.UpperConsecutiveOfflineLimit, "Upper consecutive offline limit", "连续脱机交易上限", TagFormat.B, 1, 1, TagSource.Card, Reading.Number),
+        new(Tags.PaymentAccountReference, "Payment account reference (PAR)", "支付账户参考号", TagFormat.An, 29, 29, TagSource.Card, Reading.Ascii),
+        new(Tags.LastFourOfPan, "Last 4 digits of PAN", "主账号后四位", TagFormat.N, 2, 2, TagSource.Card, Reading.Digits, Sensitive: true),
+        new(Tags.ApplicationCryptogram, "Application cryptogram (AC)", "应用密文", TagFormat.B, 8, 8, TagSource.Card),
+        new(Tags.CryptogramInformationData, "Cryptogram information data (CID)", "密文信息数据", TagFormat.B, 1, 1, TagSource.Card, Reading.Bits),
+        new(Tags.KernelIdentifier, "Kernel identifier", "内核标识", TagFormat.B, 1, 8, TagSource.Card, Reading.Number),
+        new(Tags.PinEnciphermentCertificate, "ICC PIN encipherment public key certificate", "IC 卡 PIN 加密公钥证书", TagFormat.B, 0, 248, TagSource.Card),
+        new(Tags.PinEnciphermentExponent, "ICC PIN encipherment public key exponent", "IC 卡 PIN 加密公钥指数", TagFormat.B, 1, 3, TagSource.Card),
+        new(Tags.PinEnciphermentRemainder, "ICC PIN encipherment public key remainder", "IC 卡 PIN 加密公钥余项", TagFormat.B, 0, 248, TagSource.Card),
+        new(Tags.IssuerPublicKeyExponent, "Issuer public key exponent", "发卡机构公钥指数", TagFormat.B, 1, 3, TagSource.Card),
+        new(Tags.TerminalCapabilities, "Terminal capabilities", "终端性能", TagFormat.B, 3, 3, TagSource.Terminal, Reading.Bits),
+        new(Tags.CvmResults, "Cardholder verification method (CVM) results", "持卡人验证方法结果", TagFormat.B, 3, 3, TagSource.Terminal, Reading.Bits),
+        new(Tags.TerminalType, "Terminal type", "终端类型", TagFormat.N, 1, 1, TagSource.Terminal, Reading.TerminalType),
+        new(Tags.ApplicationTransactionCounter, "Application transaction counter (ATC)", "应用交易计数器", TagFormat.B, 2, 2, TagSource.Card, Reading.Number),
+        new(Tags.UnpredictableNumber, "Unpredictable number", "不可预知数", TagFormat.B, 4, 4, TagSource.Terminal),
+        new(Tags.ProcessingOptionsDol, "Processing options data object list (PDOL)", "处理选项数据对象列表（PDOL）", TagFormat.B, 0, 252, TagSource.Card, Reading.Dol),
+        new(Tags.PosEntryMode, "Point-of-service entry mode", "销售点输入方式", TagFormat.N, 1, 1, TagSource.Terminal, Reading.Digits),
+        new(Tags.AdditionalTerminalCapabilities, "Additional terminal capabilities", "附加终端性能", TagFormat.B, 5, 5, TagSource.Terminal),
+        new(Tags.TransactionSequenceCounter, "Transaction sequence counter", "交易序列计数器", TagFormat.N, 2, 4, TagSource.Terminal, Reading.Digits),
+        new(Tags.ApplicationCurrencyCode, "Application currency code (EMV)", "应用货币代码（EMV）", TagFormat.N, 2, 2, TagSource.Card, Reading.Currency),
+        new(Tags.ApplicationCurrencyExponent, "Application currency exponent", "应用货币指数", TagFormat.N, 1, 1, TagSource.Card, Reading.Digits),
+        new(Tags.DataAuthenticationCode, "Data authentication code", "数据认证码", TagFormat.B, 2, 2, TagSource.Card),
+        new(Tags.IccPublicKeyCertificate, "ICC public key certificate", "IC 卡公钥证书", TagFormat.B, 0, 248, TagSource.Card),
+        new(Tags.IccPublicKeyExponent, "ICC public key exponent", "IC 卡公钥指数", TagFormat.B, 1, 3, TagSource.Card),
+        new(Tags.IccPublicKeyRemainder, "ICC public key remainder", "IC 卡公钥余项", TagFormat.B, 0, 248, TagSource.Card),
+        new(Tags.DynamicDataDol, "Dynamic data authentication data object list (DDOL)", "动态数据认证数据对象列表（DDOL）", TagFormat.B, 0, 252, TagSource.Card, Reading.Dol),
+        new(Tags.StaticDataAuthenticationTagList, "Static data authentication tag list", "静态数据认证标签列表", TagFormat.B, 0, 250, TagSource.Card, Reading.TagList),
+        new(Tags.SignedDynamicApplicationData, "Signed dynamic application data", "签名的动态应用数据", TagFormat.B, 0, 248, TagSource.Card),
+        new(Tags.IccDynamicNumber, "ICC dynamic number", "IC 卡动态数", TagFormat.B, 2, 8, TagSource.Card),
+        new(Tags.LogEntry, "Log entry", "日志入口", TagFormat.B, 2, 2, TagSource.Card, Reading.LogEntry),
+        new(Tags.MerchantName, "Merchant name and location", "商户名称", TagFormat.Ans, 0, 40, TagSource.Terminal, Reading.Ascii),
+        new(Tags.LogFormat, "Log format", "日志格式", TagFormat.B, 0, 252, TagSource.Card, Reading.Dol),
+
+        // PBOC and UnionPay
+        new(Tags.CardCurrencyCode, "Application currency code (PBOC)", "应用货币代码", TagFormat.N, 2, 2, TagSource.Card, Reading.Currency),
+        new(Tags.ApplicationDefaultAction, "Application default action (ADA)", "应用缺省行为", TagFormat.B, 2, 4, TagSource.Card),
+        new(Tags.ConsecutiveInternationalCurrencyLimit, "Consecutive offline limit (international, currency)", "连续脱机交易限制数（国际—货币）", TagFormat.B, 1, 1, TagSource.Card, Reading.Number),
+        new(Tags.CumulativeOfflineAmountLimit, "Cumulative total transaction amount limit", "累计脱机交易金额限制数", TagFormat.N, 6, 6, TagSource.Card, Reading.Amount),
+        new(Tags.IssuerAuthenticationIndicator, "Issuer authentication indicator", "发卡机构认证指示位", TagFormat.B, 1, 1, TagSource.Card),
+        new(Tags.CardIssuerCountryCode, "Issuer country code (PBOC)", "发卡机构国家代码（PBOC）", TagFormat.N, 2, 2, TagSource.Card, Reading.Country),
+        new(Tags.LowerOfflineLimit, "Lower consecutive offline limit (PBOC)", "连续脱机交易下限（PBOC）", TagFormat.B, 1, 1, TagSource.Card, Reading.Number),
+        new(Tags.UpperOfflineLimit, "Upper consecutive offline limit (PBOC)", "连续脱机交易上限（PBOC）", TagFormat.B, 1, 1, TagSource.Card, Reading.Number),
+        new(Tags.CumulativeOfflineAmountUpperLimit, "Cumulative total transaction amount upper limit", "累计脱机交易金额上限", TagFormat.N, 6, 6, TagSource.Card, Reading.Amount),
+        new(Tags.AvailableOfflineSpendingAmount, "Available offline spending amount", "可用脱机消费金额", TagFormat.N, 6, 6, TagSource.Card, Reading.Amount),
+        new(Tags.CardholderIdNumber, "Cardholder certificate number (PBOC)", "持卡人证件号", TagFormat.Ans, 1, 40, TagSource.Card, Sensitive: true),
+        new(Tags.CardholderIdType, "Cardholder certificate type (PBOC)", "持卡人证件类型", TagFormat.N, 1, 1, TagSource.Card, Reading.Digits),
+        new(Tags.ProductIdentification, "Product identification information", "产品标识信息", TagFormat.B, 16, 16, TagSource.Card, Reading.Product),
+        new(Tags.MaximumCommandData, "Maximum length of command data", "命令数据最大长度", TagFormat.B, 1, 2, TagSource.Card, Reading.Number),
+        new(Tags.TerminalTransactionQualifiers, "Terminal transaction qualifiers (TTQ)", "终端交易属性", TagFormat.B, 4, 4, TagSource.Terminal, Reading.Bits),
+        new(Tags.CardAdditionalProcesses, "Card additional processes", "卡片附加处理", TagFormat.B, 4, 4, TagSource.Card, Reading.Bits),
+        new(Tags.CardAuthenticationRelatedData, "Card authentication related data", "卡片认证相关数据", TagFormat.B, 5, 16, TagSource.Card),
+        new(Tags.CardCvmLimit, "Card CVM limit", "卡片 CVM 限额", TagFormat.N, 6, 6, TagSource.Card, Reading.Amount),
+        new(Tags.CardTransactionQualifiers, "Card transaction qualifiers (CTQ)", "卡片交易属性", TagFormat.B, 2, 2, TagSource.Card, Reading.Bits),
+        new(Tags.ElectronicCashResetThreshold, "Electronic cash reset threshold", "电子现金重置阈值", TagFormat.N, 6, 6, TagSource.Card, Reading.Amount),
+        new(Tags.ProductionLifeCycleData, "Application production life cycle data (GlobalPlatform)", "应用生产生命周期数据（GlobalPlatform）", TagFormat.B, 0, 41, TagSource.Card),
+        new(Tags.ApplicationLifeCycleState, "Application life cycle state (GlobalPlatform)", "应用生命周期状态（GlobalPlatform）", TagFormat.B, 1, 2, TagSource.Card, Reading.LifeCycle),
+        new(Tags.ElectronicCashAuthorisationCode, "Electronic cash issuer authorisation code", "电子现金发卡机构授权码", TagFormat.An, 6, 6, TagSource.Card, Reading.Ascii),
+        new(Tags.ElectronicCashBalanceLimit, "Electronic cash balance limit", "电子现金余额上限", TagFormat.N, 6, 6, TagSource.Card, Reading.Amount),
+        new(Tags.ElectronicCashTransactionLimit, "Electronic cash single transaction limit", "电子现金单笔交易限额", TagFormat.N, 6, 6, TagSource.Card, Reading.Amount),
+        new(Tags.ElectronicCashBalance, "Electronic cash balance", "电子现金余额", TagFormat.N, 6, 6, TagSource.Card, Reading.Amount),
+        new(Tags.ElectronicCashTerminalIndicator, "Electronic cash terminal support indicator", "电子现金终端支持指示器", TagFormat.N, 1, 1, TagSource.Terminal, Reading.Digits),
+        new(Tags.ElectronicCashTerminalLimit, "Electronic cash terminal transaction limit", "电子现金终端交易限额", TagFormat.N, 6, 6, TagSource.Terminal, Reading.Amount),
+        new(Tags.CardProductionLifeCycle, "Card production life cycle data (CPLC)", "卡片生产生命周期数据（CPLC）", TagFormat.B, 42, 42, TagSource.Card),
+        new(Tags.IssuerScriptResult, "Issuer script results", "发卡机构脚本结果", TagFormat.B, 5, 21, TagSource.Terminal),
+        new(Tags.ChipSerialNumber, "Chip serial number", "芯片序列号", TagFormat.B, 0, 32, TagSource.Card),
+        new(Tags.ProcessKeyData, "Process key data", "过程密钥数据", TagFormat.B, 0, 32, TagSource.Card, Sensitive: true),
+        new(Tags.TerminalReadTime, "Terminal read time", "终端读取时间", TagFormat.B, 0, 8, TagSource.Terminal),
+        new(Tags.ElectronicCashLoadLog, "Electronic cash load log entry", "电子现金圈存日志入口", TagFormat.B, 2, 2, TagSource.Card, Reading.LogEntry),
+        new(Tags.CappTransactionIndicator, "Extended application (CAPP) transaction indicator", "CAPP 交易指示位", TagFormat.N, 1, 1, TagSource.Terminal, Reading.Capp),
+        new(Tags.SegmentApplicationId, "Segment application identifier", "分段扣费应用标识", TagFormat.B, 1, 1, TagSource.Card),
+        new(Tags.CappOffsetLimit, "Extended application (CAPP) offset limit", "分段扣费抵扣限额", TagFormat.N, 6, 6, TagSource.Card, Reading.Amount),
+        new(Tags.CappOffsetUsed, "Extended application (CAPP) used offset", "分段扣费已抵扣额", TagFormat.N, 6, 6, TagSource.Card, Reading.Amount),
+        new(Tags.SmAlgorithmSupport, "SM algorithm support indicator", "SM 算法支持指示器", TagFormat.B, 1, 1, TagSource.Terminal, Reading.YesNo),
+        new(Tags.SecondCurrencyCode, "Second currency code (electronic cash)", "电子现金第二币种代码", TagFormat.N, 2, 2, TagSource.Card, Reading.Currency),
+        new(Tags.SecondCurrencyCvmLimit, "Second currency card CVM limit", "第二币种卡片 CVM 限额", TagFormat.N, 6, 6, TagSource.Card, Reading.Amount),
+        new(Tags.SecondCurrencyResetThreshold, "Second currency electronic cash reset threshold", "第二币种电子现金重置阈值", TagFormat.N, 6, 6, TagSource.Card, Reading.Amount),
+        new(Tags.SecondCurrencyBalanceLimit, "Second currency electronic cash balance limit", "第二币种电子现金余额上限", TagFormat.N, 6, 6, TagSource.Card, Reading.Amount),
+        new(Tags.SecondCurrencyTransactionLimit, "Second currency electronic cash single transaction limit", "第二币种电子现金单笔交易限额", TagFormat.N, 6, 6, TagSource.Card, Reading.Amount),
+        new(Tags.SecondCurrencyBalance, "Second currency electronic cash balance", "第二币种电子现金余额", TagFormat.N, 6, 6, TagSource.Card, Reading.Amount),
+
+        // AID and CA key parameters of a POS
+        new(Tags.ApplicationSelectionIndicator, "Application selection indicator (ASI)", "应用选择指示符", TagFormat.B, 1, 1, TagSource.Terminal, Reading.Number),
+        new(Tags.CaPublicKeyModulus, "CA public key modulus", "认证中心公钥模", TagFormat.B, 1, 248, TagSource.Terminal),
+        new(Tags.CaPublicKeyHash, "CA public key check value", "认证中心公钥校验值", TagFormat.B, 20, 32, TagSource.Terminal),
+        new(Tags.CaPublicKeyExponent, "CA public key exponent", "认证中心公钥指数", TagFormat.B, 1, 3, TagSource.Terminal),
+        new(Tags.CaPublicKeyExpiry, "CA public key expiry", "认证中心公钥有效期", TagFormat.N, 4, 8, TagSource.Terminal),
+        new(Tags.CaPublicKeyHashAlgorithm, "CA public key hash algorithm", "认证中心公钥哈希算法标识", TagFormat.B, 1, 1, TagSource.Terminal, Reading.Number),
+        new(Tags.CaPublicKeyAlgorithm, "CA public key algorithm", "认证中心公钥算法标识", TagFormat.B, 1, 1, TagSource.Terminal, Reading.Number),
+        new(Tags.TerminalActionCodeDefault, "Terminal action code – default", "终端行为代码—缺省", TagFormat.B, 5, 5, TagSource.Terminal, Reading.TvrMask),
+        new(Tags.TerminalActionCodeOnline, "Terminal action code – online", "终端行为代码—联机", TagFormat.B, 5, 5, TagSource.Terminal, Reading.TvrMask),
+        new(Tags.TerminalActionCodeDenial, "Terminal action code – denial", "终端行为代码—拒绝", TagFormat.B, 5, 5, TagSource.Terminal, Reading.TvrMask),
+        new(Tags.DefaultDdol, "Default DDOL", "缺省 DDOL", TagFormat.B, 0, 252, TagSource.Terminal, Reading.Dol),
+        new(Tags.RandomSelectionThreshold, "Threshold for biased random selection", "偏置随机选择的阈值", TagFormat.B, 4, 4, TagSource.Terminal, Reading.Number),
+        new(Tags.RandomSelectionMaximum, "Maximum target percentage for biased random selection", "偏置随机选择的最大目标百分数", TagFormat.N, 1, 1, TagSource.Terminal, Reading.Digits),
+        new(Tags.RandomSelectionTarget, "Target percentage for random selection", "随机选择的目标百分数", TagFormat.N, 1, 1, TagSource.Terminal, Reading.Digits),
+        new(Tags.OnlinePinIndicator, "Terminal online PIN indicator", "终端联机 PIN 支持能力", TagFormat.B, 1, 1, TagSource.Terminal, Reading.YesNo),
+        new(Tags.ContactlessFloorLimit, "Contactless offline floor limit", "非接触脱机最低限额", TagFormat.N, 6, 6, TagSource.Terminal, Reading.Amount),
+        new(Tags.ContactlessTransactionLimit, "Contactless transaction limit", "非接触交易限额", TagFormat.N, 6, 6, TagSource.Terminal, Reading.Amount),
+        new(Tags.ContactlessCvmLimit, "Contactless CVM limit", "非接触 CVM 限额", TagFormat.N, 6, 6, TagSource.Terminal, Reading.Amount),
+        new(Tags.NoPinNoSignatureEnabled, "No-PIN, no-signature (QPS) switch", "小额双免总开关", TagFormat.An, 1, 1, TagSource.Terminal, Reading.Ascii),
+        new(Tags.BinTableAEnabled, "BIN table A used", "启用 BIN 表 A", TagFormat.An, 1, 1, TagSource.Terminal, Reading.Ascii),
+        new(Tags.BinTableBEnabled, "BIN table B used", "启用 BIN 表 B", TagFormat.An, 1, 1, TagSource.Terminal, Reading.Ascii),
+        new(Tags.CdcvmFlag, "CDCVM flag", "CDCVM 标识", TagFormat.An, 1, 1, TagSource.Terminal, Reading.Ascii),
+        new(Tags.NoPinLimit, "No-PIN limit", "免密限额", TagFormat.N, 6, 6, TagSource.Terminal, Reading.Amount),
+        new(Tags.NoSignatureLimit, "No-signature limit", "免签限额", TagFormat.N, 6, 6, TagSource.Terminal, Reading.Amount),
+        new(Tags.NoSignatureEnabled, "No-signature switch", "免签开关", TagFormat.An, 1, 1, TagSource.Terminal, Reading.Ascii),
+        new(Tags.ContactlessPriority, "Contactless interface preferred", "优先非接触通道", TagFormat.An, 1, 1, TagSource.Terminal, Reading.Ascii),
+
+        // GlobalPlatform
+        new(Tags.KeyInformationData, "Key information data", "密钥信息数据", TagFormat.B, 4, 8, TagSource.Card),
+        new(Tags.SecureChannelSequenceCounter, "Sequence counter of the default key version", "默认密钥版本的序列计数器", TagFormat.B, 2, 3, TagSource.Card, Reading.Number),
+        new(Tags.ExecutableLoadFileAid, "Executable load file AID", "可执行加载文件 AID", TagFormat.B, 5, 16, TagSource.Card, Reading.Aid),
+        new(Tags.Privileges, "Privileges", "权限", TagFormat.B, 1, 3, TagSource.Card),
+        new(Tags.VolatileMemory, "Volatile memory quota", "易失性存储配额", TagFormat.B, 2, 4, TagSource.Terminal, Reading.Number),
+        new(Tags.NonVolatileMemory, "Non-volatile memory quota", "非易失性存储配额", TagFormat.B, 2, 4, TagSource.Terminal, Reading.Number),
+        new(Tags.ApplicationParameters, "Application specific parameters", "应用专用参数", TagFormat.B, 0, 252, TagSource.Terminal),
+        new(Tags.AssociatedSecurityDomainAid, "Associated security domain AID", "所属安全域 AID", TagFormat.B, 5, 16, TagSource.Card, Reading.Aid),
+        new(Tags.ExecutableLoadFileVersion, "Executable load file version", "可执行加载文件版本", TagFormat.B, 1, 16, TagSource.Card),
+        new(Tags.KeyDiversificationData, "Key diversification data", "密钥分散数据", TagFormat.B, 10, 10, TagSource.Card),
+        new(Tags.KeyInformationTemplate, "Key information template", "密钥信息模板", TagFormat.B, 0, 252, TagSource.Card, Reading.Template),
+        new(Tags.RegistryEntry, "GlobalPlatform registry entry", "GlobalPlatform 注册表条目", TagFormat.B, 0, 252, TagSource.Card, Reading.Template),
+        new(Tags.UiccParameters, "UICC system specific parameters", "UICC 系统参数", TagFormat.B, 0, 252, TagSource.Terminal, Reading.Template),
+        new(Tags.SystemParameters, "System specific parameters", "系统专用参数", TagFormat.B, 0, 252, TagSource.Terminal, Reading.Template),
+        new(Tags.DisplayControlTemplate, "Display control template", "显示控制模板", TagFormat.B, 0, 252, TagSource.Card, Reading.Template),
+    ];
+
+    private static readonly FrozenDictionary<int, TagRow> ByTag = Rows.ToFrozenDictionary(row => row.Tag.Value);
+
+    /// <summary>The row of a tag, or null when this dictionary does not know it.</summary>
+    public static TagRow? Find(Tag tag) => ByTag.GetValueOrDefault(tag.Value);
+
+    public static bool IsSensitive(Tag tag) => Find(tag) is { Sensitive: true };
+
+    /// <summary>An unknown tag counts as binary.</summary>
+    public static TagFormat FormatOf(Tag tag) => Find(tag)?.Format ?? TagFormat.B;
 }
