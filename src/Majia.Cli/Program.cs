@@ -1,1 +1,3 @@
-return 0;
+using Majia.Cli;
+
+return await Entry.RunAsync(args);

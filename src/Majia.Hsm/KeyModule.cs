@@ -1,177 +1,354 @@
 using System.Diagnostics.CodeAnalysis;
-using Majia.Core.Apdu;
+using System.Security.Cryptography;
 using Majia.Core.Cryptography;
 using Majia.Core.Primitives;
 
 namespace Majia.Hsm;
 
-/// <summary>What a key may do, as TR-31 spells it. A key does nothing else (quality.md 10).</summary>
-public enum KeyUsage
-{
-    /// <summary>K0: wraps other keys (ZMK, TMK).</summary>
-    KeyEncryption,
-
-    /// <summary>P0: PIN encryption (PIK, ZPK).</summary>
-    PinEncryption,
-
-    /// <summary>M3: message authentication (MAK, ZAK).</summary>
-    MessageAuthentication,
-
-    /// <summary>E0: issuer master key for application cryptograms.</summary>
-    EmvCryptogram,
-
-    /// <summary>E1: issuer master key for secure messaging confidentiality.</summary>
-    EmvConfidentiality,
-
-    /// <summary>E2: issuer master key for secure messaging integrity.</summary>
-    EmvIntegrity,
-
-    /// <summary>V1: PIN verification (IBM 3624).</summary>
-    PinVerification,
-
-    /// <summary>D0: data encryption (the vault's PAN key).</summary>
-    DataEncryption,
-
-    /// <summary>M7: keyed hash (the vault's PAN index).</summary>
-    KeyedHash,
-
-    /// <summary>10, numeric and ours: SCP03 key sets, documented in docs/protocols/keys.md.</summary>
-    SecureChannel,
-
-    /// <summary>11, numeric and ours: MAC over a token–PAN binding (decisions.md 11).</summary>
-    TokenBinding,
-
-    /// <summary>12, numeric and ours: private key for JWE.</summary>
-    Decryption,
-}
-
-/// <summary>What may be told of a key: never its value.</summary>
-/// <param name="CheckValue">Upper-case hex, 4 bytes (protocols.md 6.6).</param>
-/// <param name="IsTest">Made by the seeding ceremony: production mode refuses it.</param>
-public sealed record KeyInfo(string Name, KeyUsage Usage, CipherAlgorithm Algorithm, string CheckValue, bool IsTest);
-
 /// <summary>One party's key module: keys go in, never out in clear. Each at rest is a TR-31 version D block under the party's local master key.</summary>
 /// <remarks>Thread-safe. A call with a missing key or a key of another usage throws <see cref="KeyModuleException"/>: configuration is wrong or somebody tries.</remarks>
-public sealed class KeyModule
+public sealed partial class KeyModule
 {
+    /// <summary>Optional blocks of ours: <c>LB</c> (X9.143 label) binds a key at rest to its name, <c>10</c> = T marks a test key.</summary>
+    private const string LabelBlock = "LB", TestBlock = "10", TestMark = "T";
+
+    private readonly string party;
+    private readonly Entropy entropy;
+    private readonly bool production;
+    private readonly KeyStore? store;
+    private readonly byte[] masterKey;
+    private readonly Lock gate = new();
+
+    /// <summary>Never changed once published: readers take no lock.</summary>
+    private volatile Dictionary<string, HeldKey> keys = new(StringComparer.Ordinal);
+
+    private KeyModule(string party, Entropy entropy, bool production, KeyStore? store, byte[] masterKey)
+    {
+        this.party = party;
+        this.entropy = entropy;
+        this.production = production;
+        this.store = store;
+        this.masterKey = masterKey;
+    }
+
     /// <summary>Opens (or creates) the store in <paramref name="folder"/>: <c>{party}.lmk</c> and <c>{party}.keys.json</c>, owner-readable only. Runs the known-answer self test.</summary>
     /// <param name="production">Refuses a store that holds a test key.</param>
-    public static KeyModule Open(string folder, string party, Entropy entropy, bool production = false) => throw new NotImplementedException();
+    /// <exception cref="KeyModuleException">Names the key that is damaged, or a test key in production.</exception>
+    public static KeyModule Open(string folder, string party, Entropy entropy, bool production = false)
+    {
+        CheckName(party);
+        SelfTest.Run();
+        var store = KeyStore.Open(folder, party, entropy, out var masterKey, out var entries);
+        var module = new KeyModule(party, entropy, production, store, masterKey);
+        var loaded = new Dictionary<string, HeldKey>(StringComparer.Ordinal);
+        foreach (var entry in entries)
+        {
+            var key = module.Load(entry);
+            if (!loaded.TryAdd(entry.Name, key))
+            {
+                throw new KeyModuleException($"key {entry.Name} of {party}: stands twice in the store");
+            }
+        }
+
+        module.keys = loaded;
+        return module;
+    }
 
     /// <summary>A module that lives in memory, for tests and simulation.</summary>
-    public static KeyModule InMemory(string party, Entropy entropy) => throw new NotImplementedException();
+    public static KeyModule InMemory(string party, Entropy entropy)
+    {
+        CheckName(party);
+        SelfTest.Run();
+        return new KeyModule(party, entropy, production: false, store: null, entropy.Bytes(32));
+    }
 
-    public IReadOnlyList<KeyInfo> Keys => throw new NotImplementedException();
+    /// <summary>All keys, by name.</summary>
+    public IReadOnlyList<KeyInfo> Keys => [.. keys.Values.Select(key => key.Info).OrderBy(info => info.Name, StringComparer.Ordinal)];
 
-    public bool TryInfo(string name, [NotNullWhen(true)] out KeyInfo? info) => throw new NotImplementedException();
+    public bool TryInfo(string name, [NotNullWhen(true)] out KeyInfo? info)
+    {
+        info = keys.TryGetValue(name, out var key) ? key.Info : null;
+        return info is not null;
+    }
 
     // ---- key management ----
 
-    /// <summary>Generates a random key (3DES: double length with odd parity; AES: 32 bytes unless the usage is SecureChannel, then 16; SM4: 16).</summary>
-    public KeyInfo Generate(string name, KeyUsage usage, CipherAlgorithm algorithm, bool test) => throw new NotImplementedException();
+    /// <summary>Generates a random key (3DES: double length with odd parity; AES: 32 bytes unless the usage is SecureChannel, then 16; SM4: 16; Decryption: a P-256 private key).</summary>
+    public KeyInfo Generate(string name, KeyUsage usage, CipherAlgorithm algorithm, bool test)
+    {
+        var value = KeyUsages.Of(usage).Kind == KeyUsages.Kind.EllipticCurve
+            ? EllipticCurveKey.Generate(entropy)
+            : entropy.Bytes(KeyUsages.NewLength(usage, algorithm));
+        return Put(name, usage, algorithm, WithParity(algorithm, value), test, replace: false);
+    }
 
     /// <summary>Forms a key from two or more custodians' components by XOR (dual control: one alone is refused).</summary>
-    public KeyInfo Form(string name, KeyUsage usage, CipherAlgorithm algorithm, IReadOnlyList<byte[]> components, bool test) => throw new NotImplementedException();
+    /// <param name="components">All of the key's length; the caller wipes them.</param>
+    public KeyInfo Form(string name, KeyUsage usage, CipherAlgorithm algorithm, IReadOnlyList<byte[]> components, bool test)
+    {
+        if (components.Count < 2)
+        {
+            throw new KeyModuleException($"key {name} of {party}: one custodian alone forms no key");
+        }
+
+        var value = new byte[components[0].Length];
+        foreach (var component in components)
+        {
+            if (component.Length != value.Length || !component.AsSpan().ContainsAnyExcept((byte)0))
+            {
+                throw new KeyModuleException($"key {name} of {party}: components are of one length and none is zero");
+            }
+
+            for (var i = 0; i < value.Length; i++)
+            {
+                value[i] ^= component[i];
+            }
+        }
+
+        return Put(name, usage, algorithm, WithParity(algorithm, value), test, replace: false);
+    }
 
     /// <summary>TR-31 block of a key under a KeyEncryption key (AES).</summary>
-    public string Export(string name, string transportKey) => throw new NotImplementedException();
+    public string Export(string name, string transportKey)
+    {
+        var key = Find(name);
+        var transport = Transport(transportKey);
+        if (ReferenceEquals(key, transport))
+        {
+            throw new KeyModuleException($"key {name} of {party}: does not wrap itself");
+        }
 
-    public KeyInfo Import(string name, string block, string transportKey) => throw new NotImplementedException();
+        return Tr31.Wrap(transport.Value, Header(key.Info, label: false), key.Value, entropy);
+    }
+
+    /// <summary>Takes in a TR-31 block under a KeyEncryption key (AES). Replaces a key of the same name and usage.</summary>
+    public KeyInfo Import(string name, string block, string transportKey)
+    {
+        var transport = Transport(transportKey);
+        if (!Tr31.TryUnwrap(transport.Value, block, out var header, out var value, out var error))
+        {
+            throw new KeyModuleException($"key {name} of {party}: {error}");
+        }
+
+        if (KeyUsages.Read(header) is not { } what)
+        {
+            throw new KeyModuleException($"key {name} of {party}: usage {header.Usage}, algorithm {header.Algorithm}, mode {header.Mode} is none that this module keeps");
+        }
+
+        return Put(name, what.Usage, what.Algorithm, value, transport.Info.IsTest || header.Option(TestBlock) == TestMark, replace: true);
+    }
 
     /// <summary>Working key as sign-on sends it: ECB under the terminal master key, with its 4-byte check value (protocols.md 6.6).</summary>
-    public (byte[] Wrapped, byte[] CheckValue) ExportWorkingKey(string name, string masterKey) => throw new NotImplementedException();
+    public (byte[] Wrapped, byte[] CheckValue) ExportWorkingKey(string name, string masterKey)
+    {
+        var key = Find(name);
+        var master = WorkingMaster(masterKey, name, key.Info.Usage);
+        if (key.Info.Algorithm != master.Info.Algorithm)
+        {
+            throw new KeyModuleException($"key {name} of {party}: {key.Info.Algorithm} does not travel under {master.Info.Algorithm}");
+        }
 
-    public KeyInfo ImportWorkingKey(string name, KeyUsage usage, ReadOnlySpan<byte> wrapped, ReadOnlySpan<byte> checkValue, string masterKey) => throw new NotImplementedException();
+        var wrapped = new byte[key.Value.Length];
+        master.Schedule!.Encrypt(key.Value, wrapped);
+        return (wrapped, Convert.FromHexString(key.Info.CheckValue));
+    }
 
-    public void Delete(string name) => throw new NotImplementedException();
+    /// <summary>Takes in a working key of sign-on. Replaces a key of the same name and usage; a test master key makes a test key.</summary>
+    /// <exception cref="KeyModuleException">The check value is not the key's: nothing is kept.</exception>
+    public KeyInfo ImportWorkingKey(string name, KeyUsage usage, ReadOnlySpan<byte> wrapped, ReadOnlySpan<byte> checkValue, string masterKey)
+    {
+        var master = WorkingMaster(masterKey, name, usage);
+        var algorithm = master.Info.Algorithm;
+        if (wrapped.Length % Cipher.BlockSize(algorithm) != 0 || !KeyUsages.IsLength(usage, algorithm, wrapped.Length))
+        {
+            throw new KeyModuleException($"key {name} of {party}: {wrapped.Length} bytes are no {algorithm} key for {usage}");
+        }
+
+        var value = new byte[wrapped.Length];
+        master.Schedule!.Decrypt(wrapped, value);
+        if (checkValue.Length != 4 || !CryptographicOperations.FixedTimeEquals(Cipher.KeyCheckValue(algorithm, value), checkValue))
+        {
+            CryptographicOperations.ZeroMemory(value);
+            throw new KeyModuleException($"key {name} of {party}: its check value is not the one sent with it");
+        }
+
+        return Put(name, usage, algorithm, value, master.Info.IsTest, replace: true);
+    }
+
+    /// <summary>Forgets a key; durable when it returns. A call that is using it still finishes.</summary>
+    public void Delete(string name)
+    {
+        lock (gate)
+        {
+            var next = new Dictionary<string, HeldKey>(keys, StringComparer.Ordinal);
+            if (!next.Remove(name))
+            {
+                throw new KeyModuleException($"key {name} of {party}: is not there");
+            }
+
+            Publish(next);
+        }
+    }
 
     // ---- messages ----
 
-    public byte[] Mac(string key, MacAlgorithm algorithm, ReadOnlySpan<byte> data) => throw new NotImplementedException();
+    public byte[] Mac(string key, MacAlgorithm algorithm, ReadOnlySpan<byte> data)
+    {
+        var held = Find(key, KeyUsage.MessageAuthentication);
+        if (held.Info.Algorithm != MessageMac.CipherOf(algorithm) || (algorithm == MacAlgorithm.X919 && held.Value.Length != 16))
+        {
+            throw new KeyModuleException($"key {key} of {party}: makes no {algorithm}");
+        }
+
+        return MessageMac.Compute(algorithm, held.Schedule!, data);
+    }
 
     /// <summary>Constant time.</summary>
-    public bool VerifyMac(string key, MacAlgorithm algorithm, ReadOnlySpan<byte> data, ReadOnlySpan<byte> mac) => throw new NotImplementedException();
+    public bool VerifyMac(string key, MacAlgorithm algorithm, ReadOnlySpan<byte> data, ReadOnlySpan<byte> mac) =>
+        CryptographicOperations.FixedTimeEquals(Mac(key, algorithm, data), mac);
 
-    // ---- PIN ----
+    // ---- inside ----
 
-    /// <summary>PIN pad only: the digits become a block here and exist nowhere else. Format by algorithm of the key: ISO 0 (3DES), SM4 format (SM4), ISO 4 (AES).</summary>
-    public byte[] EncryptPin(string pinKey, ReadOnlySpan<char> pin, AccountNumber number) => throw new NotImplementedException();
+    private HeldKey Find(string name) =>
+        keys.TryGetValue(name, out var key) ? key : throw new KeyModuleException($"key {name} of {party}: is not there");
 
-    /// <summary>From one PIN key to another, the number unchanged.</summary>
-    public bool TryTranslatePin(string fromKey, string toKey, ReadOnlySpan<byte> block, AccountNumber number, [NotNullWhen(true)] out byte[]? translated) => throw new NotImplementedException();
+    /// <summary>The one door to a key's value: every use names what it is for.</summary>
+    private HeldKey Find(string name, KeyUsage usage)
+    {
+        var key = Find(name);
+        return key.Info.Usage == usage ? key : throw new KeyModuleException($"key {name} of {party}: is for {key.Info.Usage}, not for {usage}");
+    }
 
-    /// <summary>From token to PAN: only with the vault's binding MAC over exactly this token, PAN and transaction (decisions.md 11).</summary>
-    /// <param name="transaction">The switch key of the transaction: F7 ‖ F11 ‖ F32 ‖ F33 as text.</param>
-    public bool TryTranslatePin(string fromKey, string toKey, ReadOnlySpan<byte> block, PaymentToken token, Pan pan, string transaction, string bindingKey, ReadOnlySpan<byte> binding, [NotNullWhen(true)] out byte[]? translated) => throw new NotImplementedException();
+    private HeldKey Transport(string name)
+    {
+        var key = Find(name, KeyUsage.KeyEncryption);
+        return key.Info.Algorithm == CipherAlgorithm.Aes ? key : throw new KeyModuleException($"key {name} of {party}: a TR-31 block of version D wants an AES key");
+    }
 
-    /// <summary>The vault's MAC (8 bytes of HMAC-SHA-256) over token, PAN and transaction.</summary>
-    public byte[] BindTokenToPan(string bindingKey, PaymentToken token, Pan pan, string transaction) => throw new NotImplementedException();
+    /// <summary>ECB wrapping is for what sign-on sends, PIN and MAC keys, and for nothing else.</summary>
+    private HeldKey WorkingMaster(string name, string workingKey, KeyUsage usage)
+    {
+        if (usage is not (KeyUsage.PinEncryption or KeyUsage.MessageAuthentication))
+        {
+            throw new KeyModuleException($"key {workingKey} of {party}: {usage} is no usage of a working key");
+        }
 
-    /// <summary>IBM 3624 with offset. A block that does not hold a PIN of 4 to 12 digits is <see cref="PinVerdict.Malformed"/>.</summary>
-    public PinVerdict VerifyPin(string pinKey, string verificationKey, ReadOnlySpan<byte> block, Pan pan, ReadOnlySpan<char> offset) => throw new NotImplementedException();
+        var master = Find(name, KeyUsage.KeyEncryption);
+        return master.Info.Algorithm != CipherAlgorithm.Aes ? master : throw new KeyModuleException($"key {name} of {party}: an AES key wraps TR-31 blocks only");
+    }
 
-    /// <summary>At card issuance: the offset that belongs to a chosen PIN.</summary>
-    public string PinOffset(string verificationKey, Pan pan, ReadOnlySpan<char> pin) => throw new NotImplementedException();
+    private KeyInfo Put(string name, KeyUsage usage, CipherAlgorithm algorithm, byte[] value, bool test, bool replace)
+    {
+        CheckName(name);
+        Check(name, usage, algorithm, value);
+        if (test && production)
+        {
+            throw new KeyModuleException($"key {name} of {party}: a test key, and this is production");
+        }
 
-    // ---- cards ----
+        var info = new KeyInfo(name, usage, algorithm, HeldKey.CheckValue(usage, algorithm, value), test);
+        var key = new HeldKey(info, value, Tr31.Wrap(masterKey, Header(info, label: true), value, entropy));
+        lock (gate)
+        {
+            if (keys.TryGetValue(name, out var present) && (!replace || present.Info.Usage != usage))
+            {
+                throw new KeyModuleException($"key {name} of {party}: is there already, for {present.Info.Usage}");
+            }
 
-    /// <summary>Recomputes the cryptogram of the token's derived key and compares in constant time.</summary>
-    public bool VerifyCryptogram(string masterKey, PaymentToken token, string sequenceNumber, CryptogramVersion version, CryptogramInput input, ReadOnlySpan<byte> cryptogram) => throw new NotImplementedException();
+            Publish(new Dictionary<string, HeldKey>(keys, StringComparer.Ordinal) { [name] = key });
+        }
 
-    public byte[] ResponseCryptogram(string masterKey, PaymentToken token, string sequenceNumber, ushort atc, ReadOnlySpan<byte> cryptogram, ReadOnlySpan<byte> responseCode) => throw new NotImplementedException();
+        return info;
+    }
 
-    /// <summary>SCP03 to one chip. The key set is <c>{keySet}.enc/.mac/.dek</c>; with <paramref name="diversification"/> (10 bytes) it is a master set, diversified per chip by KDF3 (protocols.md 5.2).</summary>
-    public HostChannel OpenSecureChannel(string keySet, ReadOnlySpan<byte> diversification = default) => throw new NotImplementedException();
+    /// <summary>To disk first, then to the readers: nobody computes with a key that a crash could take away.</summary>
+    private void Publish(Dictionary<string, HeldKey> next)
+    {
+        store?.Save(masterKey, [.. next.Values
+            .OrderBy(key => key.Info.Name, StringComparer.Ordinal)
+            .Select(key => new KeyStore.Entry(key.Info.Name, key.Info.Usage, key.Info.IsTest, key.Block))]);
+        keys = next;
+    }
 
-    /// <summary>The three keys of a master set diversified for one chip, as the factory writes them into it.</summary>
-    public Scp03Keys FactoryKeys(string keySet, ReadOnlySpan<byte> diversification) => throw new NotImplementedException();
+    private HeldKey Load(KeyStore.Entry entry)
+    {
+        if (entry.Name is null || entry.Block is null || !Tr31.TryUnwrap(masterKey, entry.Block, out var header, out var value, out _))
+        {
+            throw new KeyModuleException($"key {entry.Name} of {party}: its block is damaged, or under another master key");
+        }
 
-    // ---- data ----
+        if (header.Option(LabelBlock) != entry.Name
+            || (header.Option(TestBlock) == TestMark) != entry.Test
+            || KeyUsages.Read(header) is not { } what
+            || what.Usage != entry.Usage)
+        {
+            throw new KeyModuleException($"key {entry.Name} of {party}: its block is another key's");
+        }
 
-    /// <summary>AES-256-GCM: nonce (12) ‖ ciphertext ‖ tag (16), bound to <paramref name="context"/>.</summary>
-    public byte[] Seal(string key, ReadOnlySpan<byte> plaintext, string context) => throw new NotImplementedException();
+        Check(entry.Name, what.Usage, what.Algorithm, value);
+        if (entry.Test && production)
+        {
+            throw new KeyModuleException($"key {entry.Name} of {party}: a test key, and this is production");
+        }
 
-    public bool TryUnseal(string key, ReadOnlySpan<byte> box, string context, [NotNullWhen(true)] out byte[]? plaintext) => throw new NotImplementedException();
+        return new HeldKey(new KeyInfo(entry.Name, what.Usage, what.Algorithm, HeldKey.CheckValue(what.Usage, what.Algorithm, value), entry.Test), value, entry.Block);
+    }
 
-    /// <summary>HMAC-SHA-256 of a number, for look-up (32 bytes).</summary>
-    public byte[] Index(string key, AccountNumber number) => throw new NotImplementedException();
+    private void Check(string name, KeyUsage usage, CipherAlgorithm algorithm, ReadOnlySpan<byte> value)
+    {
+        if (!KeyUsages.Of(usage).Algorithms.Contains(algorithm) || !KeyUsages.IsLength(usage, algorithm, value.Length))
+        {
+            throw new KeyModuleException($"key {name} of {party}: {value.Length} bytes of {algorithm} are no key for {usage}");
+        }
 
-    /// <summary>Public JWK of a Decryption key (P-256), to encrypt to with <see cref="Jwe.Encrypt"/>.</summary>
-    public string PublicJwk(string name) => throw new NotImplementedException();
+        // FIPS 46-3 / SP 800-67: a key of two equal halves is single DES; zero is no key at all.
+        if (!value.ContainsAnyExcept((byte)0)
+            || (algorithm == CipherAlgorithm.TripleDes && value.Length > 8 && CryptographicOperations.FixedTimeEquals(value[..8], value[8..16]))
+            || (KeyUsages.Of(usage).Kind == KeyUsages.Kind.EllipticCurve && !EllipticCurveKey.IsScalar(value)))
+        {
+            throw new KeyModuleException($"key {name} of {party}: a weak key");
+        }
+    }
 
-    public bool TryDecryptJwe(string name, string compact, [NotNullWhen(true)] out byte[]? plaintext) => throw new NotImplementedException();
-}
+    private static Tr31Header Header(KeyInfo info, bool label)
+    {
+        var row = KeyUsages.Of(info.Usage);
+        List<Tr31Option> options = [];
+        if (label)
+        {
+            options.Add(new Tr31Option(LabelBlock, info.Name));
+        }
 
-public enum PinVerdict
-{
-    Right,
-    Wrong,
-    Malformed,
+        if (info.IsTest)
+        {
+            options.Add(new Tr31Option(TestBlock, TestMark));
+        }
+
+        return new Tr31Header(row.Code, KeyUsages.Letter(row, info.Algorithm), row.Mode, "00", 'E', options);
+    }
+
+    private static byte[] WithParity(CipherAlgorithm algorithm, byte[] value)
+    {
+        if (algorithm != CipherAlgorithm.TripleDes)
+        {
+            return value;
+        }
+
+        var odd = Cryptogram.SetOddParity(value);
+        CryptographicOperations.ZeroMemory(value);
+        return odd;
+    }
+
+    private static readonly System.Buffers.SearchValues<char> NameCharacters = System.Buffers.SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_");
+
+    private static void CheckName(string name)
+    {
+        if (name.Length is 0 or > 64 || name[0] == '.' || name.AsSpan().ContainsAnyExcept(NameCharacters))
+        {
+            throw new KeyModuleException("a name has 1 to 64 letters, digits, points, hyphens and underscores");
+        }
+    }
 }
 
 /// <summary>A key is missing, of another usage, or its store is damaged.</summary>
 public sealed class KeyModuleException(string message) : Exception(message);
-
-/// <summary>The host's end of one SCP03 session. The session keys stay inside the module.</summary>
-public sealed class HostChannel
-{
-    internal HostChannel()
-    {
-    }
-
-    /// <summary>8050 with key version and a fresh host challenge.</summary>
-    public CommandApdu InitializeUpdate(byte keyVersion) => throw new NotImplementedException();
-
-    /// <summary>Checks the card's cryptogram and answers with EXTERNAL AUTHENTICATE at <paramref name="level"/> (33); false when the card is not who it should be.</summary>
-    public bool TryAuthenticate(ResponseApdu initializeUpdate, byte level, [NotNullWhen(true)] out CommandApdu? externalAuthenticate) => throw new NotImplementedException();
-
-    public CommandApdu Wrap(CommandApdu command) => throw new NotImplementedException();
-
-    public bool TryUnwrap(ResponseApdu response, [NotNullWhen(true)] out ResponseApdu? plain) => throw new NotImplementedException();
-
-    /// <summary>Data field of PUT KEY (GP §11.8) that replaces this domain's keys by the set <paramref name="keySet"/> of this module, under this session's DEK.</summary>
-    public byte[] PutKeyData(byte newVersion, string keySet) => throw new NotImplementedException();
-
-    /// <summary>DGIs 8000 and 9000: the token's AC, MAC and ENC keys derived from three master keys, under this session's DEK, with their check values.</summary>
-    public byte[] CardKeyGroups(string cryptogramMaster, string integrityMaster, string confidentialityMaster, PaymentToken token, string sequenceNumber) => throw new NotImplementedException();
-}

@@ -45,3 +45,13 @@ public abstract class Store : IAsyncDisposable
 
 /// <summary>The store stopped: disk full, file gone, commit refused. Nothing that was not durable was answered; a restart continues from the last commit.</summary>
 public sealed class StoreFailedException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>The database or its folder cannot be used as it is: unreadable, of a newer program, not ours. The world is not as expected (exit code 3); nothing was touched.</summary>
+public class StoreException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>Another process holds this data folder (decisions.md 30).</summary>
+public sealed class DataFolderInUseException(string folder)
+    : StoreException($"the data folder {folder} is in use by another process; stop it, or choose another folder with --data")
+{
+    public string Folder { get; } = folder;
+}

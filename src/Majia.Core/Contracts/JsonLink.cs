@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Majia.Core.Primitives;
 
 namespace Majia.Core.Contracts;
 
@@ -19,7 +20,8 @@ public sealed class PartyUnreachableException(string party) : Exception($"{party
 }
 
 /// <summary>An error as it stands on the wire: a code for programs, a sentence for people, the fields in question.</summary>
-public sealed record ApiError(string ErrorCode, string ErrorDescription, IReadOnlyList<FieldError>? Errors = null);
+/// <param name="Why">The sentence in both languages, where the error is a refusal that its person should understand.</param>
+public sealed record ApiError(string ErrorCode, string ErrorDescription, IReadOnlyList<FieldError>? Errors = null, Text? Why = null);
 
 /// <summary>What is wrong with one field: where, what was expected, what came (masked where the field is sensitive).</summary>
 public sealed record FieldError(string Field, string Expected, string Got);

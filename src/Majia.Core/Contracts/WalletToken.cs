@@ -23,7 +23,9 @@ public static class WalletToken
     /// <summary>Eligible, with what the wallet may show; otherwise an <see cref="ApiError"/> whose code is a <see cref="Ineligible"/> name.</summary>
     public sealed record CheckEligibilityReply(string EligibilityReceipt, CardFace Face, bool NeedsExpiryAndCvn2);
 
-    public sealed record DigitizeRequest(string RequestId, string TokenRequestorId, string Seid, string EligibilityReceipt, string EncryptedCard, long PurgeEpoch);
+    /// <param name="DeviceModel">What the bank shows its customer: the handset's model.</param>
+    /// <param name="Source">As in <see cref="CheckEligibilityRequest"/>.</param>
+    public sealed record DigitizeRequest(string RequestId, string TokenRequestorId, string Seid, string EligibilityReceipt, string EncryptedCard, long PurgeEpoch, string DeviceModel = "", string Source = "");
 
     /// <summary>The bank's decision is made, the token exists and is INACTIVE; personalisation follows with <see cref="ProvisionRequest"/>.</summary>
     public sealed record DigitizeReply(string TokenUniqueReference, bool VerificationRequired, CardFace Face, IReadOnlyList<ActivationMethod> Methods);

@@ -1,113 +1,410 @@
-using System.Diagnostics.CodeAnalysis;
-using Majia.Core.Primitives;
+using System.Globalization;
+using System.Numerics;
+using System.Security.Cryptography;
+using System.Text;
 
 namespace Majia.Core.Iso8583;
 
-/// <summary>Message type indicator, as its four digits.</summary>
-public readonly record struct Mti(int Value)
-{
-    public static readonly Mti AuthorisationRequest = new(100), AuthorisationResponse = new(110), FinancialRequest = new(200), FinancialResponse = new(210),
-        FinancialAdvice = new(220), FinancialAdviceResponse = new(230), ReversalRequest = new(400), ReversalResponse = new(410), ReversalAdvice = new(420),
-        ReversalAdviceRepeat = new(421), ReversalAdviceResponse = new(430), NetworkRequest = new(800), NetworkResponse = new(810);
-
-    public string Digits => Value.ToString("D4", System.Globalization.CultureInfo.InvariantCulture);
-
-    /// <summary>The MTI that answers this one: function digit 0 becomes 1, 2 and its repeats become 3.</summary>
-    public Mti Response => throw new NotImplementedException();
-
-    public override string ToString() => Digits;
-}
-
-/// <summary>Field table row set and coding of one line: field contents are the same, only BCD or ASCII differs.</summary>
-public sealed class Dialect
-{
-    private Dialect(string name) => Name = name;
-
-    /// <summary>POS–acquirer: BCD, 64-bit bitmap (protocols.md 6.1–6.2).</summary>
-    public static Dialect Pos { get; } = new("pos");
-
-    /// <summary>Between institutions: ASCII, 128-bit bitmap (protocols.md 6.9).</summary>
-    public static Dialect Switch { get; } = new("switch");
-
-    public string Name { get; }
-}
-
 /// <summary>An ISO 8583 message: an MTI and fields 2 to 128, text or binary by the field table.</summary>
-/// <remarks>Text fields hold the value as a person writes it (digits, letters; F35 with D or =); binary fields their bytes. F22 is three digits on both lines.</remarks>
-public sealed class IsoMessage(Mti mti)
+/// <remarks>
+/// Text fields hold the value as a person writes it (digits, letters; F35 with D or =; Chinese as GBK); binary fields their bytes, as text in hex. F22 is three digits on both lines.
+/// A message that was read keeps the received bytes and decodes a field when it is asked for it; what is set later stands in a buffer of its own. Not safe for use by two threads while it is being changed.
+/// </remarks>
+public sealed class IsoMessage
 {
-    public Mti Mti { get; } = mti;
+    internal const int MaxBytes = 0x1FFFF, MaxValue = 999;
+    private static readonly Encoding Gbk = CodePagesEncodingProvider.Instance.GetEncoding(936, EncoderFallback.ExceptionFallback, DecoderFallback.ReplacementFallback)!;
 
-    public bool Has(int field) => throw new NotImplementedException();
+    // Bit n−1 of the map stands for field n; slots stand in field order, one for each bit that is set.
+    private ulong low;
+    private ulong high;
+    private Slot[] slots;
+    private int count;
+    private ReadOnlyMemory<byte> source;
+    private byte[] own = [];
+    private int used;
 
-    /// <summary>A text field; null when absent.</summary>
-    public string? Text(int field) => throw new NotImplementedException();
+    public IsoMessage(Mti mti)
+        : this(mti, 24)
+    {
+    }
 
-    /// <summary>A binary field; empty when absent.</summary>
-    public ReadOnlyMemory<byte> Binary(int field) => throw new NotImplementedException();
+    /// <param name="capacity">How many fields it will have, about.</param>
+    public IsoMessage(Mti mti, int capacity)
+    {
+        Mti = mti;
+        slots = new Slot[capacity];
+    }
+
+    internal IsoMessage(Mti mti, ulong low, ulong high, ReadOnlyMemory<byte> source, ReadOnlySpan<Slot> slots)
+    {
+        Mti = mti;
+        this.low = low;
+        this.high = high;
+        this.source = source;
+        this.slots = slots.ToArray();
+        count = slots.Length;
+    }
+
+    public Mti Mti { get; }
+
+    /// <summary>Number of fields.</summary>
+    public int Count => count;
+
+    /// <summary>Numbers of the fields that are present, ascending.</summary>
+    public IEnumerable<int> Fields
+    {
+        get
+        {
+            for (var number = 2; number <= 128; number++)
+            {
+                if (Has(number))
+                {
+                    yield return number;
+                }
+            }
+        }
+    }
+
+    internal (ulong Low, ulong High) Map => (low, high);
+
+    internal ReadOnlySpan<Slot> Slots => slots.AsSpan(0, count);
+
+    public bool Has(int field) =>
+        field is >= 1 and <= 64 ? ((low >> (field - 1)) & 1) != 0 : field is > 64 and <= 128 && ((high >> (field - 65)) & 1) != 0;
+
+    /// <summary>A text field; null when absent. A binary field as upper-case hex.</summary>
+    public string? Text(int field)
+    {
+        if (!Has(field))
+        {
+            return null;
+        }
+
+        var slot = slots[Rank(field)];
+        if (slot.Coding != Coding.Raw)
+        {
+            return string.Create(slot.Length, (Message: this, Slot: slot), static (span, from) => Unpack(from.Message.BytesOf(from.Slot), from.Slot, span));
+        }
+
+        var bytes = BytesOf(slot);
+        return IsBinary(field) ? Convert.ToHexString(bytes) : Ascii.IsValid(bytes) ? Encoding.ASCII.GetString(bytes) : Gbk.GetString(bytes);
+    }
+
+    /// <summary>Copies a text field of ASCII characters without allocating; returns the characters written, −1 when absent or when <paramref name="destination"/> is too short.</summary>
+    public int CopyText(int field, Span<char> destination)
+    {
+        if (!Has(field))
+        {
+            return -1;
+        }
+
+        var slot = slots[Rank(field)];
+        if (slot.Length > destination.Length)
+        {
+            return -1;
+        }
+
+        if (slot.Coding != Coding.Raw)
+        {
+            Unpack(BytesOf(slot), slot, destination[..slot.Length]);
+        }
+        else
+        {
+            Encoding.Latin1.GetChars(BytesOf(slot), destination);
+        }
+
+        return slot.Length;
+    }
+
+    /// <summary>As <see cref="CopyText"/>, with the characters as a slice.</summary>
+    public bool TryText(int field, Span<char> buffer, out ReadOnlySpan<char> text)
+    {
+        var length = CopyText(field, buffer);
+        text = length < 0 ? default : buffer[..length];
+        return length >= 0;
+    }
+
+    /// <summary>True when the field is present and its text is exactly <paramref name="text"/> (ASCII). No allocation.</summary>
+    public bool Is(int field, ReadOnlySpan<char> text)
+    {
+        Span<char> buffer = stackalloc char[64];
+        return text.Length <= buffer.Length && TryText(field, buffer, out var value) && value.SequenceEqual(text);
+    }
+
+    /// <summary>A field of up to 18 digits as its number; null when absent or not digits.</summary>
+    public long? Number(int field)
+    {
+        Span<char> buffer = stackalloc char[18];
+        return TryText(field, buffer, out var text) && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : null;
+    }
+
+    /// <summary>A binary field; empty when absent. A text field as its bytes, a character each.</summary>
+    public ReadOnlyMemory<byte> Binary(int field)
+    {
+        if (!Has(field))
+        {
+            return default;
+        }
+
+        var slot = slots[Rank(field)];
+        if (slot.Coding == Coding.Raw)
+        {
+            return slot.Own ? own.AsMemory(slot.Offset, slot.Length) : source.Slice(slot.Offset, slot.Length);
+        }
+
+        var digits = new byte[slot.Length];
+        Unpack(BytesOf(slot), slot, digits);
+        return digits;
+    }
 
     /// <summary>Sets a text field; null removes it. Returns this, so that a message reads as its list of fields.</summary>
-    public IsoMessage Set(int field, string? value) => throw new NotImplementedException();
+    /// <remarks>A fixed-length ans field (41, 42, 43) is filled with spaces behind. A binary field takes hex.</remarks>
+    public IsoMessage Set(int field, string? value) => value is null ? Remove(field) : SetText(field, value);
 
-    public IsoMessage Set(int field, ReadOnlySpan<byte> value) => throw new NotImplementedException();
+    /// <inheritdoc cref="Set(int, string?)"/>
+    public IsoMessage SetText(int field, ReadOnlySpan<char> value)
+    {
+        if (IsBinary(field))
+        {
+            return Set(field, Convert.FromHexString(value));
+        }
 
-    public IEnumerable<int> Fields => throw new NotImplementedException();
-}
+        var fill = IsoFields.Find(field)?.Switch is { Content: Content.Ans, Length: LengthKind.Fixed } shape ? shape.Max : 0;
+        if (Ascii.IsValid(value))
+        {
+            var into = Reserve(field, Math.Max(value.Length, fill));
+            Encoding.ASCII.GetBytes(value, into);
+            into[value.Length..].Fill((byte)' ');
+            return this;
+        }
 
-/// <summary>Messages to bytes and back.</summary>
-public static class IsoCodec
-{
-    /// <summary>Reads a message that starts at its MTI.</summary>
-    public static bool TryRead(Dialect dialect, ReadOnlySpan<byte> body, [NotNullWhen(true)] out IsoMessage? message, out ParseError error) => throw new NotImplementedException();
+        var length = Gbk.GetByteCount(value);
+        var bytes = Reserve(field, Math.Max(length, fill));
+        Gbk.GetBytes(value, bytes);
+        bytes[length..].Fill((byte)' ');
+        return this;
+    }
 
-    /// <summary>Writes MTI, bitmap, fields. A value that does not fit its field throws: that is our own bug.</summary>
-    public static byte[] Write(Dialect dialect, IsoMessage message) => throw new NotImplementedException();
-}
+    /// <summary>Sets a field to its bytes.</summary>
+    public IsoMessage Set(int field, ReadOnlySpan<byte> value)
+    {
+        value.CopyTo(Reserve(field, value.Length));
+        return this;
+    }
 
-/// <summary>Frame of the POS line: length (2) ‖ TPDU (5) ‖ header (6) ‖ message (protocols.md 6.1).</summary>
-public static class PosFrame
-{
-    /// <param name="tpdu">5 bytes; the host answers with destination and source swapped.</param>
-    /// <param name="header">6 bytes.</param>
-    public static byte[] Write(ReadOnlySpan<byte> tpdu, ReadOnlySpan<byte> header, ReadOnlySpan<byte> body) => throw new NotImplementedException();
+    /// <summary>Sets a numeric field, filled with zeros in front to <paramref name="digits"/>.</summary>
+    public IsoMessage SetNumber(int field, long value, int digits)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(value);
+        var into = Reserve(field, digits);
+        for (var i = digits - 1; i >= 0; i--)
+        {
+            into[i] = (byte)('0' + (value % 10));
+            value /= 10;
+        }
 
-    public static bool TryRead(ReadOnlyMemory<byte> frame, out ReadOnlyMemory<byte> tpdu, out ReadOnlyMemory<byte> header, out ReadOnlyMemory<byte> body, out ParseError error) => throw new NotImplementedException();
+        return value == 0 ? this : throw new ArgumentOutOfRangeException(nameof(value), $"F{field} has {digits} digits");
+    }
 
-    /// <summary>The TPDU to answer with.</summary>
-    public static byte[] AnswerTpdu(ReadOnlySpan<byte> tpdu) => throw new NotImplementedException();
-}
+    /// <summary>Takes one field over from another message; absent there, it is removed here. No copy is made of what was read.</summary>
+    public IsoMessage Set(int field, IsoMessage from)
+    {
+        if (!from.Has(field))
+        {
+            return Remove(field);
+        }
 
-/// <summary>Frame of the switch line: 4 ASCII digits of length ‖ 46-byte header ‖ message (protocols.md 6.9).</summary>
-public static class SwitchFrame
-{
-    public static byte[] Write(string destination, string source, ReadOnlySpan<byte> body) => throw new NotImplementedException();
+        var slot = from.slots[from.Rank(field)];
+        if (!slot.Own && (source.IsEmpty || source.Equals(from.source)))
+        {
+            source = from.source;
+            Place(field, slot);
+            return this;
+        }
 
-    public static bool TryRead(ReadOnlyMemory<byte> frame, out string destination, out string source, out ReadOnlyMemory<byte> body, out ParseError error) => throw new NotImplementedException();
-}
+        var bytes = from.BytesOf(slot);
+        bytes.CopyTo(Grow(bytes.Length, out var offset));
+        Place(field, new Slot(offset, slot.Length, slot.Coding, true));
+        return this;
+    }
 
-/// <summary>What the MAC covers and where it stands: F64 on the POS line, F128 on the switch line (protocols.md 6.7, 6.9).</summary>
-public static class MacBlock
-{
-    /// <summary>POS line: everything from the MTI up to, not including, F64, with the bitmap announcing F64.</summary>
-    public static ReadOnlyMemory<byte> Pos(ReadOnlyMemory<byte> body) => throw new NotImplementedException();
+    /// <summary>Takes several fields over from another message.</summary>
+    public IsoMessage Take(IsoMessage from, params ReadOnlySpan<int> fields)
+    {
+        foreach (var field in fields)
+        {
+            Set(field, from);
+        }
 
-    /// <summary>Switch line: the elements of protocols.md 6.9 joined with single spaces, upper-cased, other characters dropped.</summary>
-    public static byte[] Switch(IsoMessage message) => throw new NotImplementedException();
-}
+        return this;
+    }
 
-/// <summary>F39: what it means and what a terminal does with it (protocols.md 6.8).</summary>
-public readonly record struct ResponseCode(string Value)
-{
-    public static readonly ResponseCode Approved = new("00"), InvalidMerchant = new("03"), InvalidTransaction = new("12"), InvalidCard = new("14"), NoSuchIssuer = new("15"),
-        InactiveCard = new("21"), OriginalMismatch = new("22"), NoOriginal = new("25"), FormatError = new("30"), NotSupported = new("40"), LostCard = new("41"), StolenCard = new("43"),
-        InsufficientFunds = new("51"), ExpiredCard = new("54"), WrongPin = new("55"), NotPermittedToHolder = new("57"), CardCheckFailed = new("59"), OverAmountLimit = new("61"),
-        RestrictedCard = new("62"), OriginalAmountWrong = new("64"), OverCountLimit = new("65"), IssuerTimeout = new("68"), PinTriesExceeded = new("75"), IssuerUnavailable = new("91"), Duplicate = new("94"),
-        SystemMalfunction = new("96"), UnknownTerminal = new("97"), NoIssuerAnswer = new("98"), PinFormatError = new("99"), MacFailure = new("A0");
+    public IsoMessage Remove(int field)
+    {
+        if (!Has(field))
+        {
+            return this;
+        }
 
-    public bool IsApproval => throw new NotImplementedException();
+        var rank = Rank(field);
+        slots.AsSpan(rank + 1, count - rank - 1).CopyTo(slots.AsSpan(rank));
+        count--;
+        if (field <= 64)
+        {
+            low &= ~(1UL << (field - 1));
+        }
+        else
+        {
+            high &= ~(1UL << (field - 65));
+        }
 
-    /// <summary>Meaning in both languages; an unknown code says so.</summary>
-    public Text Meaning => throw new NotImplementedException();
+        return this;
+    }
 
-    public override string ToString() => Value;
+    /// <summary>A message with the same fields and another MTI; neither sees what is set in the other later.</summary>
+    public IsoMessage Copy(Mti mti)
+    {
+        var copy = new IsoMessage(mti, count + 4);
+        foreach (var field in Fields)
+        {
+            copy.Set(field, this);
+        }
+
+        return copy;
+    }
+
+    /// <inheritdoc cref="Copy(Mti)"/>
+    public IsoMessage Copy() => Copy(Mti);
+
+    /// <summary>True when MTI and every field are equal, MACs left out: the same request sent again (decisions.md 19).</summary>
+    public bool SameContent(IsoMessage other)
+    {
+        const ulong mac = 1UL << 63;
+        if (Mti != other.Mti || (low & ~mac) != (other.low & ~mac) || (high & ~mac) != (other.high & ~mac))
+        {
+            return false;
+        }
+
+        foreach (var field in Fields)
+        {
+            if (field is not (64 or 128) && !Binary(field).Span.SequenceEqual(other.Binary(field).Span))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>SHA-256 over MTI and every field but the MACs, to tell <em>the same request again</em> from <em>other content under the same key</em> (94) without keeping the content.</summary>
+    public byte[] ContentDigest()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.ASCII.GetBytes(Mti.Digits));
+        Span<byte> head = stackalloc byte[3];
+        foreach (var field in Fields)
+        {
+            if (field is not (64 or 128))
+            {
+                var value = Binary(field).Span;
+                head[0] = (byte)field;
+                head[1] = (byte)(value.Length >> 8);
+                head[2] = (byte)(value.Length & 0xFF);
+                hash.AppendData(head);
+                hash.AppendData(value);
+            }
+        }
+
+        return hash.GetHashAndReset();
+    }
+
+    /// <summary>MTI and the numbers of the fields, no values: a message is never logged by accident.</summary>
+    public override string ToString() => $"{Mti} {string.Join(' ', Fields)}";
+
+    internal ReadOnlySpan<byte> BytesOf(Slot slot)
+    {
+        var length = slot.Coding == Coding.Raw ? slot.Length : (slot.Length + 1) / 2;
+        return slot.Own ? own.AsSpan(slot.Offset, length) : source.Span.Slice(slot.Offset, length);
+    }
+
+    internal static void Unpack<T>(ReadOnlySpan<byte> packed, Slot slot, Span<T> digits)
+        where T : unmanaged, INumberBase<T>
+    {
+        var nibble = slot.Coding == Coding.PackedRight ? slot.Length & 1 : 0;
+        for (var i = 0; i < digits.Length; i++, nibble++)
+        {
+            var value = (nibble & 1) == 0 ? packed[nibble >> 1] >> 4 : packed[nibble >> 1] & 0xF;
+            digits[i] = T.CreateTruncating(value < 10 ? '0' + value : 'A' - 10 + value);
+        }
+    }
+
+    private static bool IsBinary(int field) => IsoFields.Find(field) is { } row && (row.Pos ?? row.Switch)!.Value.Content == Content.B;
+
+    private int Rank(int field) => field <= 64
+        ? BitOperations.PopCount(low & ((1UL << (field - 1)) - 1))
+        : BitOperations.PopCount(low) + BitOperations.PopCount(high & ((1UL << (field - 65)) - 1));
+
+    private Span<byte> Reserve(int field, int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, MaxValue, $"length of F{field}");
+        var into = Grow(length, out var offset);
+        Place(field, new Slot(offset, length, Coding.Raw, true));
+        return into;
+    }
+
+    private Span<byte> Grow(int length, out int offset)
+    {
+        if (used + length > own.Length)
+        {
+            Array.Resize(ref own, Math.Max(used + length, own.Length == 0 ? 128 : Math.Min(2 * own.Length, MaxBytes)));
+        }
+
+        offset = used;
+        used += length;
+        return own.AsSpan(offset, length);
+    }
+
+    private void Place(int field, Slot slot)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(field, 2);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(field, 128);
+        var rank = Rank(field);
+        if (Has(field))
+        {
+            slots[rank] = slot;
+            return;
+        }
+
+        if (count == slots.Length)
+        {
+            Array.Resize(ref slots, Math.Max(8, 2 * count));
+        }
+
+        slots.AsSpan(rank, count - rank).CopyTo(slots.AsSpan(rank + 1));
+        slots[rank] = slot;
+        count++;
+        if (field <= 64)
+        {
+            low |= 1UL << (field - 1);
+        }
+        else
+        {
+            high |= 1UL << (field - 65);
+        }
+    }
+
+    /// <summary>Where a value stands: offset 17 bits, length 10 (characters, digits or bytes), coding 2, own buffer or source 1.</summary>
+    internal readonly struct Slot(int offset, int length, Coding coding, bool own)
+    {
+        private readonly uint bits = (uint)offset | ((uint)length << 17) | ((uint)coding << 27) | (own ? 1U << 29 : 0);
+
+        public int Offset => (int)(bits & 0x1FFFF);
+
+        public int Length => (int)((bits >> 17) & 0x3FF);
+
+        public Coding Coding => (Coding)((bits >> 27) & 3);
+
+        public bool Own => (bits & (1U << 29)) != 0;
+    }
 }

@@ -1,0 +1,35 @@
+using Majia.Core.Contracts;
+using Majia.Storage;
+
+namespace Majia.Host.Links;
+
+/// <summary>An ISO 8583 line inside one process: the frames are whole and real, only the socket is missing.</summary>
+/// <param name="leaves">The store that must be durable before an answer may leave on this line; null on an inner hop, where a later commit of the
+/// same log covers this one (decisions.md 22).</param>
+public sealed class InMemoryIsoLink(IIsoServer server, LinkFaults faults, Store? leaves = null) : IIsoLink
+{
+    public async Task<ReadOnlyMemory<byte>> ExchangeAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation)
+    {
+        var fault = faults.Take();
+        if (fault is LinkFault.DropRequest or LinkFault.Cut)
+        {
+            return await Never(cancellation);
+        }
+
+        var answer = await server.HandleAsync(frame, cancellation);
+        if (leaves is not null)
+        {
+            await leaves.DurableAsync();
+        }
+
+        return answer.IsEmpty || fault == LinkFault.DropAnswer ? await Never(cancellation) : answer;
+    }
+
+    /// <summary>A lost answer: the caller's own clock ends the wait.</summary>
+    private static async Task<ReadOnlyMemory<byte>> Never(CancellationToken cancellation)
+    {
+        var silence = new TaskCompletionSource<ReadOnlyMemory<byte>>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var end = cancellation.Register(() => silence.TrySetCanceled(cancellation));
+        return await silence.Task;
+    }
+}

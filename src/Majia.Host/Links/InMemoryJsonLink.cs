@@ -1,0 +1,36 @@
+using System.Text.Json;
+using Majia.Core.Contracts;
+using Majia.Storage;
+
+namespace Majia.Host.Links;
+
+/// <summary>A JSON line inside one process: requests and replies are the bytes that HTTP would carry.</summary>
+/// <param name="leaves">As for <see cref="InMemoryIsoLink"/>.</param>
+public sealed class InMemoryJsonLink(JsonEndpoint endpoint, LinkFaults faults, Store? leaves = null) : IJsonLink
+{
+    public async Task<ApiReply<TResponse>> CallAsync<TRequest, TResponse>(string operation, TRequest request, CancellationToken cancellation)
+        where TRequest : notnull
+        where TResponse : notnull
+    {
+        var fault = faults.Take();
+        if (fault is LinkFault.DropRequest or LinkFault.Cut)
+        {
+            throw new PartyUnreachableException(endpoint.Party);
+        }
+
+        var body = JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json);
+        var reply = await endpoint.HandleAsync(operation, body, cancellation);
+        if (leaves is not null)
+        {
+            await leaves.DurableAsync();
+        }
+
+        if (fault == LinkFault.DropAnswer)
+        {
+            throw new PartyUnreachableException(endpoint.Party);
+        }
+
+        return JsonSerializer.Deserialize<ApiReply<TResponse>>(reply, JsonEndpoint.Json)
+            ?? throw new PartyUnreachableException(endpoint.Party);
+    }
+}

@@ -1,0 +1,54 @@
+namespace Majia.Host.Links;
+
+/// <summary>What a person or a test does to one wire. Nothing is simulated inside the parties: a dropped answer is really never given.</summary>
+public enum LinkFault
+{
+    None,
+
+    /// <summary>The request never arrives.</summary>
+    DropRequest,
+
+    /// <summary>The request arrives and takes effect; its answer is lost.</summary>
+    DropAnswer,
+
+    /// <summary>No connection: the caller is told at once.</summary>
+    Cut,
+}
+
+/// <summary>The faults of one link: how many of the next exchanges suffer what.</summary>
+public sealed class LinkFaults
+{
+    private readonly Lock gate = new();
+    private LinkFault next = LinkFault.None;
+    private int left;
+
+    /// <param name="count">How many exchanges; <see cref="int.MaxValue"/> until changed.</param>
+    public void Set(LinkFault fault, int count = int.MaxValue)
+    {
+        lock (gate)
+        {
+            (next, left) = (fault, count);
+        }
+    }
+
+    public void Clear() => Set(LinkFault.None);
+
+    /// <summary>The fault of the exchange that starts now.</summary>
+    public LinkFault Take()
+    {
+        lock (gate)
+        {
+            if (left == 0 || next == LinkFault.None)
+            {
+                return LinkFault.None;
+            }
+
+            if (left != int.MaxValue)
+            {
+                left--;
+            }
+
+            return next;
+        }
+    }
+}

@@ -1,0 +1,130 @@
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Issuer;
+
+namespace Majia.Host.Seed;
+
+/// <param name="Track">stable or developer (R3).</param>
+/// <param name="Outcome">What this handset is there to show.</param>
+public sealed record SeedHandset(string Id, string Model, string Track, string Version, bool Supported, Text Outcome);
+
+/// <param name="AlwaysAsksPin">The merchant's own rule, beside the bank's.</param>
+/// <param name="CategoryCode">F18, MCC.</param>
+public sealed record SeedMerchant(string Merchant, string Terminal, Text Name, string CategoryCode, bool AlwaysAsksPin, bool VoidNeedsTap);
+
+/// <summary>An account at the wallet cloud. The password is a demonstration's.</summary>
+public sealed record SeedWalletAccount(string Account, string Password, Text Holder);
+
+/// <summary>Everything that exists before the first tap: three invented banks, their customers and cards, handsets, shops. No real person, number or bank.</summary>
+public static class SeedData
+{
+    public const int Version = 1;
+
+    /// <summary>The six digits that every test card has as PIN, unless its row says otherwise.</summary>
+    public const string TestPin = "123456";
+
+    private static readonly SeedCustomer
+        Lin = new("lin-xiaoyun", "林晓云", "LIN XIAOYUN", "640104199203120021", "13900000001", "2035-03-12"),
+        Zhao = new("zhao-beichen", "赵北辰", "ZHAO BEICHEN", "640104198807230039", "13900000002", "2034-07-23"),
+        Shen = new("shen-ruoxi", "沈若溪", "SHEN RUOXI", "640104199511080045", null, "2033-11-08"),
+        Qin = new("qin-mubai", "秦慕白", "QIN MUBAI", "640104197902280052", "13900000004", "2024-02-28"),
+        Ye = new("ye-zhiqiu", "叶知秋", "YE ZHIQIU", "640104200001010066", "13900000005", "2036-01-01"),
+        Gu = new("gu-changfeng", "顾长风", "GU CHANGFENG", "640104198312150073", "13900000006", "2033-12-15");
+
+    public static IReadOnlyList<SeedBank> Banks { get; } =
+    [
+        new("63990100", new("Mingyue Bank", "明月银行"), Version,
+            [Lin, Shen, Qin, Ye],
+            [
+                //  account, customer, kind, balance, credit limit (fen)
+                new("mingyue-lin-debit", "lin-xiaoyun", CardKind.Debit, 1_288_800),
+                new("mingyue-lin-credit", "lin-xiaoyun", CardKind.Credit, 0, 2_000_000),
+                new("mingyue-shen-debit", "shen-ruoxi", CardKind.Debit, 500_000),
+                new("mingyue-qin-debit", "qin-mubai", CardKind.Debit, 500_000),
+                new("mingyue-ye-debit", "ye-zhiqiu", CardKind.Debit, 500_000),
+                new("mingyue-ye-empty", "ye-zhiqiu", CardKind.Debit, 5_00),
+                new("mingyue-ye-credit", "ye-zhiqiu", CardKind.Credit, 0, 1_000_000),
+            ],
+            [
+                //  card, account, customer, BIN, serial, length, kind, what it shows
+                new("mingyue-01", "mingyue-lin-debit", "lin-xiaoyun", "629901", 1, 19, CardKind.Debit, new("Everyday debit card: SMS code, then pays; PIN over 1000.00.", "日常借记卡：短信验证后可用；超过 1000.00 元须验密。")),
+                new("mingyue-02", "mingyue-lin-credit", "lin-xiaoyun", "629901", 2, 16, CardKind.Credit, new("Everyday credit card: expiry and CVN2, SMS code, then pays.", "日常信用卡：须填有效期和校验码，短信验证后可用。")),
+                new("mingyue-03", "mingyue-ye-debit", "ye-zhiqiu", "629901", 3, 19, CardKind.Debit, new("Green: added without any code.", "绿色通道：无需验证码即可添加。"), Risk: EnrolmentRisk.Green),
+                new("mingyue-04", "mingyue-ye-debit", "ye-zhiqiu", "629901", 4, 19, CardKind.Debit, new("Red: the bank's risk rules refuse it.", "红色：银行风控拒绝添加。"), Risk: EnrolmentRisk.Red),
+                new("mingyue-05", "mingyue-shen-debit", "shen-ruoxi", "629901", 5, 19, CardKind.Debit, new("No phone on file: refused.", "未预留手机号：拒绝添加。")),
+                new("mingyue-06", "mingyue-qin-debit", "qin-mubai", "629901", 6, 19, CardKind.Debit, new("Identity document expired: refused.", "证件已过期：拒绝添加。")),
+                new("mingyue-07", "mingyue-ye-debit", "ye-zhiqiu", "629901", 7, 19, CardKind.Debit, new("Reported lost: refused, 41 at a terminal.", "已挂失：拒绝添加，终端交易返回 41。"), State: CardState.Lost),
+                new("mingyue-08", "mingyue-ye-empty", "ye-zhiqiu", "629901", 8, 19, CardKind.Debit, new("5.00 on the account: anything above is 51.", "余额 5.00 元：超出返回 51。"), Risk: EnrolmentRisk.Green),
+                new("mingyue-09", "mingyue-ye-debit", "ye-zhiqiu", "629901", 9, 19, CardKind.Debit, new("At most 500.00 for one transaction: above is 61.", "单笔限额 500.00 元：超出返回 61。"), Risk: EnrolmentRisk.Green, AmountLimit: 50_000),
+                new("mingyue-10", "mingyue-ye-debit", "ye-zhiqiu", "629901", 10, 19, CardKind.Debit, new("PIN always.", "每笔均须验密。"), Risk: EnrolmentRisk.Green, PinPolicy: PinPolicy.Always),
+                new("mingyue-11", "mingyue-ye-debit", "ye-zhiqiu", "629901", 11, 19, CardKind.Debit, new("PIN never (unless the shop asks).", "银行不要求验密（商户要求除外）。"), Risk: EnrolmentRisk.Green, PinPolicy: PinPolicy.Never),
+                new("mingyue-12", "mingyue-ye-debit", "ye-zhiqiu", "629901", 12, 19, CardKind.Debit, new("PIN locked: 75 at a terminal.", "密码已锁定：终端交易返回 75。"), Risk: EnrolmentRisk.Green, PinLocked: true),
+                new("mingyue-13", "mingyue-ye-credit", "ye-zhiqiu", "629901", 13, 16, CardKind.Credit, new("Expired: refused.", "已过期：拒绝添加。"), Expiry: "2406"),
+                new("mingyue-14", "mingyue-lin-debit", "lin-xiaoyun", "629901", 14, 19, CardKind.Debit, new("Plastic without a contactless chip: pays by phone all the same (R12).", "实体卡无闪付芯片：手机支付照常可用（R12）。"), Contactless: false),
+            ]),
+        new("63990200", new("Beishan Bank", "北山银行"), Version,
+            [Zhao],
+            [
+                new("beishan-zhao-credit", "zhao-beichen", CardKind.Credit, 0, 3_000_000),
+                new("beishan-zhao-gold", "zhao-beichen", CardKind.Credit, -1_200_000, 5_000_000),
+            ],
+            [
+                new("beishan-01", "beishan-zhao-credit", "zhao-beichen", "629902", 1, 16, CardKind.Credit, new("A bank that takes credit cards only.", "该行仅支持信用卡。")),
+                new("beishan-02", "beishan-zhao-gold", "zhao-beichen", "629902", 2, 16, CardKind.Credit, new("Credit card with a debt: what is left of the limit counts.", "已有欠款的信用卡：以剩余额度为准。"), Risk: EnrolmentRisk.Green),
+            ]),
+        new("63990300", new("Shahu Bank", "沙湖银行"), Version,
+            [Gu],
+            [
+                new("shahu-gu-debit", "gu-changfeng", CardKind.Debit, 860_000),
+                new("shahu-gu-credit", "gu-changfeng", CardKind.Credit, 0, 1_500_000),
+                new("shahu-gu-dual", "gu-changfeng", CardKind.Credit, 0, 1_500_000),
+            ],
+            [
+                new("shahu-01", "shahu-gu-debit", "gu-changfeng", "629903", 1, 19, CardKind.Debit, new("Debit card of the 31st bank.", "第 31 家银行的借记卡。")),
+                new("shahu-02", "shahu-gu-credit", "gu-changfeng", "629903", 2, 16, CardKind.Credit, new("Credit card of the 31st bank.", "第 31 家银行的信用卡。")),
+                new("shahu-03", "shahu-gu-dual", "gu-changfeng", "411111", 3, 16, CardKind.Credit, new("Dual brand, begins with 4: a UnionPay card too, so it qualifies (R12).", "双标卡，卡号以 4 开头：也是银联卡，可以添加（R12）。"), Brands: "UNIONPAY+VISA", Risk: EnrolmentRisk.Green),
+            ]),
+    ];
+
+    /// <summary>A card that no bank here has issued as UnionPay: refused before any bank is asked (R12).</summary>
+    public static SeedCard VisaOnly { get; } = new(
+        "visa-only", "", "", "400000", 1, 16, CardKind.Credit, new("VISA only: not a UnionPay card, refused.", "仅 VISA 标识：非银联卡，拒绝添加。"), Brands: "VISA");
+
+    public static IReadOnlyList<SeedHandset> Handsets { get; } =
+    [
+        new("mi5", "Mi 5", "stable", "8.0.6.0", true, new("Supported; the oldest stable version that is.", "支持；稳定版的最低版本。")),
+        new("mi5s", "Mi 5S", "stable", "8.1.0.0", true, new("Supported.", "支持。")),
+        new("mi5s-plus", "Mi 5S Plus", "developer", "6.8.23", true, new("Supported; the oldest developer version that is.", "支持；开发版的最低版本。")),
+        new("mi-note2", "Mi Note 2", "stable", "8.2.1.0", true, new("Supported.", "支持。")),
+        new("mi-mix", "Mi MIX", "developer", "7.3.9", true, new("Supported; no home key, its own wake gesture.", "支持；无 Home 键，使用自己的唤起手势。")),
+        new("mi4", "Mi 4", "stable", "8.2.1.0", false, new("Not supported: refused with the reason (R2).", "不支持：说明原因后拒绝（R2）。")),
+    ];
+
+    public static IReadOnlyList<SeedMerchant> Merchants { get; } =
+    [
+        new("990031058120001", "10000001", new("Morning Light Books", "晨光书店"), "5942", AlwaysAsksPin: false, VoidNeedsTap: false),
+        new("990031059440002", "10000002", new("Spruce Jewellers", "云杉珠宝"), "5944", AlwaysAsksPin: true, VoidNeedsTap: true),
+    ];
+
+    public static IReadOnlyList<SeedWalletAccount> WalletAccounts { get; } =
+    [
+        new("lin.xiaoyun", "majia-demo-1", new("Lin Xiaoyun", "林晓云")),
+        new("zhao.beichen", "majia-demo-2", new("Zhao Beichen", "赵北辰")),
+        new("gu.changfeng", "majia-demo-3", new("Gu Changfeng", "顾长风")),
+    ];
+
+    public static SeedBank Bank(string institution) => Banks.Single(bank => bank.Institution == institution);
+
+    public static SeedCard Card(string id) => Banks.SelectMany(bank => bank.Cards).Append(VisaOnly).Single(card => card.Id == id);
+
+    /// <summary>The customer of a card; what a person types to add it stands there.</summary>
+    public static SeedCustomer CustomerOf(SeedCard card) => Banks.SelectMany(bank => bank.Customers).First(customer => customer.Id == card.Customer);
+
+    /// <summary>A card as its holder types it into the phone. Expiry and CVN2 only where the bank wants them.</summary>
+    public static CardToEnrol AsTyped(SeedCard card)
+    {
+        var customer = CustomerOf(card);
+        var credit = card.Kind is CardKind.Credit or CardKind.QuasiCredit;
+        return new CardToEnrol(card.Pan.Reveal(), credit ? card.Expiry : null, credit ? card.Cvn2 : null, customer.Name, customer.IdNumber, customer.Mobile);
+    }
+}

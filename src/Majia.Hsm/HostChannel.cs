@@ -1,0 +1,133 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+using Majia.Core.Apdu;
+using Majia.Core.Cryptography;
+using Majia.Core.Primitives;
+
+namespace Majia.Hsm;
+
+/// <summary>The host's end of one SCP03 session. The session keys stay inside the module.</summary>
+/// <remarks>Order: <see cref="InitializeUpdate"/>, <see cref="TryAuthenticate"/>, then commands. One channel is one attempt; not thread-safe.</remarks>
+public sealed class HostChannel
+{
+    private const int AnswerLength = 32;
+
+    private readonly KeyModule module;
+    private readonly Entropy entropy;
+    private readonly Scp03Keys keys;
+    private readonly byte[] diversification;
+    private byte[]? hostChallenge;
+    private byte keyVersion;
+    private Scp03Session? session;
+
+    internal HostChannel(KeyModule module, Entropy entropy, Scp03Keys keys, byte[] diversification)
+    {
+        this.module = module;
+        this.entropy = entropy;
+        this.keys = keys;
+        this.diversification = diversification;
+    }
+
+    /// <summary>8050 with key version and a fresh host challenge.</summary>
+    public CommandApdu InitializeUpdate(byte keyVersion)
+    {
+        this.keyVersion = keyVersion;
+        session = null;
+        hostChallenge = entropy.Bytes(8);
+        return CommandApdu.Of(0x80, 0x50, keyVersion, 0x00, hostChallenge);
+    }
+
+    /// <summary>Checks the card's cryptogram and answers with EXTERNAL AUTHENTICATE at <paramref name="level"/> (33); false when the card is not who it should be.</summary>
+    public bool TryAuthenticate(ResponseApdu initializeUpdate, byte level, [NotNullWhen(true)] out CommandApdu? externalAuthenticate)
+    {
+        externalAuthenticate = null;
+        var challenge = hostChallenge ?? throw new InvalidOperationException("INITIALIZE UPDATE comes first");
+        hostChallenge = null; // one challenge, one answer
+
+        // Diversification 10 ‖ key version ‖ 03 ‖ i ‖ card challenge 8 ‖ card cryptogram 8 ‖ sequence 3 (protocols.md 5.4).
+        var answer = initializeUpdate.Data.Span;
+        if (!initializeUpdate.Status.IsOk
+            || answer.Length != AnswerLength
+            || (keyVersion != 0 && answer[10] != keyVersion)
+            || answer[11] != 0x03
+            || answer[12] != 0x70
+            || (diversification.Length > 0 && !answer[..10].SequenceEqual(diversification)))
+        {
+            return false;
+        }
+
+        var fresh = Scp03Session.Derive(keys, challenge, answer.Slice(13, 8));
+        if (!CryptographicOperations.FixedTimeEquals(fresh.CardCryptogram, answer.Slice(21, 8)))
+        {
+            fresh.End();
+            return false;
+        }
+
+        session = fresh;
+        externalAuthenticate = fresh.ExternalAuthenticate(level);
+        return true;
+    }
+
+    public CommandApdu Wrap(CommandApdu command) => Session.Wrap(command);
+
+    public bool TryUnwrap(ResponseApdu response, [NotNullWhen(true)] out ResponseApdu? plain) => Session.TryUnwrapResponse(response, out plain);
+
+    /// <summary>Data field of PUT KEY (GP §11.8) that replaces this domain's keys by the set <paramref name="keySet"/> of this module, under this session's DEK.</summary>
+    /// <param name="diversification">10 bytes when the set is a master set: what is put is then the chip's own.</param>
+    public byte[] PutKeyData(byte newVersion, string keySet, ReadOnlySpan<byte> diversification = default)
+    {
+        var set = module.ChannelKeys(keySet, diversification);
+        try
+        {
+            return [newVersion, .. KeyField(set.Encryption), .. KeyField(set.Mac), .. KeyField(set.DataEncryption)];
+        }
+        finally
+        {
+            Wipe(set);
+        }
+    }
+
+    /// <summary>DGIs 8000 and 9000: the token's AC, MAC and ENC keys derived from three master keys, under this session's DEK, with their check values.</summary>
+    public byte[] CardKeyGroups(string cryptogramMaster, string integrityMaster, string confidentialityMaster, PaymentToken token, string sequenceNumber)
+    {
+        var (derived, checks) = module.DeriveCardKeys(cryptogramMaster, integrityMaster, confidentialityMaster, token, sequenceNumber);
+        try
+        {
+            return [0x80, 0x00, 48, .. Session.EncryptSensitive(derived), 0x90, 0x00, 9, .. checks];
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(derived);
+        }
+    }
+
+    /// <summary>Ends the session and wipes its keys; the channel is of no more use.</summary>
+    public void Close()
+    {
+        session?.End();
+        session = null;
+        hostChallenge = null;
+        Wipe(keys);
+    }
+
+    private Scp03Session Session => session ?? throw new InvalidOperationException("the secure channel is not open");
+
+    /// <summary>88 (AES) ‖ length ‖ key under the DEK ‖ 03 ‖ check value over 01×16 (protocols.md 5.1).</summary>
+    private byte[] KeyField(byte[] key)
+    {
+        Span<byte> ones = stackalloc byte[16];
+        ones.Fill(1);
+        var padded = new byte[(key.Length + 15) / 16 * 16];
+        key.CopyTo(padded, 0);
+        var field = Session.EncryptSensitive(padded);
+        CryptographicOperations.ZeroMemory(padded);
+        return [0x88, (byte)field.Length, .. field, 3, .. Cipher.EncryptEcb(CipherAlgorithm.Aes, key, ones).AsSpan(0, 3)];
+    }
+
+    private static void Wipe(Scp03Keys set)
+    {
+        CryptographicOperations.ZeroMemory(set.Encryption);
+        CryptographicOperations.ZeroMemory(set.Mac);
+        CryptographicOperations.ZeroMemory(set.DataEncryption);
+    }
+}

@@ -1,0 +1,121 @@
+using Majia.Core.Cryptography;
+
+namespace Majia.Hsm;
+
+/// <summary>What a key may do, as TR-31 spells it. A key does nothing else (quality.md 10).</summary>
+public enum KeyUsage
+{
+    /// <summary>K0: wraps other keys (ZMK, TMK).</summary>
+    KeyEncryption,
+
+    /// <summary>P0: PIN encryption (PIK, ZPK).</summary>
+    PinEncryption,
+
+    /// <summary>M3: message authentication (MAK, ZAK).</summary>
+    MessageAuthentication,
+
+    /// <summary>E0: issuer master key for application cryptograms.</summary>
+    EmvCryptogram,
+
+    /// <summary>E1: issuer master key for secure messaging confidentiality.</summary>
+    EmvConfidentiality,
+
+    /// <summary>E2: issuer master key for secure messaging integrity.</summary>
+    EmvIntegrity,
+
+    /// <summary>V1: PIN verification (IBM 3624).</summary>
+    PinVerification,
+
+    /// <summary>D0: data encryption (the vault's PAN key).</summary>
+    DataEncryption,
+
+    /// <summary>M7: keyed hash (the vault's PAN index).</summary>
+    KeyedHash,
+
+    /// <summary>10, numeric and ours: SCP03 key sets, documented in docs/protocols/keys.md.</summary>
+    SecureChannel,
+
+    /// <summary>11, numeric and ours: MAC over a token–PAN binding (decisions.md 11).</summary>
+    TokenBinding,
+
+    /// <summary>12, numeric and ours: private key for JWE.</summary>
+    Decryption,
+}
+
+/// <summary>What may be told of a key: never its value.</summary>
+/// <param name="Algorithm">Of an elliptic-curve key (Decryption): AES, what its agreement wraps.</param>
+/// <param name="CheckValue">Upper-case hex, 4 bytes (protocols.md 6.6).</param>
+/// <param name="IsTest">Made by the seeding ceremony: production mode refuses it.</param>
+public sealed record KeyInfo(string Name, KeyUsage Usage, CipherAlgorithm Algorithm, string CheckValue, bool IsTest);
+
+/// <summary>How each usage stands in a TR-31 header, and with which ciphers it goes (docs/protocols/keys.md).</summary>
+internal static class KeyUsages
+{
+    /// <summary>What a key is made of; decides its letter in the block and its check value.</summary>
+    internal enum Kind
+    {
+        Cipher,
+        Hash,
+        EllipticCurve,
+    }
+
+    /// <param name="Code">TR-31 key usage.</param>
+    /// <param name="Mode">TR-31 mode of use.</param>
+    internal sealed record Row(KeyUsage Usage, string Code, char Mode, Kind Kind, params CipherAlgorithm[] Algorithms);
+
+    private static readonly Row[] Rows =
+    [
+        new(KeyUsage.KeyEncryption, "K0", 'B', Kind.Cipher, CipherAlgorithm.Aes, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4),
+        new(KeyUsage.PinEncryption, "P0", 'B', Kind.Cipher, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4, CipherAlgorithm.Aes),
+        new(KeyUsage.MessageAuthentication, "M3", 'C', Kind.Cipher, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4),
+        new(KeyUsage.EmvCryptogram, "E0", 'X', Kind.Cipher, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4),
+        new(KeyUsage.EmvConfidentiality, "E1", 'X', Kind.Cipher, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4),
+        new(KeyUsage.EmvIntegrity, "E2", 'X', Kind.Cipher, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4),
+        new(KeyUsage.PinVerification, "V1", 'C', Kind.Cipher, CipherAlgorithm.TripleDes),
+        new(KeyUsage.DataEncryption, "D0", 'B', Kind.Cipher, CipherAlgorithm.Aes),
+        new(KeyUsage.KeyedHash, "M7", 'C', Kind.Hash, CipherAlgorithm.Aes),
+        new(KeyUsage.SecureChannel, "10", 'X', Kind.Cipher, CipherAlgorithm.Aes),
+        new(KeyUsage.TokenBinding, "11", 'C', Kind.Hash, CipherAlgorithm.Aes),
+        new(KeyUsage.Decryption, "12", 'D', Kind.EllipticCurve, CipherAlgorithm.Aes),
+    ];
+
+    internal static Row Of(KeyUsage usage) => Rows[(int)usage];
+
+    /// <summary>Usage and cipher that a header names; null when it is none of ours.</summary>
+    internal static (KeyUsage Usage, CipherAlgorithm Algorithm)? Read(Tr31Header header)
+    {
+        foreach (var row in Rows)
+        {
+            foreach (var algorithm in row.Algorithms)
+            {
+                if (row.Code == header.Usage && row.Mode == header.Mode && Letter(row, algorithm) == header.Algorithm)
+                {
+                    return (row.Usage, algorithm);
+                }
+            }
+        }
+
+        return null;
+    }
+
+    internal static char Letter(Row row, CipherAlgorithm algorithm) => (row.Kind, algorithm) switch
+    {
+        (Kind.Hash, _) => 'H',
+        (Kind.EllipticCurve, _) => 'E',
+        (_, CipherAlgorithm.TripleDes) => 'T',
+        (_, CipherAlgorithm.Aes) => 'A',
+        _ => '1', // SM4 has no letter in X9.143; digits are for private use
+    };
+
+    /// <summary>Bytes of a key that <see cref="KeyModule.Generate"/> makes.</summary>
+    internal static int NewLength(KeyUsage usage, CipherAlgorithm algorithm) => algorithm == CipherAlgorithm.Aes && usage != KeyUsage.SecureChannel ? 32 : 16;
+
+    internal static bool IsLength(KeyUsage usage, CipherAlgorithm algorithm, int length) => (Of(usage).Kind, algorithm) switch
+    {
+        (Kind.Hash, _) => length is >= 16 and <= 64,
+        (Kind.EllipticCurve, _) => length == 32,
+        (_, CipherAlgorithm.TripleDes) => length is 16 or 24 || (length == 8 && usage == KeyUsage.MessageAuthentication), // old acquirers' single MAK
+        (_, CipherAlgorithm.Aes) => length is 16 or 24 or 32,
+        _ => length == 16,
+    };
+}

@@ -1,0 +1,329 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Hsm;
+using Majia.Storage;
+using static Majia.Core.Contracts.TokenIssuer;
+
+namespace Majia.Issuer;
+
+/// <summary>The bank's end of the token service's line: who may put this card on a phone, and the code that proves it.</summary>
+/// <remarks>Every call that changes something is idempotent by its requestId: a repeat gets the stored reply and changes nothing.</remarks>
+internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule keys, TimeProvider time, Entropy entropy, IssuerTrace trace)
+{
+    private const string Sms = "SMS";
+
+    public JsonEndpoint Map() => new JsonEndpoint("issuer")
+        .Map<GetPublicKeyRequest, GetPublicKeyReply>(Operations.GetPublicKey, (_, _) => Task.FromResult<ApiReply<GetPublicKeyReply>>(new GetPublicKeyReply(keys.PublicJwk(IssuerKeys.Jwe))))
+        .Map<AuthorizeServiceRequest, AuthorizeServiceReply>(Operations.AuthorizeService, AuthorizeAsync)
+        .Map<DeliverActivationCodeRequest, DeliverActivationCodeReply>(Operations.DeliverActivationCode, DeliverAsync)
+        .Map<ValidateActivationCodeRequest, ValidateActivationCodeReply>(Operations.ValidateActivationCode, ValidateAsync)
+        .Map<NotifyServiceActivatedRequest, Done>(Operations.NotifyServiceActivated, ActivatedAsync)
+        .Map<NotifyTokenUpdatedRequest, Done>(Operations.NotifyTokenUpdated, UpdatedAsync);
+
+    // ---- authorizeService ----
+
+    private async Task<ApiReply<AuthorizeServiceReply>> AuthorizeAsync(AuthorizeServiceRequest request, CancellationToken cancellation)
+    {
+        if (!keys.TryDecryptJwe(IssuerKeys.Jwe, request.EncryptedCard, out var plain))
+        {
+            return new ApiError("CRYPTOGRAPHY_ERROR", "encryptedCard does not open with the bank's key.");
+        }
+
+        CardToEnrol? typed;
+        try
+        {
+            typed = JsonSerializer.Deserialize<CardToEnrol>(plain, JsonEndpoint.Json);
+        }
+        catch (JsonException)
+        {
+            typed = null;
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(plain);
+        }
+
+        if (typed is null)
+        {
+            return new ApiError("INVALID_FIELD_FORMAT", "encryptedCard does not hold a card.", [new FieldError("encryptedCard", "a card to enrol", "something else")]);
+        }
+
+        var index = Pan.TryParse(typed.Pan, out var pan, out _) ? keys.Index(IssuerKeys.Index, pan) : [];
+        var records = await store.WriteAsync(session => Read(session, index));
+        var evidence = records is null ? null : Compare(typed, records);
+
+        var now = time.GetUtcNow();
+        var reply = await store.WriteAsync(session =>
+        {
+            if (Stored<AuthorizeServiceReply>(session, request.RequestId, Operations.AuthorizeService) is { } same) return same;
+            if (EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference) is not null) return InvalidState;
+
+            return (ApiReply<AuthorizeServiceReply>)Keep(session, request.RequestId, Operations.AuthorizeService, now, Authorize(session, request, records, evidence, now));
+        });
+
+        trace.Call(TraceReference.Card(request.TokenUniqueReference), Operations.AuthorizeService, reply.Value is { } decided
+            ? decided.Reason?.Why ?? new("The bank agrees.", "银行同意。")
+            : new("This token reference has been decided already.", "该标记引用已有决定。"));
+        return reply;
+    }
+
+    private AuthorizeServiceReply Authorize(Session session, AuthorizeServiceRequest request, Records? records, IdentityEvidence? evidence, DateTimeOffset now)
+    {
+        // The state may have changed since the data were compared: read again where it is decided.
+        var card = records is null ? null : Card.ById(session, options.Institution, records.Card.Id);
+        if (card is null || evidence is null)
+        {
+            return new AuthorizeServiceReply(IssuerDecision.Declined, EnrolmentDecider.NoSuchCard.Reason, [], PinPolicy.Always, "", "");
+        }
+
+        var customer = records!.Customer;
+        var paused = card.IdentityFailures >= options.IdentityTries && now < card.IdentityFailedAt.AddSeconds(options.IdentityPauseSeconds);
+        var facts = new EnrolmentFacts(evidence, customer.MaskedMobile.Length > 0, customer.DocumentExpires, BankTime.Date(now), BankTime.YearMonth(now), paused);
+        var decision = EnrolmentDecider.Decide(facts, card);
+        CountFailures(session, card, evidence, paused, now);
+        if (decision.Decision == IssuerDecision.Declined)
+        {
+            return new AuthorizeServiceReply(decision.Decision, decision.Reason, [], card.PinPolicy, "", "");
+        }
+
+        session.Execute(
+            """
+            INSERT INTO issuer_enrolments (institution, token_reference, card, decision, state, device_model, code_box, code_generation, code_expires, code_tries, codes_sent, at)
+            VALUES ($1, $2, $3, $4, $5, $6, NULL, 0, 0, 0, 0, $7)
+            """,
+            options.Institution, request.TokenUniqueReference, card.Id, decision.Decision.ToString(),
+            (decision.Decision == IssuerDecision.Approved ? EnrolmentProof.Proven : EnrolmentProof.Open).ToString(), request.DeviceModel, now);
+        return new AuthorizeServiceReply(
+            decision.Decision, decision.Reason, [new ActivationMethod(Sms, Sms, customer.MaskedMobile)], card.PinPolicy, card.Expiry, card.SequenceNumber);
+    }
+
+    private sealed record Records(Card Card, Customer Customer, byte[] Cvn2Box);
+
+    private Records? Read(Session session, byte[] index)
+    {
+        var card = Card.ByNumber(session, options.Institution, index);
+        var customer = card is null ? null : Customer.ById(session, options.Institution, card.Customer);
+        return customer is null
+            ? null
+            : session.One("SELECT cvn2_box FROM issuer_cards WHERE institution = $1 AND card = $2", row => new Records(card!, customer, row.Bytes(0)), options.Institution, card!.Id);
+    }
+
+    private IdentityEvidence Compare(CardToEnrol typed, Records records)
+    {
+        var name = typed.HolderName?.Trim();
+        return new IdentityEvidence(
+            name is null ? null : Same(name, records.Customer.Name) | Same(name.ToUpperInvariant(), records.Customer.Pinyin),
+            typed.IdNumber is null ? null : Same(typed.IdNumber.Trim().ToUpperInvariant(), Open(records.Customer.IdentityBox, IssuerKeys.IdentityContext(options.Institution, records.Customer.Id))),
+            typed.MobileNumber is null ? null : Same(typed.MobileNumber.Trim(), records.Customer.Mobile ?? ""),
+            typed.Expiry is null ? null : Same(typed.Expiry.Trim(), records.Card.Expiry),
+            typed.Cvn2 is null ? null : Same(typed.Cvn2.Trim(), Open(records.Cvn2Box, IssuerKeys.Cvn2Context(options.Institution, records.Card.Id))));
+    }
+
+    private string Open(byte[] box, string context) =>
+        keys.TryUnseal(IssuerKeys.Pan, box, context, out var plain) ? Encoding.UTF8.GetString(plain) : throw new InvalidOperationException("a sealed column does not open");
+
+    private static bool Same(string typed, string kept) =>
+        CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(typed), Encoding.UTF8.GetBytes(kept));
+
+    private void CountFailures(Session session, Card card, IdentityEvidence evidence, bool paused, DateTimeOffset now)
+    {
+        if (paused)
+        {
+            return;
+        }
+
+        var fresh = now >= card.IdentityFailedAt.AddSeconds(options.IdentityPauseSeconds);
+        var failures = evidence.AnyWrong ? (fresh ? 1 : card.IdentityFailures + 1) : 0;
+        if (failures != card.IdentityFailures || evidence.AnyWrong)
+        {
+            session.Execute("UPDATE issuer_cards SET identity_failures = $3, identity_failed_at = $4 WHERE institution = $1 AND card = $2", options.Institution, card.Id, failures, now);
+        }
+    }
+
+    // ---- activation code ----
+
+    private async Task<ApiReply<DeliverActivationCodeReply>> DeliverAsync(DeliverActivationCodeRequest request, CancellationToken cancellation)
+    {
+        var now = time.GetUtcNow();
+        var code = entropy.Digits(options.CodeDigits);
+        var message = entropy.NewId();
+        var body = CustomerMessage.Seal(keys, options, message, CustomerMessage.Code(options, code));
+
+        while (true)
+        {
+            var before = await store.WriteAsync(session => EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference));
+            if (before is null)
+            {
+                return NotFound;
+            }
+
+            var box = keys.Seal(IssuerKeys.Pan, Encoding.UTF8.GetBytes(code), IssuerKeys.CodeContext(options.Institution, request.TokenUniqueReference, before.Code.Generation + 1));
+            var (reply, stale) = await store.WriteAsync(session =>
+            {
+                if (Stored<DeliverActivationCodeReply>(session, request.RequestId, Operations.DeliverActivationCode) is { } same) return (same, false);
+
+                var row = EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference)!;
+                if (row.Code.Generation != before.Code.Generation) return (NotFound, true);
+                if (row.Proof != EnrolmentProof.Open) return (InvalidState, false);
+                if (request.MethodId != Sms) return (new ApiError("INVALID_FIELD_VALUE", "The bank does not offer this method.", [new FieldError("methodId", Sms, "another")]), false);
+                if (ActivationCode.Next(row.Code, options, now) is not { } next) return (new ApiError(Ineligible.CodeTriesExceeded, "No more codes for this card: start again."), false);
+
+                var customer = Customer.ById(session, options.Institution, Card.ById(session, options.Institution, row.Card)!.Customer)!;
+                EnrolmentRow.Write(session, options.Institution, request.TokenUniqueReference, next, box);
+                CustomerMessage.Send(session, options.Institution, message, customer, body, now);
+                return ((ApiReply<DeliverActivationCodeReply>)Keep(session, request.RequestId, Operations.DeliverActivationCode, now, new DeliverActivationCodeReply(customer.MaskedMobile, next.ExpiresAt)), false);
+            });
+            if (!stale)
+            {
+                trace.Call(TraceReference.Card(request.TokenUniqueReference), Operations.DeliverActivationCode, reply.Value is { } sent
+                    ? new($"A code goes by SMS to {sent.Masked}.", $"验证码已发往 {sent.Masked}。")
+                    : new("No code is sent.", "未发送验证码。"));
+                return reply;
+            }
+        }
+    }
+
+    private async Task<ApiReply<ValidateActivationCodeReply>> ValidateAsync(ValidateActivationCodeRequest request, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            var now = time.GetUtcNow();
+            var before = await store.WriteAsync(session => EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference));
+            if (before is null)
+            {
+                return NotFound;
+            }
+
+            // Compared before the unit, in constant time; whether it counts is decided inside it, one attempt after another.
+            var right = before.CodeBox is { } box
+                && Same(request.Code, Open(box, IssuerKeys.CodeContext(options.Institution, request.TokenUniqueReference, before.Code.Generation)));
+            var reply = await store.WriteAsync(session =>
+            {
+                if (Stored<ValidateActivationCodeReply>(session, request.RequestId, Operations.ValidateActivationCode) is { } same) return same;
+
+                var row = EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference)!;
+                if (row.Code.Generation != before.Code.Generation) return null;
+
+                var (verdict, after) = ActivationCode.Validate(row.Code, right, now);
+                if (after != row.Code)
+                {
+                    EnrolmentRow.Write(session, options.Institution, request.TokenUniqueReference, after, after.Live ? row.CodeBox : null);
+                }
+
+                if (verdict == CodeVerdict.Right)
+                {
+                    EnrolmentRow.Prove(session, options.Institution, request.TokenUniqueReference);
+                }
+
+                return Keep(session, request.RequestId, Operations.ValidateActivationCode, now, new ValidateActivationCodeReply(verdict, after.TriesLeft));
+            });
+            if (reply is not null)
+            {
+                trace.Call(TraceReference.Card(request.TokenUniqueReference), Operations.ValidateActivationCode, Words(reply));
+                return reply;
+            }
+        }
+    }
+
+    private static Text Words(ValidateActivationCodeReply reply) => reply.Verdict switch
+    {
+        CodeVerdict.Right => new("The code is right.", "验证码正确。"),
+        CodeVerdict.Wrong => new($"The code is wrong; {reply.TriesLeft} left.", $"验证码错误，还可输入 {reply.TriesLeft} 次。"),
+        CodeVerdict.Expired => new("The code has expired.", "验证码已过期。"),
+        CodeVerdict.TriesExceeded => new("Too many wrong codes: ask for a new one.", "验证码错误次数超限，请重新获取。"),
+        _ => new("There is no code to compare with.", "没有可供校验的验证码。"),
+    };
+
+    // ---- notices ----
+
+    private async Task<ApiReply<Done>> ActivatedAsync(NotifyServiceActivatedRequest request, CancellationToken cancellation)
+    {
+        var now = time.GetUtcNow();
+        var message = entropy.NewId();
+        var card = await store.WriteAsync(session => EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference) is { } row ? Card.ById(session, options.Institution, row.Card) : null);
+        if (card is null)
+        {
+            return NotFound;
+        }
+
+        var body = CustomerMessage.Seal(keys, options, message, CustomerMessage.CardAdded(options, card.Masked[^4..], request.DeviceModel, request.DeviceLastFour));
+        var reply = await store.WriteAsync(session =>
+        {
+            if (Stored<Done>(session, request.RequestId, Operations.NotifyServiceActivated) is { } same) return same;
+            if (EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference) is not { Proof: EnrolmentProof.Proven }) return InvalidState;
+
+            session.Execute(
+                """
+                INSERT INTO issuer_devices (institution, card, token_reference, last_four, model, state, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+                ON CONFLICT (institution, card, token_reference) DO UPDATE SET last_four = excluded.last_four, model = excluded.model, state = excluded.state
+                """,
+                options.Institution, card.Id, request.TokenUniqueReference, request.DeviceLastFour, request.DeviceModel, TokenState.Active.ToString(), now);
+            CustomerMessage.Send(session, options.Institution, message, Customer.ById(session, options.Institution, card.Customer)!, body, now);
+            return (ApiReply<Done>)Keep(session, request.RequestId, Operations.NotifyServiceActivated, now, new Done());
+        });
+        trace.Call(TraceReference.Card(request.TokenUniqueReference), Operations.NotifyServiceActivated, reply.Error is null
+            ? new($"Device card ending {request.DeviceLastFour} is live; the customer is told.", $"尾号 {request.DeviceLastFour} 的设备卡已生效，并已通知客户。")
+            : new("Refused: the card was not verified.", "拒绝：该卡未完成验证。"));
+        return reply;
+    }
+
+    private async Task<ApiReply<Done>> UpdatedAsync(NotifyTokenUpdatedRequest request, CancellationToken cancellation)
+    {
+        var now = time.GetUtcNow();
+        var reply = await store.WriteAsync(session =>
+        {
+            if (Stored<Done>(session, request.RequestId, Operations.NotifyTokenUpdated) is { } same) return same;
+            if (EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference) is not { } row) return NotFound;
+
+            session.Execute(
+                "UPDATE issuer_devices SET state = $4 WHERE institution = $1 AND card = $2 AND token_reference = $3 AND state <> $5",
+                options.Institution, row.Card, request.TokenUniqueReference, request.State.ToString(), TokenState.Deactivated.ToString());
+            return (ApiReply<Done>)Keep(session, request.RequestId, Operations.NotifyTokenUpdated, now, new Done());
+        });
+        trace.Call(TraceReference.Card(request.TokenUniqueReference), Operations.NotifyTokenUpdated, new($"The device card is now {request.State}.", $"设备卡状态变更为 {request.State}。"));
+        return reply;
+    }
+
+    // ---- stored replies ----
+
+    private static readonly ApiError NotFound = new(Ineligible.NotFound, "The bank knows no such token reference."), InvalidState = new(Ineligible.InvalidState, "The enrolment is not in a state for this.");
+
+    private T? Stored<T>(Session session, string request, string operation)
+        where T : class =>
+        session.One("SELECT reply FROM issuer_replies WHERE institution = $1 AND request = $2 AND operation = $3", row => JsonSerializer.Deserialize<T>(row.Bytes(0), JsonEndpoint.Json)!, options.Institution, request, operation);
+
+    private T Keep<T>(Session session, string request, string operation, DateTimeOffset now, T reply)
+    {
+        session.Execute(
+            "INSERT INTO issuer_replies (institution, request, operation, reply, at) VALUES ($1, $2, $3, $4, $5)",
+            options.Institution, request, operation, JsonSerializer.SerializeToUtf8Bytes(reply, JsonEndpoint.Json), now);
+        return reply;
+    }
+}
+
+/// <summary>Whether the holder has proven to be the holder: at once (green), or by the code (yellow).</summary>
+internal enum EnrolmentProof
+{
+    Open,
+    Proven,
+}
+
+internal sealed record EnrolmentRow(string Card, EnrolmentProof Proof, ActivationCode Code, byte[]? CodeBox)
+{
+    public static EnrolmentRow? Find(Session session, string institution, string tokenReference) => session.One(
+        "SELECT card, state, code_generation, code_box, code_expires, code_tries, codes_sent FROM issuer_enrolments WHERE institution = $1 AND token_reference = $2",
+        row => new EnrolmentRow(
+            row.GetString(0), Enum.Parse<EnrolmentProof>(row.GetString(1)),
+            new ActivationCode(row.GetInt64(2), !row.IsDBNull(3), row.Instant(4), (int)row.GetInt64(5), (int)row.GetInt64(6)), row.BytesOrNull(3)),
+        institution, tokenReference);
+
+    public static void Write(Session session, string institution, string tokenReference, ActivationCode code, byte[]? box) => session.Execute(
+        "UPDATE issuer_enrolments SET code_generation = $3, code_box = $4, code_expires = $5, code_tries = $6, codes_sent = $7 WHERE institution = $1 AND token_reference = $2",
+        institution, tokenReference, code.Generation, box, code.ExpiresAt, code.TriesLeft, code.Sent);
+
+    public static void Prove(Session session, string institution, string tokenReference) => session.Execute(
+        "UPDATE issuer_enrolments SET state = $3 WHERE institution = $1 AND token_reference = $2", institution, tokenReference, EnrolmentProof.Proven.ToString());
+}

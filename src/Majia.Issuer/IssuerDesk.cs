@@ -1,0 +1,173 @@
+using System.Globalization;
+using System.Text;
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Hsm;
+using Majia.Storage;
+
+namespace Majia.Issuer;
+
+/// <param name="Holder">Masked name.</param>
+public sealed record AccountView(string Account, string Customer, string Holder, CardKind Kind, Amount Balance, Amount Available, long Points, bool Closed);
+
+/// <param name="Masked">The plastic's number, first six and last four.</param>
+public sealed record CardView(string Card, string Account, string Customer, string Holder, string Masked, CardKind Kind, CardState State, PinPolicy PinPolicy, string Expiry);
+
+/// <summary>A device card as the bank's hotline sees it.</summary>
+public sealed record DeviceCardView(string Card, string TokenUniqueReference, string LastFour, string Model, TokenState State, DateTimeOffset Since);
+
+/// <summary>What the digits on a slip lead to: the plastic behind them, the sale, and how to undo it (R19, R20).</summary>
+public sealed record ResolvedSale(
+    string DeviceLastFour, string? DeviceModel, CardView Plastic, string Rrn, string Approval, DateTimeOffset At, Amount Amount, string Merchant, string MerchantName,
+    string Terminal, Operation Operation, AuthorisationState State, Text HowToUndo);
+
+/// <summary>Plastic and device cards that end in the digits asked for, and their transactions, newest first.</summary>
+public sealed record Resolution(IReadOnlyList<CardView> Plastics, IReadOnlyList<ResolvedSale> Sales);
+
+/// <summary>The bank's counter and hotline: what its own staff may see and do. Numbers are masked, as everywhere.</summary>
+public sealed class IssuerDesk(IssuerOptions options, Store store, KeyModule keys, TimeProvider time)
+{
+    public Text Bank => options.Name;
+
+    public IReadOnlyList<AccountView> Accounts() => store.Read(session => session.Query(
+        """
+        SELECT a.account, a.customer, a.kind, a.currency, a.balance, a.credit_limit, a.closed, c.name,
+          (SELECT COALESCE(SUM(points), 0) FROM issuer_rewards r WHERE r.institution = a.institution AND r.account = a.account)
+        FROM issuer_accounts a JOIN issuer_customers c ON c.institution = a.institution AND c.customer = a.customer
+        WHERE a.institution = $1 ORDER BY a.account
+        """,
+        row =>
+        {
+            var account = Issuer.Account.Map(row);
+            return new AccountView(account.Id, account.Customer, MaskName(row.GetString(7)), account.Kind, account.Balance, account.Available, row.GetInt64(8), account.Closed);
+        },
+        options.Institution));
+
+    public AccountView AccountOf(string account) => Accounts().Single(a => a.Account == account);
+
+    public IReadOnlyList<CardView> Cards() => store.Read(session => Card.All(session, options.Institution).ConvertAll(card => View(session, card)));
+
+    /// <summary>The card of a full number, as it is typed at the counter; null when it is not this bank's.</summary>
+    public CardView? Find(Pan pan)
+    {
+        var index = keys.Index(IssuerKeys.Index, pan);
+        return store.Read(session => Card.ByNumber(session, options.Institution, index) is { } card ? View(session, card) : null);
+    }
+
+    public long Points(string account) => store.Read(session =>
+        session.Number("SELECT COALESCE(SUM(points), 0) FROM issuer_rewards WHERE institution = $1 AND account = $2", options.Institution, account) ?? 0);
+
+    /// <summary>The bank's outbox to one customer, oldest first.</summary>
+    public IReadOnlyList<CustomerMessage> Messages(string customer) => store.Read(session => CustomerMessage.Of(session, keys, options.Institution, customer));
+
+    public IReadOnlyList<DeviceCardView> DeviceCards(string card) => store.Read(session => session.Query(
+        "SELECT card, token_reference, last_four, model, state, at FROM issuer_devices WHERE institution = $1 AND card = $2 ORDER BY at, token_reference",
+        row => new DeviceCardView(row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), Enum.Parse<TokenState>(row.GetString(4)), row.Instant(5)),
+        options.Institution, card));
+
+    /// <summary>Entries of the transaction that carries this RRN: the sale's with its reversal, or a void's.</summary>
+    public IReadOnlyList<LedgerEntry> LedgerOf(string rrn) => store.Read(session => session
+        .Query("SELECT switch_key FROM issuer_authorisations WHERE institution = $1 AND rrn = $2 ORDER BY at, switch_key", row => row.GetString(0), options.Institution, rrn)
+        .SelectMany(key => Ledger.Of(session, options.Institution, key)).ToList());
+
+    /// <summary><see cref="LedgerOf"/> as aligned text.</summary>
+    public string LedgerText(string rrn) => Ledger.Print(LedgerOf(rrn));
+
+    /// <summary>The last-four resolver: type what is on the slip. Anything more narrows it down.</summary>
+    /// <param name="lastFour">Of the device number on the slip (or of the plastic, which then only names the card).</param>
+    /// <param name="day">The bank's local date.</param>
+    public Resolution Resolve(string lastFour, string? rrn = null, Amount? amount = null, DateOnly? day = null) => store.Read(session =>
+    {
+        var sales = session.Query(
+            """
+            SELECT t.device_last_four, t.card, t.rrn, t.approval, t.at, t.amount, t.currency, t.merchant, t.merchant_name, t.terminal, t.operation, t.state
+            FROM issuer_authorisations t WHERE t.institution = $1 AND t.device_last_four = $2 AND t.card <> '' AND ($3 = '' OR t.rrn = $3) AND ($4 = -1 OR t.amount = $4)
+            ORDER BY t.at DESC, t.switch_key
+            """,
+            row => (Last: row.GetString(0), Card: row.GetString(1), Rrn: row.GetString(2), Approval: row.GetString(3), At: row.Instant(4),
+                Amount: new Amount(row.GetInt64(5), new Currency((int)row.GetInt64(6))), Merchant: row.GetString(7), Name: row.GetString(8), Terminal: row.GetString(9),
+                Operation: Enum.Parse<Operation>(row.GetString(10)), State: Enum.Parse<AuthorisationState>(row.GetString(11))),
+            options.Institution, lastFour, rrn ?? "", amount?.Minor ?? -1);
+        var resolved = sales
+            .Where(sale => day is null || DateOnly.FromDateTime(BankTime.Local(sale.At).DateTime) == day)
+            .Select(sale => new ResolvedSale(
+                sale.Last,
+                session.Text("SELECT model FROM issuer_devices WHERE institution = $1 AND card = $2 AND last_four = $3 ORDER BY at DESC", options.Institution, sale.Card, sale.Last),
+                View(session, Card.ById(session, options.Institution, sale.Card)!), sale.Rrn, sale.Approval, sale.At, sale.Amount, sale.Merchant, sale.Name, sale.Terminal,
+                sale.Operation, sale.State, HowToUndo(sale.Operation, sale.State, sale.At)))
+            .ToList();
+        var plastics = session
+            .Query("SELECT DISTINCT card FROM issuer_devices WHERE institution = $1 AND last_four = $2 ORDER BY card", row => row.GetString(0), options.Institution, lastFour)
+            .Concat(resolved.Select(sale => sale.Plastic.Card))
+            .Concat(Card.All(session, options.Institution).Where(card => card.Masked.EndsWith(lastFour, StringComparison.Ordinal)).Select(card => card.Id))
+            .Distinct(StringComparer.Ordinal)
+            .Select(card => View(session, Card.ById(session, options.Institution, card)!))
+            .ToList();
+        return new Resolution(plastics, resolved);
+    });
+
+    /// <summary>Hotline: from now on the plastic and every device card of it decline (R23). False: the card is lost, stolen or closed already.</summary>
+    public Task<bool> ReportLostAsync(string card, bool stolen = false) => store.CommitAsync(session => session.Execute(
+        "UPDATE issuer_cards SET state_before = state, state = $3 WHERE institution = $1 AND card = $2 AND state NOT IN ('Lost', 'Stolen', 'Closed')",
+        options.Institution, card, (stolen ? CardState.Stolen : CardState.Lost).ToString()) == 1);
+
+    /// <summary>The card was found: it is again what it was before the report. False: nothing was reported.</summary>
+    public Task<bool> LiftReportAsync(string card) => store.CommitAsync(session => session.Execute(
+        "UPDATE issuer_cards SET state = COALESCE(state_before, 'Normal'), state_before = NULL WHERE institution = $1 AND card = $2 AND state IN ('Lost', 'Stolen')",
+        options.Institution, card) == 1);
+
+    /// <summary>Closes an account with its cards; money that comes back later waits in suspense (decisions.md 9).</summary>
+    public Task CloseAccountAsync(string account) => store.CommitAsync(session =>
+    {
+        session.Execute("UPDATE issuer_accounts SET closed = 1 WHERE institution = $1 AND account = $2", options.Institution, account);
+        session.Execute("UPDATE issuer_cards SET state = 'Closed', state_before = NULL WHERE institution = $1 AND account = $2", options.Institution, account);
+    });
+
+    /// <summary>At the counter, identity shown: PIN entry opens again on every face of the card.</summary>
+    public Task UnlockPinAsync(string card) => store.CommitAsync(session =>
+    {
+        session.Execute("UPDATE issuer_cards SET pin_locked = 0 WHERE institution = $1 AND card = $2", options.Institution, card);
+        session.Execute("DELETE FROM issuer_pin_tries WHERE institution = $1 AND card = $2", options.Institution, card);
+    });
+
+    /// <summary>What must always hold, as sentences of what does not: empty is good.</summary>
+    public IReadOnlyList<string> BrokenInvariants() => store.Read(session =>
+    {
+        var broken = new List<string>();
+        broken.AddRange(session.Query(
+            "SELECT transaction_key, currency, SUM(amount) FROM issuer_ledger WHERE institution = $1 GROUP BY transaction_key, currency HAVING SUM(amount) <> 0 ORDER BY transaction_key",
+            row => string.Create(CultureInfo.InvariantCulture, $"ledger of {row.GetString(0)} in currency {row.GetInt64(1)} sums to {row.GetInt64(2)}, not zero"), options.Institution));
+        broken.AddRange(session.Query(
+            """
+            SELECT a.account, a.balance, (SELECT COALESCE(SUM(l.amount), 0) FROM issuer_ledger l WHERE l.institution = a.institution AND l.account = a.account) AS booked
+            FROM issuer_accounts a WHERE a.institution = $1
+              AND a.balance <> (SELECT COALESCE(SUM(l.amount), 0) FROM issuer_ledger l WHERE l.institution = a.institution AND l.account = a.account) ORDER BY a.account
+            """,
+            row => string.Create(CultureInfo.InvariantCulture, $"account {row.GetString(0)} stands at {row.GetInt64(1)}, its ledger at {row.GetInt64(2)}"), options.Institution));
+        broken.AddRange(session.Query(
+            """
+            SELECT t.switch_key, t.state FROM issuer_authorisations t WHERE t.institution = $1 AND t.operation = 'Sale' AND t.state <> 'Voided'
+              AND (SELECT COALESCE(SUM(-l.amount), 0) FROM issuer_ledger l WHERE l.institution = t.institution AND l.account <> $2
+                   AND (l.transaction_key = t.switch_key OR l.transaction_key IN (SELECT v.switch_key FROM issuer_authorisations v WHERE v.institution = t.institution AND v.original_key = t.switch_key)))
+                  <> CASE WHEN t.state = 'Approved' THEN t.amount ELSE 0 END ORDER BY t.switch_key
+            """,
+            row => $"sale {row.GetString(0)} is {row.GetString(1)}, its money is not", options.Institution, Ledger.Settlement));
+        return broken;
+    });
+
+    private CardView View(Session session, Card card) => new(
+        card.Id, card.Account, card.Customer, Issuer.Customer.ById(session, options.Institution, card.Customer)?.MaskedName ?? "", card.Masked, card.Kind, card.State, card.PinPolicy, card.Expiry);
+
+    private static string MaskName(string name) => name.Length == 0 ? "" : name[..1] + new string('*', name.Length - 1);
+
+    private Text HowToUndo(Operation operation, AuthorisationState state, DateTimeOffset at) => (operation, state) switch
+    {
+        (Operation.Void, AuthorisationState.Approved) => new("This is a void: the money has gone back.", "这是一笔撤销，款项已退回。"),
+        (_, AuthorisationState.Declined) => new("It was declined: no money moved.", "交易未成功，未动账。"),
+        (_, AuthorisationState.Voided) => new("It has been voided: the money has gone back.", "已撤销，款项已退回。"),
+        (_, AuthorisationState.Reversed) => new("It has been reversed: the money has gone back.", "已冲正，款项已退回。"),
+        _ when BankTime.Date(at) == BankTime.Date(time.GetUtcNow()) =>
+            new("The merchant can void it until its batch is settled, with this RRN; after that it refunds. The plastic is not wanted for either.", "批次结算前商户可凭此参考号撤销，结算后可退货；均无需出示实体卡。"),
+        _ => new("Its batch is settled by now: the merchant refunds it with this RRN. The plastic is not wanted.", "批次已结算：商户可凭此参考号退货，无需出示实体卡。"),
+    };
+}

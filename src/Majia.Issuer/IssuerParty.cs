@@ -1,0 +1,322 @@
+using System.Globalization;
+using Majia.Core.Contracts;
+using Majia.Core.Iso8583;
+using Majia.Core.Primitives;
+using Majia.Hsm;
+using Majia.Storage;
+
+namespace Majia.Issuer;
+
+/// <summary>One bank: its end of the switch line (sale, void, reversal), its end of the token service's line, its desk.</summary>
+/// <remarks>
+/// MAC before anything is believed; one unit of work from the stored answer of a repeat to the answer of this one.
+/// What came before its reversal's tombstone was laid is undone; what comes after it is answered 12 and moves no money.
+/// </remarks>
+public sealed class IssuerParty : IIsoServer
+{
+    private static readonly int[] Echo = [2, 3, 4, 7, 11, 12, 13, 25, 32, 33, 37, 41, 42, 49];
+
+    private readonly IssuerOptions options;
+    private readonly Store store;
+    private readonly KeyModule keys;
+    private readonly TimeProvider time;
+    private readonly Entropy entropy;
+    private readonly IssuerTrace trace;
+
+    public IssuerParty(IssuerOptions options, Store store, KeyModule keys, TimeProvider time, Entropy entropy, ITrace trace)
+    {
+        (this.options, this.store, this.keys, this.time, this.entropy) = (options, store, keys, time, entropy);
+        this.trace = new IssuerTrace(trace, time);
+        Endpoint = new Enrolment(options, store, keys, time, entropy, this.trace).Map();
+        Desk = new IssuerDesk(options, store, keys, time);
+    }
+
+    public static PartySchema Schema => IssuerSchema.Schema;
+
+    /// <summary>The operations of <see cref="TokenIssuer.Operations"/>.</summary>
+    public JsonEndpoint Endpoint { get; }
+
+    public IssuerDesk Desk { get; }
+
+    public async Task<ReadOnlyMemory<byte>> HandleAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation)
+    {
+        if (!SwitchFrame.TryRead(frame, out var destination, out var source, out var body, out _)
+            || !IsoCodec.TryRead(Dialect.Switch, body.Span, out var message, out _)
+            || message.Mti.Value % 100 / 10 % 2 != 0)
+        {
+            return ReadOnlyMemory<byte>.Empty;
+        }
+
+        var reference = message.Text(37) is { } rrn ? TraceReference.Rrn(rrn) : string.Empty;
+        trace.Message(reference, message, TraceDirection.Received, Mentions.Arrived(message));
+
+        IsoMessage answer;
+        if (!IsoSealing.Verify(Dialect.Switch, body, message, (block, mac) => keys.VerifyMac(IssuerKeys.MacZone, options.MacAlgorithm, block, mac)))
+        {
+            answer = Answer(message, MacFailure, approval: null);
+            trace.Decision(reference, MacFailure);
+        }
+        else if (!AuthorisationRequest.TryParse(message, out var request, out var refusal))
+        {
+            answer = Answer(message, refusal, approval: null);
+            trace.Decision(reference, refusal);
+        }
+        else
+        {
+            answer = message.Mti == Mti.FinancialRequest
+                ? await AuthoriseAsync(message, request, reference)
+                : await ReverseAsync(message, request, reference);
+        }
+
+        var sealedBody = IsoSealing.Seal(Dialect.Switch, answer, block => keys.Mac(IssuerKeys.MacZone, options.MacAlgorithm, block));
+        trace.Message(reference, answer, TraceDirection.Sent, Mentions.Answered(answer));
+        return SwitchFrame.Write(source, destination, sealedBody);
+    }
+
+    private static readonly Decision MacFailure = new(ResponseCode.MacFailure, new("The message's MAC is wrong: nothing in it is believed.", "报文 MAC 校验失败，内容不予采信。"));
+    private static readonly Decision OtherContent = new(ResponseCode.Duplicate, new("The same transaction came before with other content.", "同一交易先前以不同内容到达。"));
+    private static readonly Decision AfterReversal = new(ResponseCode.InvalidTransaction, new("Its reversal came first: refused, no money moved.", "冲正先于原交易到达，予以拒绝，未动账。"));
+
+    private async Task<IsoMessage> AuthoriseAsync(IsoMessage message, AuthorisationRequest request, string reference)
+    {
+        var now = time.GetUtcNow();
+        var index = keys.Index(IssuerKeys.Index, request.Pan);
+        var face = request.Token is { } token ? PinTries.DeviceFace(keys.Index(IssuerKeys.Index, token)) : string.Empty;
+        var pin = request.Operation == Operation.Sale ? VerifyPin(request, index, reference) : PinEvidence.Absent;
+        var approval = entropy.Digits(6);
+
+        var done = await store.WriteAsync(session =>
+        {
+            if (StoredAnswer(session, request) is { } stored) return stored;
+
+            var card = Card.ByNumber(session, options.Institution, index);
+            var account = card is null ? null : Account.ById(session, options.Institution, card.Account);
+            var entries = Array.Empty<LedgerEntry>();
+            Decision decision;
+            Authorisation? original = null;
+            if (session.Number("SELECT 1 FROM issuer_tombstones WHERE institution = $1 AND switch_key = $2", options.Institution, request.SwitchKey) is not null)
+            {
+                decision = AfterReversal;
+            }
+            else if (card is null || account is null)
+            {
+                decision = AuthorisationRequest.NoSuchCard;
+            }
+            else if (request.Operation == Operation.Sale)
+            {
+                decision = Sell(session, request, card, account, face, pin, now, out entries);
+            }
+            else
+            {
+                original = Find(session, request.OriginalKey!);
+                decision = VoidSale(session, request, original, account, now, out entries);
+            }
+
+            var answer = Answer(message, decision, decision.Approved ? approval : null);
+            var bytes = IsoCodec.Write(Dialect.Switch, answer);
+            Insert(session, request, card, entries.Length > 0 ? entries[0].Account : account?.Id ?? "", decision, decision.Approved ? approval : "", bytes, now);
+            return new Outcome(bytes, decision, entries);
+        });
+
+        trace.Decision(reference, done.Decision);
+        trace.Posted(reference, done.Entries);
+        if (done.Answer is null)
+        {
+            return Answer(message, done.Decision, approval: null);
+        }
+
+        return IsoCodec.TryRead(Dialect.Switch, done.Answer, out var stored, out _)
+            ? stored
+            : throw new InvalidOperationException("a stored answer cannot be read");
+    }
+
+    /// <param name="Answer">The answer as stored, without its MAC; null when nothing is stored (94).</param>
+    private sealed record Outcome(byte[]? Answer, Decision Decision, LedgerEntry[] Entries);
+
+    private Outcome? StoredAnswer(Session session, AuthorisationRequest request)
+    {
+        var row = session.One(
+            "SELECT digest, answer, code, why_en, why_zh FROM issuer_authorisations WHERE institution = $1 AND switch_key = $2",
+            row => new StoredRow(row.Bytes(0), row.Bytes(1), new Decision(new ResponseCode(row.GetString(2)), new Text(row.GetString(3), row.GetString(4)))),
+            options.Institution, request.SwitchKey);
+        if (row is null)
+        {
+            return null;
+        }
+
+        return row.Digest.AsSpan().SequenceEqual(request.Digest)
+            ? new Outcome(row.Answer, new(row.Decision.Code, new($"A repeat: the stored answer is given again. {row.Decision.Why.En}", $"重复请求，返回已存应答。{row.Decision.Why.Zh}")), [])
+            : new Outcome(null, OtherContent, []);
+    }
+
+    private sealed record StoredRow(byte[] Digest, byte[] Answer, Decision Decision);
+
+    private Decision Sell(Session session, AuthorisationRequest request, Card card, Account account, string face, PinEvidence pin, DateTimeOffset now, out LedgerEntry[] entries)
+    {
+        entries = [];
+        var tries = card.PinLocked ? 0 : PinTries.Left(session, options.Institution, card.Id, face, options.PinTries);
+        var facts = new SaleFacts(request.Amount, request.Verdict, pin, tries, options.NoPinLimit, BankTime.YearMonth(now));
+        var decision = AuthorisationDecider.Decide(facts, card, account);
+
+        // A PIN counts only where the decision got as far as looking at it.
+        if (pin == PinEvidence.Wrong && decision.Code == ResponseCode.WrongPin)
+        {
+            PinTries.Set(session, options.Institution, card.Id, face, tries - 1);
+        }
+        else if (pin == PinEvidence.Right && tries < options.PinTries && AuthorisationDecider.PassedThePin(decision))
+        {
+            PinTries.Set(session, options.Institution, card.Id, face, options.PinTries);
+        }
+
+        if (!decision.Approved)
+        {
+            return decision;
+        }
+
+        var lines = Ledger.Pair(request.SwitchKey, EntryKind.Sale, account.Id, -request.Amount, Ledger.Settlement, now);
+        if (!Ledger.TryPost(session, options.Institution, lines, guarded: true))
+        {
+            return AuthorisationDecider.Insufficient;
+        }
+
+        Rewards.Post(session, options.Institution, account.Id, request.SwitchKey, EntryKind.Sale, Rewards.PointsFor(request.Amount), now);
+        entries = lines;
+        return decision;
+    }
+
+    private Decision VoidSale(Session session, AuthorisationRequest request, Authorisation? original, Account account, DateTimeOffset now, out LedgerEntry[] entries)
+    {
+        entries = [];
+        var decision = UndoDecider.Void(original, account.Id, request.Amount);
+        if (!decision.Approved || !Move(session, original!.SwitchKey, AuthorisationState.Approved, AuthorisationState.Voided))
+        {
+            return decision;
+        }
+
+        entries = GiveBack(session, request.SwitchKey, EntryKind.Void, original, now);
+        return account.Closed
+            ? decision with { Why = new("Voided: the account is closed, the amount waits in suspense for its owner.", "撤销成功；账户已销户，款项转入待处理账户。") }
+            : decision;
+    }
+
+    private async Task<IsoMessage> ReverseAsync(IsoMessage message, AuthorisationRequest request, string reference)
+    {
+        var now = time.GetUtcNow();
+        var (decision, entries) = await store.WriteAsync(session =>
+        {
+            var original = Find(session, request.OriginalKey!);
+            var voided = original is { Operation: Operation.Void, OriginalKey: { } key } ? Find(session, key) : null;
+            var outcome = UndoDecider.Reverse(original, voided, request.Amount);
+            if (outcome.Tombstone)
+            {
+                session.Execute(
+                    "INSERT INTO issuer_tombstones (institution, switch_key, at) VALUES ($1, $2, $3) ON CONFLICT (institution, switch_key) DO NOTHING",
+                    options.Institution, request.OriginalKey, now);
+            }
+
+            if (outcome.Original is { } state && !Move(session, original!.SwitchKey, original.State, state))
+            {
+                throw new InvalidOperationException("an authorisation changed its state under its own reversal");
+            }
+
+            if (outcome.VoidedSale is { } sale)
+            {
+                Move(session, voided!.SwitchKey, voided.State, sale);
+            }
+
+            LedgerEntry[] posted = outcome.Money switch
+            {
+                MoneyEffect.GiveBack => GiveBack(session, original!.SwitchKey, EntryKind.Reversal, original, now),
+                MoneyEffect.TakeAgain => TakeAgain(session, original!, voided!, now),
+                _ => [],
+            };
+            return (outcome.Decision, posted);
+        });
+
+        trace.Decision(reference, decision);
+        trace.Posted(reference, entries);
+        return Answer(message, decision, approval: null);
+    }
+
+    private LedgerEntry[] GiveBack(Session session, string transaction, EntryKind kind, Authorisation original, DateTimeOffset now)
+    {
+        var closed = Account.ById(session, options.Institution, original.Account) is not { Closed: false };
+        var entries = Ledger.Pair(transaction, kind, closed ? Ledger.Suspense : original.Account, original.Amount, Ledger.Settlement, now);
+        Ledger.TryPost(session, options.Institution, entries, guarded: false);
+        Rewards.Post(session, options.Institution, original.Account, transaction, kind, -Rewards.PointsFor(original.Amount), now);
+        return entries;
+    }
+
+    // The sale was approved once and stands again: no funds check, the debt is real. From where the void had put the money.
+    private LedgerEntry[] TakeAgain(Session session, Authorisation original, Authorisation voided, DateTimeOffset now)
+    {
+        var entries = Ledger.Pair(original.SwitchKey, EntryKind.Reversal, original.BookedAccount, -original.Amount, Ledger.Settlement, now);
+        Ledger.TryPost(session, options.Institution, entries, guarded: false);
+        Rewards.Post(session, options.Institution, voided.Account, original.SwitchKey, EntryKind.Reversal, Rewards.PointsFor(original.Amount), now);
+        return entries;
+    }
+
+    private Authorisation? Find(Session session, string key) => session.One(
+        "SELECT switch_key, operation, state, card, account, booked_account, amount, currency, original_key, rrn FROM issuer_authorisations WHERE institution = $1 AND switch_key = $2",
+        row => new Authorisation(
+            row.GetString(0), Enum.Parse<Operation>(row.GetString(1)), Enum.Parse<AuthorisationState>(row.GetString(2)), row.GetString(3), row.GetString(4), row.GetString(5),
+            new Amount(row.GetInt64(6), new Currency((int)row.GetInt64(7))), row.TextOrNull(8), row.GetString(9)),
+        options.Institution, key);
+
+    private bool Move(Session session, string key, AuthorisationState from, AuthorisationState to) => session.Execute(
+        "UPDATE issuer_authorisations SET state = $4 WHERE institution = $1 AND switch_key = $2 AND state = $3",
+        options.Institution, key, from.ToString(), to.ToString()) == 1;
+
+    private void Insert(Session session, AuthorisationRequest request, Card? card, string booked, Decision decision, string approval, byte[] answer, DateTimeOffset now) => session.Execute(
+        """
+        INSERT INTO issuer_authorisations (institution, switch_key, digest, answer, operation, state, code, why_en, why_zh, card, account, booked_account,
+          amount, currency, rrn, approval, device_last_four, merchant, terminal, merchant_name, original_key, at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+        """,
+        options.Institution, request.SwitchKey, request.Digest, answer, request.Operation.ToString(),
+        (decision.Approved ? AuthorisationState.Approved : AuthorisationState.Declined).ToString(), decision.Code.Value, decision.Why.En, decision.Why.Zh,
+        card?.Id ?? "", card?.Account ?? "", booked, request.Amount.Minor, request.Amount.Currency.Numeric, request.Rrn, approval,
+        request.Token?.LastFour ?? "", request.Merchant, request.Terminal, request.MerchantName, request.OriginalKey, now);
+
+    // The key module checks the block against the offset before the unit; whether the result counts is decided inside it.
+    private PinEvidence VerifyPin(AuthorisationRequest request, byte[] index, string reference)
+    {
+        if (request.PinBlock.IsEmpty)
+        {
+            return PinEvidence.Absent;
+        }
+
+        var offset = store.Read(session => session.Text("SELECT pin_offset FROM issuer_cards WHERE institution = $1 AND pan_index = $2", options.Institution, index));
+        if (offset is null)
+        {
+            return PinEvidence.Malformed;
+        }
+
+        var verdict = keys.VerifyPin(IssuerKeys.PinZone, IssuerKeys.PinVerification, request.PinBlock.Span, request.Pan, offset);
+        trace.PinChecked(reference, verdict, Check(IssuerKeys.PinZone), Check(IssuerKeys.PinVerification));
+        return verdict switch
+        {
+            PinVerdict.Right => PinEvidence.Right,
+            PinVerdict.Wrong => PinEvidence.Wrong,
+            _ => PinEvidence.Malformed,
+        };
+    }
+
+    private string Check(string key) => keys.TryInfo(key, out var info) ? info.CheckValue : "";
+
+    /// <summary>The answer without its MAC; F44 names the bank and the acquirer, eleven characters each (protocols.md 6.4).</summary>
+    private IsoMessage Answer(IsoMessage request, Decision decision, string? approval)
+    {
+        var answer = new IsoMessage(request.Mti.Response);
+        foreach (var field in Echo)
+        {
+            answer.Set(field, request.Text(field));
+        }
+
+        return answer
+            .Set(15, BankTime.MonthDay(time.GetUtcNow()))
+            .Set(38, approval)
+            .Set(39, decision.Code.Value)
+            .Set(44, string.Create(CultureInfo.InvariantCulture, $"{options.Institution,-11}{request.Text(32) ?? "",-11}"));
+    }
+}

@@ -1,0 +1,77 @@
+using Majia.Core.Contracts;
+using Majia.Core.Iso8583;
+using Majia.Core.Primitives;
+using Majia.Hsm;
+
+namespace Majia.Issuer;
+
+/// <summary>What the bank saw and did, one row each. Nothing here decides anything.</summary>
+internal sealed class IssuerTrace(ITrace trace, TimeProvider time)
+{
+    private const string Party = "issuer", Network = "network", TokenService = "token-service", SwitchLink = "network-issuer", JsonLink = "token-issuer";
+
+    public void Message(string reference, IsoMessage message, TraceDirection direction, Text why) =>
+        Record(reference, Network, SwitchLink, TraceKind.Iso8583, direction, Kept(message), why);
+
+    private static string Kept(IsoMessage message) =>
+        Convert.ToHexString(IsoCodec.Write(Dialect.Switch, message.Copy().Remove(2).Remove(35).Remove(36).Remove(45).Remove(52).Remove(128)));
+
+    public void Call(string reference, string operation, Text why) =>
+        Record(reference, TokenService, JsonLink, TraceKind.Json, TraceDirection.Received, "", new($"{operation}: {why.En}", $"{operation}：{why.Zh}"));
+
+    public void Decision(string reference, Decision decision) =>
+        Record(reference, Party, "", TraceKind.Decision, TraceDirection.Inside, "", new($"{decision.Code}: {decision.Why.En}", $"{decision.Code}：{decision.Why.Zh}"));
+
+    public void PinChecked(string reference, PinVerdict verdict, string zoneCheck, string verificationCheck) =>
+        Record(reference, Party, "", TraceKind.Key, TraceDirection.Inside, "", verdict switch
+        {
+            PinVerdict.Right => new($"PIN verified inside the key module (zpk.network {zoneCheck}, pvk {verificationCheck}): right.", $"密码在密钥模块内校验（zpk.network {zoneCheck}，pvk {verificationCheck}）：正确。"),
+            PinVerdict.Wrong => new($"PIN verified inside the key module (zpk.network {zoneCheck}, pvk {verificationCheck}): wrong.", $"密码在密钥模块内校验（zpk.network {zoneCheck}，pvk {verificationCheck}）：不符。"),
+            _ => new($"The PIN block does not open to a PIN (zpk.network {zoneCheck}).", $"密码密文无法还原为密码（zpk.network {zoneCheck}）。"),
+        });
+
+    public void Posted(string reference, IReadOnlyList<LedgerEntry> entries)
+    {
+        foreach (var entry in entries)
+        {
+            var sign = entry.Amount.Minor < 0 ? "" : "+";
+            Record(reference, Party, "", TraceKind.Ledger, TraceDirection.Inside, "", new(
+                $"Ledger {entry.Kind.ToString().ToLowerInvariant()}: {entry.Account} {sign}{entry.Amount} {entry.Amount.Currency}",
+                $"记账（{KindName(entry.Kind)}）：{entry.Account} {sign}{entry.Amount} {entry.Amount.Currency}"));
+        }
+    }
+
+    private static string KindName(EntryKind kind) => kind switch
+    {
+        EntryKind.Opening => "开户",
+        EntryKind.Sale => "消费",
+        EntryKind.Void => "撤销",
+        _ => "冲正",
+    };
+
+    private void Record(string reference, string peer, string link, TraceKind kind, TraceDirection direction, string hex, Text why)
+    {
+        if (reference.Length > 0)
+        {
+            trace.Record(new TraceEvent(reference, time.GetUtcNow(), Party, peer, link, kind, direction, hex, why));
+        }
+    }
+}
+
+/// <summary>One line for a message on the switch line.</summary>
+internal static class Mentions
+{
+    public static Text Arrived(IsoMessage message) => (message.Mti.Value, message.Text(3)) switch
+    {
+        (200, ['2', ..]) => new("The network asks the bank to void a sale.", "转接机构向发卡行请求撤销。"),
+        (200, _) => new("The network asks the bank to approve a sale.", "转接机构向发卡行请求消费授权。"),
+        (420 or 421, _) => new("The network takes a transaction back.", "转接机构冲正一笔交易。"),
+        _ => new($"Message {message.Mti} arrives.", $"收到报文 {message.Mti}。"),
+    };
+
+    public static Text Answered(IsoMessage message)
+    {
+        var meaning = new ResponseCode(message.Text(39) ?? "").Meaning;
+        return new($"The bank answers {message.Text(39)}: {meaning.En}.", $"发卡行应答 {message.Text(39)}：{meaning.Zh}。");
+    }
+}

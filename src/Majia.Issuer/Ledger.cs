@@ -1,0 +1,109 @@
+using System.Globalization;
+using System.Text;
+using Majia.Core.Primitives;
+using Majia.Storage;
+
+namespace Majia.Issuer;
+
+public enum EntryKind
+{
+    Opening,
+    Sale,
+    Void,
+    Reversal,
+}
+
+/// <summary>One line of the double-entry ledger: never changed, never deleted. Positive is to the account's good.</summary>
+public sealed record LedgerEntry(string Id, string Transaction, string Account, Amount Amount, EntryKind Kind, DateTimeOffset At);
+
+/// <summary>The bank's books. Entries of one transaction and currency sum to zero; a customer's balance is the sum of its entries.</summary>
+public static class Ledger
+{
+    /// <summary>What the bank owes to, or has from, the network's settlement.</summary>
+    public const string Settlement = "settlement-network";
+
+    /// <summary>Money of customers whose account was closed before it came back (decisions.md 9).</summary>
+    public const string Suspense = "suspense";
+
+    /// <summary>The other side of the balances that the bank started with.</summary>
+    public const string Opening = "opening";
+
+    /// <summary>Two lines: <paramref name="amount"/> to <paramref name="account"/>, its opposite to <paramref name="counter"/>.</summary>
+    internal static LedgerEntry[] Pair(string transaction, EntryKind kind, string account, Amount amount, string counter, DateTimeOffset at)
+    {
+        var word = kind.ToString().ToLowerInvariant();
+        return
+        [
+            new($"{transaction}/{word}/1", transaction, account, amount, kind, at),
+            new($"{transaction}/{word}/2", transaction, counter, -amount, kind, at),
+        ];
+    }
+
+    /// <summary>Writes the lines and moves the customers' balances. The primary key makes a second posting of the same kind impossible.</summary>
+    /// <param name="guarded">True: a debit beyond what is available changes nothing and returns false.</param>
+    internal static bool TryPost(Session session, string institution, LedgerEntry[] entries, bool guarded)
+    {
+        foreach (var entry in entries)
+        {
+            if (entry.Account is Settlement or Suspense or Opening)
+            {
+                continue;
+            }
+
+            var changed = session.Execute(
+                guarded
+                    ? "UPDATE issuer_accounts SET balance = balance + $3 WHERE institution = $1 AND account = $2 AND balance + credit_limit + $3 >= 0"
+                    : "UPDATE issuer_accounts SET balance = balance + $3 WHERE institution = $1 AND account = $2",
+                institution, entry.Account, entry.Amount.Minor);
+            if (changed == 0)
+            {
+                return guarded ? false : throw new InvalidOperationException("a ledger entry names an account that is not there");
+            }
+        }
+
+        foreach (var entry in entries)
+        {
+            session.Execute(
+                "INSERT INTO issuer_ledger (institution, account, entry, transaction_key, amount, currency, kind, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                institution, entry.Account, entry.Id, entry.Transaction, entry.Amount.Minor, entry.Amount.Currency.Numeric, entry.Kind.ToString(), entry.At);
+        }
+
+        return true;
+    }
+
+    internal static List<LedgerEntry> Of(Session session, string institution, string transaction) => session.Query(
+        "SELECT entry, transaction_key, account, amount, currency, kind, at FROM issuer_ledger WHERE institution = $1 AND transaction_key = $2 ORDER BY at, entry",
+        row => new LedgerEntry(
+            row.GetString(0), row.GetString(1), row.GetString(2), new Amount(row.GetInt64(3), new Currency((int)row.GetInt64(4))),
+            Enum.Parse<EntryKind>(row.GetString(5)), row.Instant(6)),
+        institution, transaction);
+
+    /// <summary>Aligned text, a line an entry: kind, account, amount, currency.</summary>
+    public static string Print(IReadOnlyList<LedgerEntry> entries)
+    {
+        var text = new StringBuilder();
+        var wide = entries.Count == 0 ? 0 : entries.Max(e => e.Account.Length);
+        foreach (var entry in entries)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{entry.Kind.ToString().ToLowerInvariant(),-8}  {entry.Account.PadRight(wide)}  {entry.Amount.ToString(),14} {entry.Amount.Currency}").Append('\n');
+        }
+
+        return text.ToString();
+    }
+}
+
+/// <summary>One point for each full yuan, on the plastic's account, whichever face of the card paid (R18).</summary>
+public static class Rewards
+{
+    public static long PointsFor(Amount amount) => amount.Minor / 100;
+
+    internal static void Post(Session session, string institution, string account, string transaction, EntryKind kind, long points, DateTimeOffset at)
+    {
+        if (points != 0)
+        {
+            session.Execute(
+                "INSERT INTO issuer_rewards (institution, account, entry, transaction_key, points, at) VALUES ($1, $2, $3, $4, $5, $6)",
+                institution, account, $"{transaction}/{kind.ToString().ToLowerInvariant()}", transaction, points, at);
+        }
+    }
+}

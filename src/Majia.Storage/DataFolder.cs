@@ -1,0 +1,85 @@
+namespace Majia.Storage;
+
+/// <summary>The data folder (decisions.md 30): <c>majia.db</c>, <c>phones/</c>, <c>chips/</c>, <c>terminals/</c>, <c>keys/</c>, and <c>lock</c>, held while this process lives.</summary>
+public sealed class DataFolder : IDisposable
+{
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    private readonly FileStream hold;
+
+    private DataFolder(string path, FileStream hold)
+    {
+        Path = path;
+        this.hold = hold;
+    }
+
+    /// <summary>Absolute.</summary>
+    public string Path { get; }
+
+    public string Database => System.IO.Path.Combine(Path, "majia.db");
+
+    public string Phones => System.IO.Path.Combine(Path, "phones");
+
+    public string Chips => System.IO.Path.Combine(Path, "chips");
+
+    public string Terminals => System.IO.Path.Combine(Path, "terminals");
+
+    public string Keys => System.IO.Path.Combine(Path, "keys");
+
+    /// <summary>Opens or creates the folder and takes its lock. Throws <see cref="DataFolderInUseException"/> or <see cref="StoreException"/>.</summary>
+    public static DataFolder Open(string path)
+    {
+        var full = System.IO.Path.GetFullPath(path);
+        try
+        {
+            CreateForOwner(full);
+            var hold = Take(full);
+            try
+            {
+                var folder = new DataFolder(full, hold);
+                foreach (var sub in (string[])[folder.Phones, folder.Chips, folder.Terminals, folder.Keys])
+                {
+                    CreateForOwner(sub);
+                }
+
+                return folder;
+            }
+            catch
+            {
+                hold.Dispose();
+                throw;
+            }
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new StoreException($"the data folder {full} cannot be written: {error.Message}", error);
+        }
+    }
+
+    public void Dispose() => hold.Dispose();
+
+    private static FileStream Take(string folder)
+    {
+        var path = System.IO.Path.Combine(folder, "lock");
+        try
+        {
+            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException) when (File.Exists(path))
+        {
+            throw new DataFolderInUseException(folder);
+        }
+    }
+
+    private static void CreateForOwner(string folder)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            Directory.CreateDirectory(folder);
+        }
+        else if (!Directory.Exists(folder))
+        {
+            Directory.CreateDirectory(folder, OwnerOnly);
+        }
+    }
+}

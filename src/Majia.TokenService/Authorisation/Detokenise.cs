@@ -1,0 +1,216 @@
+using System.Security.Cryptography;
+using Majia.Core.Contracts;
+using Majia.Core.Cryptography;
+using Majia.Core.Iso8583;
+using Majia.Core.Primitives;
+using Majia.Storage;
+using Majia.TokenService.Authorisation;
+using Majia.TokenService.Enrolment;
+using Majia.TokenService.Vault;
+
+namespace Majia.TokenService;
+
+/// <summary>The switch line: 0100 with token and chip data → 0110 with verdict and, when it is good, the number behind (decisions.md 7–10).</summary>
+public sealed partial class TokenServiceParty
+{
+    private const string LineMac = "zak.network", BindingKey = "bind.network", CryptogramMaster = "imk.ac", Link = "network-token";
+
+    /// <summary>Assurance method: the issuer verified its customer (features.md B6).</summary>
+    private const string VerifiedByIssuer = "11", IssuerApproved = "10";
+
+    public async Task<ReadOnlyMemory<byte>> HandleAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation)
+    {
+        if (!SwitchFrame.TryRead(frame, out _, out var source, out var body, out _) || !IsoCodec.TryRead(Dialect.Switch, body.Span, out var request, out _))
+        {
+            return default;
+        }
+
+        Seen(request, TraceDirection.Received, new("is this token good, and whose is it?", "该标记是否有效，对应哪张卡？"));
+        var response = await AnswerAsync(request, body);
+        var sealedBody = IsoSealing.Seal(Dialect.Switch, response, block => module.Mac(LineMac, MacAlgorithm.UnionPayEcb, block));
+        return SwitchFrame.Write(source, options.Institution, sealedBody);
+    }
+
+    private async Task<IsoMessage> AnswerAsync(IsoMessage request, ReadOnlyMemory<byte> body)
+    {
+        if (!IsoSealing.Verify(Dialect.Switch, body, request, (block, mac) => module.VerifyMac(LineMac, MacAlgorithm.UnionPayEcb, block, mac)))
+        {
+            return Say(request, Echo(request, ResponseCode.MacFailure), new("the message's MAC is wrong: nothing in it is believed", "报文 MAC 错误，内容不可信"));
+        }
+
+        if (request.Mti != Mti.AuthorisationRequest)
+        {
+            return Say(request, Echo(request, ResponseCode.InvalidTransaction), new("not a message for the token service", "标记服务不受理该类报文"));
+        }
+
+        if (!SwitchKey.TryRead(request, out var key, out _) || request.Text(3) is not { Length: 6 } processing)
+        {
+            return Say(request, Echo(request, ResponseCode.FormatError), new("a field is missing", "缺少必备域"));
+        }
+
+        if (!PaymentToken.TryParse(request.Text(2), out var token, out _))
+        {
+            return Say(request, Echo(request, ResponseCode.InvalidCard), new("no such device number", "设备卡号不存在"));
+        }
+
+        // What never changes of a token is read from committed rows; what gates is read again on the writer.
+        var index = module.Index(IndexKey, token);
+        var row = store.Read(session => TokenRow.Find(session, index)) ?? await store.WriteAsync(session => TokenRow.Find(session, index));
+        var account = row is null ? null : await store.WriteAsync(session => AccountRow.Find(session, row.PanIndex));
+        var facts = Facts(request, row, processing.StartsWith("20", StringComparison.Ordinal), out var unpredictable);
+        var verdict = facts.Resolve || row is null
+            ? TokenVerdictDecider.Decide(row is null ? null : Facts(row), facts)
+            : await store.WriteAsync(session => Decide(session, row.Index, key.ToString(), Digest(request), facts, unpredictable));
+
+        var response = Echo(request, verdict.Code).Set(61, new Field61Switch(verdict.Arqc).Format());
+        if (verdict.Code.IsApproval && row is not null && account is not null)
+        {
+            AddCard(response, row, account, key.ToString(), facts.Resolve);
+        }
+
+        return Say(request, response, verdict.Why);
+    }
+
+    /// <summary>The unit: stored verdict, or the decision on what stands now, with its counter spent in the same breath (decisions.md 8, 10).</summary>
+    private TokenVerdict Decide(Session session, byte[] index, string key, byte[] digest, MessageFacts facts, byte[] unpredictable)
+    {
+        var stored = session.One(
+            "SELECT digest, code, check_result, en, zh FROM token_verdict WHERE token_index = $1 AND switch_key = $2",
+            static row => (Digest: row.Bytes(0), Verdict: new TokenVerdict(new(row.GetString(1)), (ArqcResult)row.GetString(2)[0], new(row.GetString(3), row.GetString(4)), false, AtcAlarm.None)).ToTuple(),
+            index, key);
+        if (stored is not null)
+        {
+            return CryptographicOperations.FixedTimeEquals(stored.Item1, digest)
+                ? stored.Item2
+                : new(ResponseCode.Duplicate, ArqcResult.NotChecked, new("another message came under the same key", "相同标识下收到内容不同的报文"), false, AtcAlarm.None);
+        }
+
+        var row = TokenRow.Find(session, index)!;
+        var now = clock.GetUtcNow();
+        var verdict = TokenVerdictDecider.Decide(Facts(row), facts);
+        if (verdict.UseAtc)
+        {
+            var atc = facts.Chip!.Atc;
+            var spent = session.Execute("INSERT INTO token_atc (token_index, atc, un, switch_key, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING", index, (int)atc, unpredictable, key, now) == 1
+                && TokenRow.TryWrite(session, index, row.Atc, row.Atc.Use(atc));
+            if (!spent)
+            {
+                throw new InvalidOperationException("a counter was spent by two messages at once");
+            }
+        }
+
+        if (verdict.Alarm != AtcAlarm.None)
+        {
+            Alarm(session, index, key, facts.Chip!.Atc, verdict.Alarm, unpredictable, now);
+        }
+
+        session.Execute(
+            "INSERT INTO token_verdict (token_index, switch_key, digest, code, check_result, en, zh, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            index, key, digest, verdict.Code.Value, ((char)verdict.Arqc).ToString(), verdict.Why.En, verdict.Why.Zh, now);
+        return verdict;
+    }
+
+    private static void Alarm(Session session, byte[] index, string key, ushort atc, AtcAlarm alarm, byte[] unpredictable, DateTimeOffset now)
+    {
+        var first = session.One("SELECT un FROM token_atc WHERE token_index = $1 AND atc = $2", static row => row.Bytes(0), index, (int)atc);
+        var kind = alarm == AtcAlarm.LargeGap ? "GAP" : first is not null && !first.AsSpan().SequenceEqual(unpredictable) ? "CLONE" : "REPLAY";
+        session.Execute("INSERT INTO token_alarm (token_index, at, kind, atc, switch_key) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING", index, now, kind, (int)atc, key);
+    }
+
+    /// <summary>Alarms of one token, oldest first: GAP, REPLAY, CLONE with the counter.</summary>
+    public IReadOnlyList<(string Kind, int Atc)> Alarms(PaymentToken token)
+    {
+        var index = module.Index(IndexKey, token);
+        return store.Read(session => session.Query("SELECT kind, atc FROM token_alarm WHERE token_index = $1 ORDER BY at, atc, kind", static row => (row.GetString(0), row.GetInt32(1)), index));
+    }
+
+    private static TokenFacts Facts(TokenRow row) => new(row.Status, row.Expiry, row.Trid, row.Atc);
+
+    private MessageFacts Facts(IsoMessage request, TokenRow? row, bool resolve, out byte[] unpredictable)
+    {
+        ChipFacts? facts = null;
+        unpredictable = [];
+        if (!resolve && row is not null && ChipData.TryRead(request.Binary(55).Span, out var chip))
+        {
+            unpredictable = chip.Input.UnpredictableNumber.ToArray();
+            var right = chip.Algorithm == Personalisation.CardProfile.TripleDes
+                && module.VerifyCryptogram(CryptogramMaster, row.Token, row.Sequence, chip.Version, chip.Input, chip.Cryptogram);
+            Keyed(request, right);
+            facts = new(chip.Agrees(request.Text(4), request.Text(49)), chip.IsRequest, chip.Requestor, right, chip.Input.ApplicationTransactionCounter);
+        }
+
+        return new(resolve, LocalYearMonth(clock.GetUtcNow()), request.Text(14), request.Text(22), facts);
+    }
+
+    private void AddCard(IsoMessage response, TokenRow row, AccountRow account, string key, bool resolve)
+    {
+        var pan = Open(account);
+        response
+            .Set(2, pan.Reveal())
+            .Set(14, account.PanExpiry)
+            .Set(23, account.PanSequence.PadLeft(3, '0'))
+            .Set(48, new Field48Binding(module.BindTokenToPan(BindingKey, row.Token, pan, key)).Format())
+            .Set(56, new Field56Par(account.Par).Format())
+            .Set(63, new Field63Token(!resolve, row.Token, row.Expiry, row.Verify ? VerifiedByIssuer : IssuerApproved, "01", row.Trid, row.ProductId).Format())
+            .Set(100, row.Institution);
+    }
+
+    private static IsoMessage Echo(IsoMessage request, ResponseCode code)
+    {
+        var response = new IsoMessage(request.Mti.Response);
+        foreach (var field in (ReadOnlySpan<int>)[2, 3, 4, 7, 11, 18, 25, 32, 33, 37, 41, 42, 49])
+        {
+            if (request.Text(field) is { } value)
+            {
+                response.Set(field, value);
+            }
+        }
+
+        return response.Set(39, code.Value);
+    }
+
+    /// <summary>What makes a repeat a repeat: token, processing, amount, currency and chip data.</summary>
+    private static byte[] Digest(IsoMessage request)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var field in (ReadOnlySpan<int>)[2, 3, 4, 14, 22, 49, 55])
+        {
+            var value = request.Binary(field).Span;
+            hash.AppendData([(byte)field, (byte)(value.Length >> 8), (byte)value.Length]);
+            hash.AppendData(value);
+        }
+
+        return hash.GetHashAndReset();
+    }
+
+    private IsoMessage Say(IsoMessage request, IsoMessage response, Text why)
+    {
+        if (request.Text(37) is { } rrn)
+        {
+            trace.Record(new TraceEvent(TraceReference.Rrn(rrn), clock.GetUtcNow(), "token-service", "token-service", "", TraceKind.Decision, TraceDirection.Inside, "", new($"{response.Text(39)}: {why.En}", $"{response.Text(39)}：{why.Zh}")));
+        }
+
+        Seen(response, TraceDirection.Sent, why);
+        return response;
+    }
+
+    private void Keyed(IsoMessage request, bool right)
+    {
+        if (request.Text(37) is { } rrn && module.TryInfo(CryptogramMaster, out var info))
+        {
+            trace.Record(new TraceEvent(TraceReference.Rrn(rrn), clock.GetUtcNow(), "token-service", "token-service", "", TraceKind.Key, TraceDirection.Inside, "", new(
+                $"cryptogram recomputed with the token's key from {CryptogramMaster} (KCV {info.CheckValue}): {(right ? "equal" : "different")}",
+                $"用 {CryptogramMaster}（校验值 {info.CheckValue}）派生的标记密钥重新计算密文：{(right ? "一致" : "不一致")}")));
+        }
+    }
+
+    private void Seen(IsoMessage message, TraceDirection direction, Text why)
+    {
+        if (message.Text(37) is { } rrn)
+        {
+            // F2 of a good answer is a PAN; everything else on this line is a token.
+            var hex = Convert.ToHexString(IsoRedaction.Redact(Dialect.Switch, message, numberIsToken: !message.Has(48)));
+            trace.Record(new TraceEvent(TraceReference.Rrn(rrn), clock.GetUtcNow(), "token-service", "network", Link, TraceKind.Iso8583, direction, hex, why));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.TokenService.Enrolment;
+using Majia.TokenService.Vault;
+
+namespace Majia.TokenService;
+
+public sealed partial class TokenServiceParty
+{
+    /// <summary>The bank sends its code to the holder; the token service never sees it before the holder types it.</summary>
+    private async Task<ApiReply<WalletToken.RequestActivationCodeReply>> RequestActivationCodeAsync(WalletToken.RequestActivationCodeRequest request, CancellationToken cancellation)
+    {
+        var row = await store.WriteAsync(session => TokenRow.Find(session, request.TokenUniqueReference));
+        if (row is null)
+        {
+            return NotFound;
+        }
+
+        if (WhyNotVerifiable(row) is { } why)
+        {
+            return Refused(why);
+        }
+
+        try
+        {
+            var reply = await issuers[row.Institution].CallAsync<TokenIssuer.DeliverActivationCodeRequest, TokenIssuer.DeliverActivationCodeReply>(
+                TokenIssuer.Operations.DeliverActivationCode, new(request.RequestId, row.Tur, request.MethodId), cancellation);
+            Called(TraceReference.Card(row.Tur), row.Bank, "token-issuer", TraceDirection.Sent, "deliverActivationCode", "the bank sends its code to the holder", "发卡行向持卡人发送验证码");
+            return reply.Value is { } sent ? new WalletToken.RequestActivationCodeReply(sent.Masked, sent.ExpiresAt) : reply.Error!;
+        }
+        catch (PartyUnreachableException)
+        {
+            return Unreachable;
+        }
+    }
+
+    private async Task<ApiReply<WalletToken.ActivateReply>> ActivateAsync(WalletToken.ActivateRequest request, CancellationToken cancellation)
+    {
+        var row = await store.WriteAsync(session => TokenRow.Find(session, request.TokenUniqueReference));
+        if (row is null)
+        {
+            return NotFound;
+        }
+
+        if (row.Status.State == TokenState.Active)
+        {
+            return new WalletToken.ActivateReply(TokenState.Active, null);
+        }
+
+        if (WhyNotVerifiable(row) is { } why)
+        {
+            return Refused(why);
+        }
+
+        ApiReply<TokenIssuer.ValidateActivationCodeReply> reply;
+        try
+        {
+            reply = await issuers[row.Institution].CallAsync<TokenIssuer.ValidateActivationCodeRequest, TokenIssuer.ValidateActivationCodeReply>(
+                TokenIssuer.Operations.ValidateActivationCode, new(request.RequestId, row.Tur, request.Code), cancellation);
+        }
+        catch (PartyUnreachableException)
+        {
+            return Unreachable;
+        }
+
+        if (reply.Value is not { } said)
+        {
+            return reply.Error!;
+        }
+
+        switch (said.Verdict)
+        {
+            case CodeVerdict.Right:
+                break;
+            case CodeVerdict.Wrong:
+                return new WalletToken.ActivateReply(row.Status.State, said.TriesLeft);
+            case CodeVerdict.TriesExceeded:
+                return Refused(new(Ineligible.CodeTriesExceeded, new("Too many wrong codes. Ask for a new one.", "验证码错误次数过多，请重新获取。")));
+            case CodeVerdict.Expired:
+                return Refused(new(Ineligible.CodeExpired, new("The code has expired. Ask for a new one.", "验证码已过期，请重新获取。")));
+            default:
+                return Refused(new(Ineligible.CodeInvalid, new("No code is waiting. Ask for one first.", "尚未获取验证码，请先获取。")));
+        }
+
+        var (next, refusal) = await store.WriteAsync(session => Activate(session, row.Tur));
+        return next is null ? Refused(refusal!) : new WalletToken.ActivateReply(next.State, null);
+    }
+
+    /// <summary>INACTIVE → ACTIVE, once, with the notice to the bank in the same unit (decisions.md 17).</summary>
+    private (TokenStatus? Next, Refusal? Why) Activate(Storage.Session session, string tur)
+    {
+        var row = TokenRow.Find(session, tur)!;
+        var (next, why) = TokenLifecycle.Decide(row.Status, LifecycleStep.Activate);
+        if (next is not null && row.Status.State != next.State)
+        {
+            TokenRow.Write(session, row.Index, next);
+            NoticeActivated(session, row);
+            Decided(TraceReference.Card(tur), "device card active", "设备卡已激活");
+        }
+
+        return (next, why);
+    }
+
+    /// <summary>Verification comes after personalisation and before ACTIVE (decisions.md 2).</summary>
+    private static Refusal? WhyNotVerifiable(TokenRow row) => row switch
+    {
+        { Status.State: not TokenState.Inactive } => new(Ineligible.InvalidState, new("This device card does not wait for a verification.", "该设备卡无需验证。")),
+        { Verify: false } => new(Ineligible.InvalidState, new("The bank asks for no verification of this card.", "发卡行未要求验证该卡。")),
+        { Stage: not PersonalisationStage.Personalised } => new(Ineligible.InvalidState, new("The card is not yet in the phone's chip.", "卡片尚未写入手机安全芯片。")),
+        _ => null,
+    };
+}

@@ -1,0 +1,263 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Majia.Core.Contracts;
+using Majia.Core.Cryptography;
+using Majia.Core.Primitives;
+using Majia.Storage;
+using Majia.TokenService.Enrolment;
+using Majia.TokenService.Vault;
+
+namespace Majia.TokenService;
+
+public sealed partial class TokenServiceParty
+{
+    private sealed record Claim(string Tur, byte[] Digest, byte[]? Reply);
+
+    /// <summary>
+    /// Places reserved → the bank asked → device number made, INACTIVE (decisions.md 2). Idempotent by request id: every step can be
+    /// repeated after a crash or a lost answer, and a repeat of the whole gets the stored answer.
+    /// </summary>
+    private async Task<ApiReply<WalletToken.DigitizeReply>> DigitizeAsync(WalletToken.DigitizeRequest request, CancellationToken cancellation)
+    {
+        if (CheckRequestor(request.TokenRequestorId, request.Seid) is { } wrong)
+        {
+            return wrong;
+        }
+
+        if (!TryOpen(request.EncryptedCard, out var card))
+        {
+            return Unreadable;
+        }
+
+        if (Eligibility.Check(card, directory, out var eligible, out var fields) is { } refusal)
+        {
+            return Refused(refusal, fields);
+        }
+
+        var panIndex = module.Index(IndexKey, eligible!.Pan);
+        var digest = SHA256.HashData([.. panIndex, .. Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{request.Seid}/{request.TokenRequestorId}/{request.PurgeEpoch}"))]);
+        var fresh = entropy.NewId();
+        var (claim, stale) = await store.WriteAsync(session => ClaimRequest(session, request, panIndex, digest, eligible.Institution, fresh));
+        if (stale is not null)
+        {
+            return stale;
+        }
+
+        if (!CryptographicOperations.FixedTimeEquals(claim!.Digest, digest))
+        {
+            return Malformed("requestId", "a new id for a new request", "the id of another request");
+        }
+
+        if (claim.Reply is not null)
+        {
+            return JsonSerializer.Deserialize<ApiReply<WalletToken.DigitizeReply>>(claim.Reply, JsonEndpoint.Json)!;
+        }
+
+        // The chip's purge came first: what it killed offline is deleted before anything new is made (decisions.md 3).
+        await RetireAsync(await store.WriteAsync(session => TokenRow.OfChip(session, request.Seid).Where(row => row.Status.State != TokenState.Deactivated && row.PurgeEpoch < request.PurgeEpoch).ToList()), "PURGED_ON_DEVICE");
+        await AbandonHalfMadeAsync(panIndex, request.Seid, claim.Tur, eligible.Institution);
+
+        if (await ReservePlacesAsync(panIndex, request.Seid, claim.Tur) is { } full)
+        {
+            Decided(TraceReference.Card(claim.Tur), $"refused: {full.Why.En}", $"拒绝：{full.Why.Zh}");
+            return await StoreReplyAsync(request.RequestId, Refused(full));
+        }
+
+        IssuerAnswer answer;
+        try
+        {
+            answer = await AuthorizeServiceAsync(request, claim.Tur, card, eligible, cancellation);
+        }
+        catch (PartyUnreachableException)
+        {
+            // Whether the bank heard is unknown: the places stay reserved for a repeat; the sweep gives them back (R8).
+            return Unreachable;
+        }
+
+        if (answer.Reply is not { Decision: not IssuerDecision.Declined } authorised)
+        {
+            await ReleaseAsync(panIndex, request.Seid, claim.Tur);
+            Decided(TraceReference.Card(claim.Tur), $"the bank declined: {answer.Why.Why.En}", $"发卡行拒绝：{answer.Why.Why.Zh}");
+            return await StoreReplyAsync(request.RequestId, Refused(answer.Why));
+        }
+
+        return await MakeTokenAsync(request, claim.Tur, panIndex, eligible, authorised);
+    }
+
+    private (Claim? Claim, ApiError? Stale) ClaimRequest(Session session, WalletToken.DigitizeRequest request, byte[] panIndex, byte[] digest, string institution, string fresh)
+    {
+        var known = session.One(
+            "SELECT tur, digest, reply FROM token_request WHERE request_id = $1",
+            static row => new Claim(row.GetString(0), row.Bytes(1), row.BytesOrNull(2)),
+            request.RequestId);
+        if (known is not null)
+        {
+            return (known, null);
+        }
+
+        var epoch = session.Number("SELECT purge_epoch FROM token_chip WHERE seid = $1", request.Seid) ?? 0;
+        if (request.PurgeEpoch < epoch)
+        {
+            return (null, Refused(new(Ineligible.InvalidState, new("This request is older than the phone's last sign-out.", "该请求早于手机最近一次退出登录。"))));
+        }
+
+        var now = clock.GetUtcNow();
+        if (session.Number("SELECT count(*) FROM token_receipt WHERE receipt = $1 AND pan_index = $2 AND seid = $3 AND expires_at > $4", request.EligibilityReceipt, panIndex, request.Seid, now) != 1)
+        {
+            return (null, Malformed("eligibilityReceipt", "a receipt for this card and chip, not expired", "another"));
+        }
+
+        session.Execute("DELETE FROM token_receipt WHERE receipt = $1", request.EligibilityReceipt);
+        session.Execute(
+            "INSERT INTO token_request (request_id, digest, tur, seid, pan_index, institution, reply, at) VALUES ($1, $2, $3, $4, $5, $6, NULL, $7)",
+            request.RequestId, digest, fresh, request.Seid, panIndex, institution, now);
+        session.Execute(
+            "INSERT INTO token_chip (seid, domain, next_instance, purge_epoch) VALUES ($1, 'None', 1, $2) ON CONFLICT (seid) DO UPDATE SET purge_epoch = excluded.purge_epoch",
+            request.Seid, request.PurgeEpoch);
+        return (new Claim(fresh, digest, null), null);
+    }
+
+    /// <summary>An unfinished enrolment of the same plastic on the same chip starts clean (R8).</summary>
+    private async Task AbandonHalfMadeAsync(byte[] panIndex, string seid, string tur, string institution)
+    {
+        var (half, row) = await store.WriteAsync(session =>
+        {
+            var found = HalfMade(session, panIndex, seid);
+            return found is null || found == tur ? default : (found, TokenRow.Find(session, found));
+        });
+        if (row is not null)
+        {
+            await RetireAsync([row], "STARTED_OVER");
+        }
+        else if (half is not null)
+        {
+            await AbandonClaimAsync(half, seid, panIndex, institution, "STARTED_OVER");
+        }
+    }
+
+    private async Task AbandonClaimAsync(string tur, string seid, byte[] panIndex, string institution, string reason)
+    {
+        var reply = JsonSerializer.SerializeToUtf8Bytes(
+            (ApiReply<WalletToken.DigitizeReply>)Refused(new(Ineligible.InvalidState, new("This enrolment was given up; start again.", "本次添加已作废，请重新开始。"))), JsonEndpoint.Json);
+        await store.WriteAsync(session =>
+        {
+            session.Execute("UPDATE token_request SET reply = $2 WHERE tur = $1 AND reply IS NULL", tur, reply);
+            NoticeUpdated(session, institution, tur, TokenState.Deactivated, reason);
+        });
+        await ReleaseAsync(panIndex, seid, tur);
+    }
+
+    private async Task<Refusal?> ReservePlacesAsync(byte[] panIndex, string seid, string tur)
+    {
+        if (await store.WriteAsync(session => Slots.ReserveOnDevice(session, seid, tur, panIndex)) is { } deviceFull)
+        {
+            return deviceFull;
+        }
+
+        if (await store.WriteAsync(session => Slots.ReserveOfCard(session, panIndex, seid, tur)) is { } cardFull)
+        {
+            await store.WriteAsync(session => Slots.ReleaseOnDevice(session, seid, tur));
+            return cardFull;
+        }
+
+        return null;
+    }
+
+    private sealed record IssuerAnswer(TokenIssuer.AuthorizeServiceReply? Reply, Refusal Why);
+
+    private async Task<IssuerAnswer> AuthorizeServiceAsync(WalletToken.DigitizeRequest request, string tur, CardToEnrol card, EligibleCard eligible, CancellationToken cancellation)
+    {
+        var bank = issuers.TryGetValue(eligible.Institution, out var link) ? link : throw new PartyUnreachableException(eligible.Bank.Code);
+        var key = await bank.CallAsync<TokenIssuer.GetPublicKeyRequest, TokenIssuer.GetPublicKeyReply>(TokenIssuer.Operations.GetPublicKey, new(), cancellation);
+        if (key.Value is null)
+        {
+            return new(null, new(Ineligible.DeclinedByIssuer, new("The bank gave no key to encrypt to.", "发卡行未提供加密密钥。")));
+        }
+
+        var plain = JsonSerializer.SerializeToUtf8Bytes(card, JsonEndpoint.Json);
+        var jwe = Jwe.Encrypt(key.Value.Jwk, plain);
+        CryptographicOperations.ZeroMemory(plain);
+        Called(TraceReference.Card(tur), eligible.Bank.Code, "token-issuer", TraceDirection.Sent, "authorizeService", "card data re-encrypted to the bank's key; may this card go into a phone?", "卡片信息已用发卡行密钥重新加密；该卡可否添加到手机？");
+        var reply = await bank.CallAsync<TokenIssuer.AuthorizeServiceRequest, TokenIssuer.AuthorizeServiceReply>(
+            TokenIssuer.Operations.AuthorizeService,
+            new(request.RequestId, tur, request.TokenRequestorId, jwe, request.DeviceModel, request.Source),
+            cancellation);
+        if (reply.Value is not { } answer)
+        {
+            var said = reply.Error?.Why ?? new Text(reply.Error?.ErrorDescription ?? "The bank refused.", "发卡行拒绝了请求。");
+            return new(null, new(Ineligible.DeclinedByIssuer, said));
+        }
+
+        Called(TraceReference.Card(tur), eligible.Bank.Code, "token-issuer", TraceDirection.Received, "authorizeService", answer.Decision.ToString(), answer.Decision switch { IssuerDecision.Approved => "同意", IssuerDecision.Declined => "拒绝", _ => "需要验证" });
+        return new(answer, new(Ineligible.DeclinedByIssuer, answer.Reason?.Why ?? new Text("The bank does not let this card into a phone.", "发卡行不同意将该卡添加到手机。")));
+    }
+
+    private async Task<ApiReply<WalletToken.DigitizeReply>> MakeTokenAsync(WalletToken.DigitizeRequest request, string tur, byte[] panIndex, EligibleCard eligible, TokenIssuer.AuthorizeServiceReply authorised)
+    {
+        var account = new AccountRow(panIndex, module.Seal(PanKey, Encoding.ASCII.GetBytes(eligible.Pan.Reveal()), PanContext(panIndex)), TokenNumber.DrawPar(entropy), authorised.PanExpiry, authorised.PanSequenceNumber);
+        await store.WriteAsync(session => account.Upsert(session));
+        var now = clock.GetUtcNow();
+        var verify = authorised.Decision == IssuerDecision.RequireAdditionalAuthentication;
+        while (true)
+        {
+            var token = TokenNumber.Draw(eligible.Range, eligible.Pan, entropy);
+            var index = module.Index(IndexKey, token);
+            var made = await store.WriteAsync(session =>
+            {
+                if (TokenRow.Find(session, tur) is { } already)
+                {
+                    return already;
+                }
+
+                // Given up meanwhile (sign-out, another try of the same card): no token is made.
+                if (!Slots.Holds(session, panIndex, request.Seid, tur))
+                {
+                    return null;
+                }
+
+                // A plastic's number never becomes a device's (decisions.md 13).
+                if (AccountRow.Find(session, index) is not null)
+                {
+                    return Taken;
+                }
+
+                var instance = session.Number("SELECT next_instance FROM token_chip WHERE seid = $1", request.Seid) ?? 1;
+                var row = new TokenRow(
+                    index, token, tur, panIndex, request.Seid, request.TokenRequestorId, eligible.Institution, eligible.Bank.Code, eligible.Bin.Kind, eligible.Range.ProductId,
+                    eligible.Range.Aid + instance.ToString("X4", CultureInfo.InvariantCulture), LocalYearMonth(now.AddYears(options.TokenYears)), "00", authorised.PinPolicy, verify, request.DeviceModel,
+                    TokenStatus.Inactive, PersonalisationStage.None, request.PurgeEpoch, now, now, AtcWindow.Empty);
+                if (!row.TryInsert(session))
+                {
+                    return Taken;
+                }
+
+                session.Execute("UPDATE token_chip SET next_instance = $2 WHERE seid = $1", request.Seid, instance % 0xFFFF + 1);
+                return row;
+            });
+            if (made is null)
+            {
+                await ReleaseAsync(panIndex, request.Seid, tur);
+                return await StoreReplyAsync(request.RequestId, Refused(new(Ineligible.InvalidState, new("This enrolment was given up; start again.", "本次添加已作废，请重新开始。"))));
+            }
+
+            if (!ReferenceEquals(made, Taken))
+            {
+                Decided(TraceReference.Card(tur), $"device number made, ending {made.Token.LastFour}, inactive", $"已生成设备卡号，尾号 {made.Token.LastFour}，未激活");
+                return await StoreReplyAsync(request.RequestId, new WalletToken.DigitizeReply(tur, made.Verify, Face(made), authorised.Methods));
+            }
+        }
+    }
+
+    /// <summary>Stands for: that number was given out before, draw another.</summary>
+    private static readonly TokenRow Taken = new(
+        [], PaymentToken.Parse("8199000000000006"), "", [], "", "", "", "", default, "", "", "", "", default, false, "", TokenStatus.Deactivated, default, 0, default, default, AtcWindow.Empty);
+
+    private async Task<ApiReply<WalletToken.DigitizeReply>> StoreReplyAsync(string requestId, ApiReply<WalletToken.DigitizeReply> reply)
+    {
+        var bytes = JsonSerializer.SerializeToUtf8Bytes(reply, JsonEndpoint.Json);
+        await store.WriteAsync(session => session.Execute("UPDATE token_request SET reply = $2 WHERE request_id = $1 AND reply IS NULL", requestId, bytes));
+        return reply;
+    }
+}

@@ -1,0 +1,230 @@
+using System.Text.Json;
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Storage;
+using Majia.TokenService.Enrolment;
+using Majia.TokenService.Vault;
+
+namespace Majia.TokenService;
+
+/// <summary>Life after enrolment: suspend, resume, delete, search; what stalls is swept; what the bank must know is sent until it has arrived.</summary>
+public sealed partial class TokenServiceParty
+{
+    private async Task<ApiReply<WalletToken.TokenReply>> ChangeAsync(WalletToken.ChangeStateRequest request, LifecycleStep step)
+    {
+        if (!SuspendedBy.IsKnown(request.CausedBy) || request.CausedBy == SuspendedBy.Issuer)
+        {
+            return Malformed("causedBy", "CARDHOLDER or TOKEN_REQUESTOR", "another");
+        }
+
+        var (row, why) = await ChangeAsync(request.TokenUniqueReference, step, request.CausedBy, request.ReasonCode);
+        return row is null ? (why is null ? NotFound : Refused(why)) : Reply(row);
+    }
+
+    /// <summary>The bank's own hold on one device card, and its end: neither owner nor wallet lifts it.</summary>
+    public async Task<ApiReply<WalletToken.TokenReply>> ChangeByIssuerAsync(string tokenUniqueReference, LifecycleStep step, string reasonCode)
+    {
+        var (row, why) = await ChangeAsync(tokenUniqueReference, step, SuspendedBy.Issuer, reasonCode);
+        return row is null ? (why is null ? NotFound : Refused(why)) : Reply(row);
+    }
+
+    private async Task<(TokenRow? Row, Refusal? Why)> ChangeAsync(string tur, LifecycleStep step, string who, string reason)
+    {
+        var (row, why) = await store.WriteAsync(session =>
+        {
+            if (TokenRow.Find(session, tur) is not { } found)
+            {
+                return ((TokenRow?)null, (Refusal?)null);
+            }
+
+            var (next, refusal) = TokenLifecycle.Decide(found.Status, step, who);
+            if (next is null)
+            {
+                return (null, refusal);
+            }
+
+            var changed = next.State != found.Status.State || !next.SuspendedBy.SequenceEqual(found.Status.SuspendedBy);
+            if (changed)
+            {
+                TokenRow.Write(session, found.Index, next);
+                NoticeUpdated(session, found.Institution, tur, next.State, reason);
+                Decided(TraceReference.Card(tur), $"{found.Status.State} → {next.State} ({who}, {reason})", $"{found.Status.State} → {next.State}（{who}，{reason}）");
+            }
+
+            return (found with { Status = next }, null);
+        });
+        if (row is { Status.State: TokenState.Deactivated })
+        {
+            await ReleaseAsync(row.PanIndex, row.Seid, row.Tur);
+        }
+
+        return (row, why);
+    }
+
+    private Task<ApiReply<WalletToken.TokenReply>> GetTokenAsync(WalletToken.GetTokenRequest request, CancellationToken cancellation) =>
+        store.WriteAsync<ApiReply<WalletToken.TokenReply>>(session => TokenRow.Find(session, request.TokenUniqueReference) is { } row ? Reply(row) : NotFound);
+
+    private Task<ApiReply<WalletToken.SearchTokensReply>> SearchTokensAsync(WalletToken.SearchTokensRequest request, CancellationToken cancellation) =>
+        store.WriteAsync<ApiReply<WalletToken.SearchTokensReply>>(session => Live(session, request.Seid));
+
+    private WalletToken.SearchTokensReply Live(Session session, string seid) =>
+        new([.. TokenRow.OfChip(session, seid).Where(row => row.Status.State != TokenState.Deactivated).Select(Reply)]);
+
+    private WalletToken.TokenReply Reply(TokenRow row) => new(row.Tur, row.Status.State, row.Status.SuspendedBy, Face(row));
+
+    /// <summary>Every device card of one chip that is older than the purge, all in one unit (R23, R24). <see cref="long.MaxValue"/>: whatever its purge count, all of them.</summary>
+    private async Task<ApiReply<WalletToken.SearchTokensReply>> DeleteDeviceAsync(WalletToken.DeleteDeviceRequest request, CancellationToken cancellation)
+    {
+        if (!IsSeid(request.Seid))
+        {
+            return Malformed("seid", "20 upper-case hex digits", $"{request.Seid?.Length ?? 0} characters");
+        }
+
+        var (rows, claims) = await store.WriteAsync(session =>
+        {
+            if (request.PurgeEpoch != long.MaxValue)
+            {
+                session.Execute(
+                    "INSERT INTO token_chip (seid, domain, next_instance, purge_epoch) VALUES ($1, 'None', 1, $2) ON CONFLICT (seid) DO UPDATE SET purge_epoch = max(token_chip.purge_epoch, excluded.purge_epoch)",
+                    request.Seid, request.PurgeEpoch);
+            }
+
+            var dead = TokenRow.OfChip(session, request.Seid).Where(row => row.Status.State != TokenState.Deactivated && row.PurgeEpoch < request.PurgeEpoch).ToList();
+            foreach (var row in dead)
+            {
+                Deactivate(session, row, request.ReasonCode);
+            }
+
+            return (dead, UnderWay(session, request.Seid, DateTimeOffset.MaxValue));
+        });
+        foreach (var row in rows)
+        {
+            await ReleaseAsync(row.PanIndex, row.Seid, row.Tur);
+        }
+
+        foreach (var claim in claims)
+        {
+            await AbandonClaimAsync(claim.Tur, claim.Seid, claim.PanIndex, claim.Institution, request.ReasonCode);
+        }
+
+        return await store.WriteAsync(session => Live(session, request.Seid));
+    }
+
+    private sealed record OpenClaim(string Tur, string Seid, byte[] PanIndex, string Institution);
+
+    /// <summary>Enrolments whose token does not exist yet, begun before <paramref name="before"/>; of one chip, or of all when null.</summary>
+    private static List<OpenClaim> UnderWay(Session session, string? seid, DateTimeOffset before) =>
+        session.Query(
+            "SELECT r.tur, r.seid, r.pan_index, r.institution FROM token_request r WHERE r.reply IS NULL AND ($1 IS NULL OR r.seid = $1) AND r.at < $2 AND NOT EXISTS (SELECT 1 FROM token_reference t WHERE t.tur = r.tur) ORDER BY r.at, r.tur",
+            static row => new OpenClaim(row.GetString(0), row.GetString(1), row.Bytes(2), row.GetString(3)),
+            seid, before);
+
+    private void Deactivate(Session session, TokenRow row, string reason)
+    {
+        TokenRow.Write(session, row.Index, TokenStatus.Deactivated);
+        NoticeUpdated(session, row.Institution, row.Tur, TokenState.Deactivated, reason);
+        Decided(TraceReference.Card(row.Tur), $"deleted ({reason})", $"已删除（{reason}）");
+    }
+
+    private async Task RetireAsync(IReadOnlyList<TokenRow> rows, string reason)
+    {
+        foreach (var row in rows)
+        {
+            await store.WriteAsync(session =>
+            {
+                if (TokenRow.Find(session, row.Index) is { Status.State: not TokenState.Deactivated } live)
+                {
+                    Deactivate(session, live, reason);
+                }
+            });
+            await ReleaseAsync(row.PanIndex, row.Seid, row.Tur);
+        }
+    }
+
+    /// <summary>Both places, each in its own unit: they lie under different distribution keys. A crash between leaves an orphan to the sweep.</summary>
+    private async Task ReleaseAsync(byte[] panIndex, string seid, string tur)
+    {
+        await store.WriteAsync(session => Slots.ReleaseOfCard(session, panIndex, tur));
+        await store.WriteAsync(session => Slots.ReleaseOnDevice(session, seid, tur));
+    }
+
+    /// <summary>Deletes what stalled: not in its chip after <see cref="TokenServiceOptions.UnpersonalisedLife"/>, not verified or not selectable after <see cref="TokenServiceOptions.UnverifiedLife"/> (R8).</summary>
+    /// <returns>How many enrolments were given up.</returns>
+    public async Task<int> SweepAsync(CancellationToken cancellation = default)
+    {
+        var now = clock.GetUtcNow();
+        var (stalled, claims) = await store.WriteAsync(session => (
+            TokenRow.Unfinished(session).Where(row => now - row.StagedAt > (row.Stage == PersonalisationStage.Personalised ? options.UnverifiedLife : options.UnpersonalisedLife)).ToList(),
+            UnderWay(session, null, now - options.UnpersonalisedLife)));
+        await RetireAsync(stalled, "NOT_COMPLETED");
+        foreach (var claim in claims)
+        {
+            await AbandonClaimAsync(claim.Tur, claim.Seid, claim.PanIndex, claim.Institution, "NOT_COMPLETED");
+        }
+
+        foreach (var (seid, tur, panIndex) in await store.WriteAsync(Slots.Orphans))
+        {
+            await ReleaseAsync(panIndex, seid, tur);
+        }
+
+        await store.WriteAsync(session => session.Execute("DELETE FROM token_receipt WHERE expires_at <= $1", now));
+        return stalled.Count + claims.Count;
+    }
+
+    private void NoticeActivated(Session session, TokenRow row) =>
+        outbox.Enqueue(session, row.Institution, TokenIssuer.Operations.NotifyServiceActivated,
+            JsonSerializer.SerializeToUtf8Bytes(new TokenIssuer.NotifyServiceActivatedRequest($"{row.Tur}-activated", row.Tur, row.Token.LastFour, row.DeviceModel), JsonEndpoint.Json), row.Tur, clock.GetUtcNow());
+
+    private void NoticeUpdated(Session session, string institution, string tur, TokenState state, string reason) =>
+        outbox.Enqueue(session, institution, TokenIssuer.Operations.NotifyTokenUpdated,
+            JsonSerializer.SerializeToUtf8Bytes(new TokenIssuer.NotifyTokenUpdatedRequest(entropy.NewId(), tur, state, reason), JsonEndpoint.Json), tur, clock.GetUtcNow());
+
+    /// <summary>Delivers what is due to the banks. Each notice carries one request id however often it is sent.</summary>
+    public async Task PumpAsync(CancellationToken cancellation = default)
+    {
+        foreach (var entry in await store.WriteAsync(session => outbox.Due(session, clock.GetUtcNow())))
+        {
+            // What is sent must have happened: nothing leaves before it is on disk (decisions.md 22).
+            await store.DurableAsync();
+            var arrived = false;
+            try
+            {
+                arrived = entry.Kind switch
+                {
+                    TokenIssuer.Operations.NotifyServiceActivated => await NotifyAsync<TokenIssuer.NotifyServiceActivatedRequest>(entry, cancellation),
+                    _ => await NotifyAsync<TokenIssuer.NotifyTokenUpdatedRequest>(entry, cancellation),
+                };
+            }
+            catch (PartyUnreachableException)
+            {
+                // Again later, with the same id.
+            }
+
+            await store.WriteAsync(session =>
+            {
+                if (arrived)
+                {
+                    outbox.Delivered(session, entry.Id);
+                }
+                else
+                {
+                    outbox.Failed(session, entry, clock.GetUtcNow());
+                }
+            });
+        }
+    }
+
+    private async Task<bool> NotifyAsync<TRequest>(OutboxEntry entry, CancellationToken cancellation)
+        where TRequest : notnull
+    {
+        if (!issuers.TryGetValue(entry.Destination, out var bank))
+        {
+            return false;
+        }
+
+        var reply = await bank.CallAsync<TRequest, TokenIssuer.Done>(entry.Kind, JsonSerializer.Deserialize<TRequest>(entry.Payload, JsonEndpoint.Json)!, cancellation);
+
+        // NOT_FOUND: the bank never heard of this reference, so there is nothing to tell it.
+        return reply.Value is not null || reply.Error?.ErrorCode == Ineligible.NotFound;
+    }
+}

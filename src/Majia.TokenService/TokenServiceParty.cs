@@ -1,0 +1,151 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Text.Json;
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Hsm;
+using Majia.Storage;
+using Majia.TokenService.Directory;
+using Majia.TokenService.Enrolment;
+using Majia.TokenService.Vault;
+
+namespace Majia.TokenService;
+
+/// <summary>The token service's settings.</summary>
+public sealed record TokenServiceOptions
+{
+    /// <summary>Its institution code on the switch line.</summary>
+    public string Institution { get; init; } = "00019900";
+
+    /// <summary>Folder with the owner's own directory files, each replacing the one built in; null: none.</summary>
+    public string? DirectoryFolder { get; init; }
+
+    /// <summary>Token requestors (TRID, 11 digits) that may ask for device cards.</summary>
+    public IReadOnlyList<string> TokenRequestors { get; init; } = ["99900000001"];
+
+    /// <summary>How long a check of eligibility may be used.</summary>
+    public TimeSpan ReceiptLife { get; init; } = TimeSpan.FromMinutes(30);
+
+    /// <summary>A device card that is not in its chip after this is deleted (R8).</summary>
+    public TimeSpan UnpersonalisedLife { get; init; } = TimeSpan.FromMinutes(30);
+
+    /// <summary>A device card that is in its chip, but was never verified or never made selectable, is deleted after this.</summary>
+    public TimeSpan UnverifiedLife { get; init; } = TimeSpan.FromDays(30);
+
+    /// <summary>Device numbers expire this many years after they are made, at the end of the month.</summary>
+    public int TokenYears { get; init; } = 5;
+}
+
+/// <summary>The vault (标记服务): plastic number ↔ device number, enrolment, personalisation, life cycle, cryptogram check. One file for each use case.</summary>
+public sealed partial class TokenServiceParty : IIsoServer
+{
+    /// <summary>Names in the key module.</summary>
+    private const string PanKey = "vault.pan", IndexKey = "vault.index", JweKey = "jwe";
+
+    private static readonly TimeSpan LocalTime = TimeSpan.FromHours(8);
+
+    private readonly TokenServiceOptions options;
+    private readonly Store store;
+    private readonly KeyModule module;
+    private readonly IReadOnlyDictionary<string, IJsonLink> issuers;
+    private readonly TimeProvider clock;
+    private readonly Entropy entropy;
+    private readonly ITrace trace;
+    private readonly CardDirectory directory;
+    private readonly Outbox outbox = new("token");
+
+    /// <param name="issuersByInstitution">A line to each connected bank, by its eight-digit institution code.</param>
+    public TokenServiceParty(TokenServiceOptions options, Store store, KeyModule module, IReadOnlyDictionary<string, IJsonLink> issuersByInstitution, TimeProvider clock, Entropy entropy, ITrace trace)
+    {
+        this.options = options;
+        this.store = store;
+        this.module = module;
+        issuers = issuersByInstitution;
+        this.clock = clock;
+        this.entropy = entropy;
+        this.trace = trace;
+        directory = CardDirectory.Load(options.DirectoryFolder);
+        Endpoint = new JsonEndpoint("token-service")
+            .Map<WalletToken.GetPublicKeyRequest, WalletToken.GetPublicKeyReply>(WalletToken.Operations.GetPublicKey, (_, _) => Task.FromResult<ApiReply<WalletToken.GetPublicKeyReply>>(new WalletToken.GetPublicKeyReply(module.PublicJwk(JweKey))))
+            .Map<WalletToken.CheckEligibilityRequest, WalletToken.CheckEligibilityReply>(WalletToken.Operations.CheckEligibility, CheckEligibilityAsync)
+            .Map<WalletToken.DigitizeRequest, WalletToken.DigitizeReply>(WalletToken.Operations.Digitize, DigitizeAsync)
+            .Map<WalletToken.ProvisionRequest, WalletToken.ProvisionReply>(WalletToken.Operations.Provision, ProvisionAsync)
+            .Map<WalletToken.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(WalletToken.Operations.RequestActivationCode, RequestActivationCodeAsync)
+            .Map<WalletToken.ActivateRequest, WalletToken.ActivateReply>(WalletToken.Operations.Activate, ActivateAsync)
+            .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Suspend, (request, _) => ChangeAsync(request, LifecycleStep.Suspend))
+            .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Unsuspend, (request, _) => ChangeAsync(request, LifecycleStep.Unsuspend))
+            .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Delete, (request, _) => ChangeAsync(request, LifecycleStep.Delete))
+            .Map<WalletToken.GetTokenRequest, WalletToken.TokenReply>(WalletToken.Operations.GetToken, GetTokenAsync)
+            .Map<WalletToken.SearchTokensRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.SearchTokens, SearchTokensAsync)
+            .Map<WalletToken.DeleteDeviceRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.DeleteDevice, DeleteDeviceAsync);
+    }
+
+    public static PartySchema Schema => VaultTables.Schema;
+
+    /// <summary>What the wallet calls.</summary>
+    public JsonEndpoint Endpoint { get; }
+
+    public CardDirectory Directory => directory;
+
+    private static ApiError Refused(Refusal refusal, IReadOnlyList<FieldError>? fields = null) =>
+        new(refusal.Code, refusal.Why.En, fields is { Count: > 0 } ? fields : null, refusal.Why);
+
+    private static ApiError NotFound => Refused(new(Ineligible.NotFound, new("There is no such device card.", "没有这张设备卡。")));
+
+    private static ApiError Malformed(string field, string expected, string got) =>
+        new("INVALID_FIELD_VALUE", $"{field}: expected {expected}, got {got}.", [new FieldError(field, expected, got)]);
+
+    private static ApiError Unreachable => Refused(new("ISSUER_UNREACHABLE", new("The bank cannot be reached now. Nothing was lost; try again.", "暂时无法连接发卡银行，未造成任何影响，请稍后重试。")));
+
+    private void Decided(string reference, string en, string zh) =>
+        trace.Record(new TraceEvent(reference, clock.GetUtcNow(), "token-service", "token-service", "", TraceKind.Decision, TraceDirection.Inside, "", new Text(en, zh)));
+
+    private void Called(string reference, string peer, string link, TraceDirection direction, string operation, string en, string zh) =>
+        trace.Record(new TraceEvent(reference, clock.GetUtcNow(), "token-service", peer, link, TraceKind.Json, direction, "", new Text($"{operation}: {en}", $"{operation}：{zh}")));
+
+    private bool TryOpen(string jwe, [NotNullWhen(true)] out CardToEnrol? card)
+    {
+        card = null;
+        if (!module.TryDecryptJwe(JweKey, jwe, out var plain))
+        {
+            return false;
+        }
+
+        try
+        {
+            card = JsonSerializer.Deserialize<CardToEnrol>(plain, JsonEndpoint.Json);
+        }
+        catch (JsonException)
+        {
+            // What was in it stays in it.
+        }
+        finally
+        {
+            System.Security.Cryptography.CryptographicOperations.ZeroMemory(plain);
+        }
+
+        return card is { Pan: not null };
+    }
+
+    private static ApiError Unreadable => new("CRYPTOGRAPHY_ERROR", "The card data is not a JWE to this service's key, or holds no card.");
+
+    private static bool IsSeid(string? text) => text is { Length: 20 } && text.AsSpan().IndexOfAnyExcept("0123456789ABCDEF") < 0;
+
+    private CardFace Face(TokenRow row)
+    {
+        var bank = directory.TryBank(row.Bank, out var found) ? found : null;
+        return new(bank?.Name ?? new Text(row.Bank, row.Bank), row.Kind.Name(), row.Token.LastFour, row.InstanceAid, bank?.Colour ?? "#555555");
+    }
+
+    /// <summary>Face of a card that has no device number yet.</summary>
+    private static CardFace Face(EligibleCard card) => new(card.Bank.Name, card.Bin.Kind.Name(), "", "", card.Bank.Colour);
+
+    private string LocalYearMonth(DateTimeOffset at) => at.ToOffset(LocalTime).ToString("yyMM", CultureInfo.InvariantCulture);
+
+    private Pan Open(AccountRow account) =>
+        module.TryUnseal(PanKey, account.PanBox, PanContext(account.PanIndex), out var digits)
+            ? Pan.Parse(System.Text.Encoding.ASCII.GetString(digits))
+            : throw new InvalidOperationException("a sealed number does not open: the vault is damaged");
+
+    private static string PanContext(byte[] panIndex) => "pan:" + Convert.ToHexString(panIndex);
+}

@@ -1,0 +1,146 @@
+using System.Data.Common;
+using System.Globalization;
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Storage;
+using Majia.TokenService.Directory;
+using Majia.TokenService.Enrolment;
+
+namespace Majia.TokenService.Vault;
+
+/// <summary>How far a payment instance in the chip is.</summary>
+public enum PersonalisationStage
+{
+    /// <summary>Nothing was sent to the chip.</summary>
+    None,
+
+    /// <summary>An instance may exist, half made: the next try deletes it first.</summary>
+    Started,
+
+    /// <summary>All keys and data are in the chip, which does not offer it to readers.</summary>
+    Personalised,
+
+    /// <summary>Readers can select it.</summary>
+    Selectable,
+
+    /// <summary>Deleted from the chip.</summary>
+    Removed,
+}
+
+/// <summary>One device number and all that is decided about it. It holds no digit of the plastic.</summary>
+/// <param name="Index">Keyed hash of the number: the distribution key.</param>
+/// <param name="PanIndex">The plastic account that it draws on.</param>
+/// <param name="Expiry">YYMM.</param>
+/// <param name="Sequence">Card sequence number, two digits (5F34).</param>
+/// <param name="StagedAt">When <paramref name="Stage"/> was reached.</param>
+public sealed record TokenRow(
+    byte[] Index,
+    PaymentToken Token,
+    string Tur,
+    byte[] PanIndex,
+    string Seid,
+    string Trid,
+    string Institution,
+    string Bank,
+    CardKind Kind,
+    string ProductId,
+    string InstanceAid,
+    string Expiry,
+    string Sequence,
+    PinPolicy PinPolicy,
+    bool Verify,
+    string DeviceModel,
+    TokenStatus Status,
+    PersonalisationStage Stage,
+    long PurgeEpoch,
+    DateTimeOffset CreatedAt,
+    DateTimeOffset StagedAt,
+    AtcWindow Atc)
+{
+    private const string Columns =
+        "token_index, token, tur, pan_index, seid, trid, institution, bank, kind, product_id, instance_aid, expiry, sequence, pin_policy, verify, device_model, state, suspended_by, stage, purge_epoch, created_at, staged_at, atc_high, atc_bits";
+
+    public static TokenRow? Find(Session session, byte[] index) =>
+        session.One($"SELECT {Columns} FROM token_token WHERE token_index = $1", Map, index);
+
+    /// <summary>By token unique reference.</summary>
+    public static TokenRow? Find(Session session, string tur)
+    {
+        var index = session.One("SELECT token_index FROM token_reference WHERE tur = $1", static row => row.Bytes(0), tur);
+        return index is null ? null : Find(session, index);
+    }
+
+    public static List<TokenRow> OfChip(Session session, string seid) =>
+        session.Query($"SELECT {Columns} FROM token_token WHERE seid = $1 ORDER BY created_at, tur", Map, seid);
+
+    public static List<TokenRow> Unfinished(Session session) =>
+        session.Query($"SELECT {Columns} FROM token_token WHERE state <> 'Deactivated' AND stage <> 'Selectable' ORDER BY created_at, tur", Map);
+
+    /// <summary>False when the number was given out before.</summary>
+    public bool TryInsert(Session session) =>
+        session.Execute(
+            $"INSERT INTO token_token ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24) ON CONFLICT DO NOTHING",
+            Index, Token.Reveal(), Tur, PanIndex, Seid, Trid, Institution, Bank, Kind.ToString(), ProductId, InstanceAid, Expiry, Sequence, PinPolicy.ToString(), Verify, DeviceModel,
+            Status.State.ToString(), string.Join('+', Status.SuspendedBy), Stage.ToString(), PurgeEpoch, CreatedAt, StagedAt, Atc.High, unchecked((long)Atc.Bits)) == 1
+        && session.Execute("INSERT INTO token_reference (tur, token_index) VALUES ($1, $2)", Tur, Index) == 1;
+
+    public static void Write(Session session, byte[] index, TokenStatus status) =>
+        session.Execute("UPDATE token_token SET state = $2, suspended_by = $3 WHERE token_index = $1", index, status.State.ToString(), string.Join('+', status.SuspendedBy));
+
+    public static void Write(Session session, byte[] index, PersonalisationStage stage, DateTimeOffset at) =>
+        session.Execute("UPDATE token_token SET stage = $2, staged_at = $3 WHERE token_index = $1", index, stage.ToString(), at);
+
+    /// <summary>Moves the window; false when another message moved it first.</summary>
+    public static bool TryWrite(Session session, byte[] index, AtcWindow before, AtcWindow after) =>
+        session.Execute(
+            "UPDATE token_token SET atc_high = $2, atc_bits = $3 WHERE token_index = $1 AND atc_high = $4 AND atc_bits = $5",
+            index, after.High, unchecked((long)after.Bits), before.High, unchecked((long)before.Bits)) == 1;
+
+    private static TokenRow Map(DbDataReader row) => new(
+        row.Bytes(0),
+        PaymentToken.Parse(row.GetString(1)),
+        row.GetString(2),
+        row.Bytes(3),
+        row.GetString(4),
+        row.GetString(5),
+        row.GetString(6),
+        row.GetString(7),
+        Enum.Parse<CardKind>(row.GetString(8)),
+        row.GetString(9),
+        row.GetString(10),
+        row.GetString(11),
+        row.GetString(12),
+        Enum.Parse<PinPolicy>(row.GetString(13)),
+        row.GetInt64(14) != 0,
+        row.GetString(15),
+        new TokenStatus(Enum.Parse<TokenState>(row.GetString(16)), row.GetString(17).Split('+', StringSplitOptions.RemoveEmptyEntries)),
+        Enum.Parse<PersonalisationStage>(row.GetString(18)),
+        row.GetInt64(19),
+        row.Instant(20),
+        row.Instant(21),
+        new AtcWindow((int)row.GetInt64(22), unchecked((ulong)row.GetInt64(23))));
+
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Tur} {Status.State} {Stage}");
+}
+
+/// <summary>The plastic account behind tokens.</summary>
+/// <param name="PanBox">The number under the key <c>vault.pan</c>, bound to <paramref name="PanIndex"/>.</param>
+/// <param name="PanExpiry">YYMM.</param>
+/// <param name="PanSequence">Two or three digits.</param>
+public sealed record AccountRow(byte[] PanIndex, byte[] PanBox, string Par, string PanExpiry, string PanSequence)
+{
+    public static AccountRow? Find(Session session, byte[] panIndex) =>
+        session.One(
+            "SELECT pan_index, pan_box, par, pan_expiry, pan_sequence FROM token_account WHERE pan_index = $1",
+            static row => new AccountRow(row.Bytes(0), row.Bytes(1), row.GetString(2), row.GetString(3), row.GetString(4)),
+            panIndex);
+
+    /// <summary>The first writer gives the PAR; later ones bring expiry and sequence up to date.</summary>
+    public void Upsert(Session session) =>
+        session.Execute(
+            """
+            INSERT INTO token_account (pan_index, pan_box, par, pan_expiry, pan_sequence) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (pan_index) DO UPDATE SET pan_expiry = excluded.pan_expiry, pan_sequence = excluded.pan_sequence
+            """,
+            PanIndex, PanBox, Par, PanExpiry, PanSequence);
+}

@@ -1,0 +1,86 @@
+using Majia.Storage;
+
+namespace Majia.TokenService.Vault;
+
+/// <summary>The token service's tables. Distribution keys: token_index, pan_index, seid, or the reference itself.</summary>
+public static class VaultTables
+{
+    public static readonly PartySchema Schema = new("token",
+    [
+        """
+        -- One plastic account. The number is sealed; pan_index is its keyed hash.
+        CREATE TABLE token_account (
+            pan_index BLOB NOT NULL PRIMARY KEY,
+            pan_box BLOB NOT NULL,
+            par TEXT NOT NULL,
+            pan_expiry TEXT NOT NULL,
+            pan_sequence TEXT NOT NULL);
+        -- One device number. Rows stay when the token is gone: no number is given out twice.
+        CREATE TABLE token_token (
+            token_index BLOB NOT NULL PRIMARY KEY,
+            token TEXT NOT NULL,
+            tur TEXT NOT NULL,
+            pan_index BLOB NOT NULL,
+            seid TEXT NOT NULL,
+            trid TEXT NOT NULL,
+            institution TEXT NOT NULL,
+            bank TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            product_id TEXT NOT NULL,
+            instance_aid TEXT NOT NULL,
+            expiry TEXT NOT NULL,
+            sequence TEXT NOT NULL,
+            pin_policy TEXT NOT NULL,
+            verify INTEGER NOT NULL,
+            device_model TEXT NOT NULL,
+            state TEXT NOT NULL,
+            suspended_by TEXT NOT NULL,
+            stage TEXT NOT NULL,
+            purge_epoch INTEGER NOT NULL,
+            created_at INTEGER NOT NULL,
+            staged_at INTEGER NOT NULL,
+            atc_high INTEGER NOT NULL,
+            atc_bits INTEGER NOT NULL);
+        CREATE INDEX token_token_chip ON token_token (seid);
+        CREATE TABLE token_reference (tur TEXT NOT NULL PRIMARY KEY, token_index BLOB NOT NULL);
+        -- R9 and R10 as rows that can exist once only (decisions.md 23).
+        CREATE TABLE token_device_slot (
+            seid TEXT NOT NULL, slot INTEGER NOT NULL, tur TEXT NOT NULL, pan_index BLOB NOT NULL,
+            PRIMARY KEY (seid, slot), UNIQUE (seid, tur));
+        CREATE TABLE token_card_slot (
+            pan_index BLOB NOT NULL, slot INTEGER NOT NULL, seid TEXT NOT NULL, tur TEXT NOT NULL,
+            PRIMARY KEY (pan_index, slot), UNIQUE (pan_index, seid));
+        CREATE TABLE token_receipt (receipt TEXT NOT NULL PRIMARY KEY, pan_index BLOB NOT NULL, seid TEXT NOT NULL, expires_at INTEGER NOT NULL);
+        -- Digitize, once per request id. reply is null while it is under way.
+        CREATE TABLE token_request (
+            request_id TEXT NOT NULL PRIMARY KEY,
+            digest BLOB NOT NULL,
+            tur TEXT NOT NULL,
+            seid TEXT NOT NULL,
+            pan_index BLOB NOT NULL,
+            institution TEXT NOT NULL,
+            reply BLOB,
+            at INTEGER NOT NULL);
+        CREATE TABLE token_chip (
+            seid TEXT NOT NULL PRIMARY KEY,
+            domain TEXT NOT NULL,
+            next_instance INTEGER NOT NULL,
+            purge_epoch INTEGER NOT NULL);
+        """,
+        """
+        -- Each counter of a token once.
+        CREATE TABLE token_atc (
+            token_index BLOB NOT NULL, atc INTEGER NOT NULL, un BLOB NOT NULL, switch_key TEXT NOT NULL, at INTEGER NOT NULL,
+            PRIMARY KEY (token_index, atc));
+        -- Each message once: a repeat gets the stored verdict.
+        CREATE TABLE token_verdict (
+            token_index BLOB NOT NULL, switch_key TEXT NOT NULL, digest BLOB NOT NULL, code TEXT NOT NULL, check_result TEXT NOT NULL,
+            en TEXT NOT NULL, zh TEXT NOT NULL, at INTEGER NOT NULL,
+            PRIMARY KEY (token_index, switch_key));
+        CREATE TABLE token_alarm (
+            token_index BLOB NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, atc INTEGER NOT NULL, switch_key TEXT NOT NULL,
+            PRIMARY KEY (token_index, switch_key, kind));
+        """,
+        Outbox.Migration("token"),
+    ]);
+}
