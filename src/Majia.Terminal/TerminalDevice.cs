@@ -307,7 +307,7 @@ public sealed class TerminalDevice : IDisposable
 
         var request = new Request(
             TransactionKind.Void, batch, stan, amount, sale.Request.Expiry, "072", sale.Request.SequenceNumber,
-            card is null ? default : Field55.Reversal(card, options.TerminalId), sale.Rrn, sale.Authorisation, sale.Request.Batch + sale.Request.Stan + sale.HostDate);
+            card is null ? default : Field55.Reversal(card, options.TerminalId), sale.Rrn, sale.Authorisation, new Field61Pos(sale.Request.Batch, sale.Request.Stan, sale.HostDate).Format());
         return await AuthoriseAsync(start, request, number, card, [], sale.Request.Stan);
     }
 
@@ -468,7 +468,7 @@ public sealed class TerminalDevice : IDisposable
     private Slip SlipFor(SaleResult start, Request request, CardAnswer? card, string? originalStan, IsoMessage answer)
     {
         var free = request.Kind == TransactionKind.Sale && request.Amount <= options.Parameters.NoSignatureLimit && start.Cvm != CvmResult.Signature;
-        var institutions = (answer.Text(44) ?? string.Empty).PadRight(22);
+        Field44.TryParse(answer.Text(44), out var institutions, out _);
         var remark = answer.Text(63) is { Length: > 3 } texts ? texts[3..].Trim() : null;
         return new Slip(
             request.Kind,
@@ -476,8 +476,8 @@ public sealed class TerminalDevice : IDisposable
             options.MerchantId,
             options.TerminalId,
             options.Operator,
-            institutions[..11].Trim(),
-            institutions[11..22].Trim() is { Length: > 0 } acquirer ? acquirer : answer.Text(32) ?? string.Empty,
+            institutions?.Issuer ?? string.Empty,
+            institutions is { Acquirer.Length: > 0 } ? institutions.Acquirer : answer.Text(32) ?? string.Empty,
             start.MaskedNumber ?? string.Empty,
             Entry: 'C',
             request.Batch,

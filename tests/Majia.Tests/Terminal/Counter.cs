@@ -133,6 +133,7 @@ internal sealed class FakeAcquirer(KeyModule keys, TerminalOptions options) : II
         Assert.Equal(options.Header.ToArray(), header.ToArray());
         Assert.True(IsoCodec.TryRead(Dialect.Pos, body.Span, out var request, out var error), error.ToString());
         Assert.True(IsoSealing.Verify(Dialect.Pos, body, request, (block, mac) => keys.VerifyMac("mak", MacAlgorithm.UnionPayEcb, block, mac)));
+        Assert.Null(MessageMatrix.Check(Dialect.Pos, request));
         Received.Add(request);
         Arrived?.Invoke(request);
 

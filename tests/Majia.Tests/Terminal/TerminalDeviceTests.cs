@@ -492,6 +492,17 @@ public class TerminalDeviceTests
     }
 
     [Fact]
+    [Rule("R20")]
+    public async Task A_settled_batch_is_refunded_not_voided()
+    {
+        var counter = new Counter();
+        await counter.SellAsync("88.00", new FakeField(FakeCard.Phone(Good())));
+        var sale = counter.Device.Journal()[0];
+        Assert.Null(TerminalDevice.Refuse(sale, "000001"));
+        Assert.Equal("该笔交易所在批次已结算，请办理退货。", TerminalDevice.Refuse(sale, "000002")!.Zh);
+    }
+
+    [Fact]
     public async Task A_slip_survives_a_restart_and_prints_the_same_again()
     {
         var counter = new Counter();
