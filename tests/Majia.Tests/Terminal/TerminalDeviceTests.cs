@@ -278,7 +278,7 @@ public class TerminalDeviceTests
             }
         }
 
-        Gen.Select(Gen.Int[0, 2], Gen.Byte.Array[0, 80]).Sample((which, bytes) => Tap(which, [.. bytes, 0x90, 0x00]), iter: 300);
+        Gen.Select(Gen.Int[0, 2], Gen.Byte.Array[0, 80]).Sample((which, bytes) => Tap(which, [.. bytes, 0x90, 0x00]), iter: 300, threads: 1);
 
         void Tap(int which, byte[] answer)
         {
