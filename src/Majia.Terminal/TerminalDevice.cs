@@ -114,6 +114,7 @@ public sealed class TerminalDevice : IDisposable
     /// <param name="cancellation">The merchant's cancel key. It counts until the request has left; after that the sale is seen through.</param>
     public async Task<SaleResult> SellAsync(Amount amount, ICardField field, IKeypad holder, CancellationToken cancellation)
     {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(amount.Currency, Currency.Cny, nameof(amount));
         ArgumentOutOfRangeException.ThrowIfLessThan(amount.Minor, 0, nameof(amount));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(amount.Minor, Amount.MaxMinor, nameof(amount));
         if (!options.Parameters.QuickPass)
@@ -125,11 +126,16 @@ public sealed class TerminalDevice : IDisposable
         try
         {
             await ClearPendingAsync(restart: false, cancellation);
+            if (cancellation.IsCancellationRequested)
+            {
+                return new SaleResult(SaleOutcome.Cancelled, CancelledEarly, amount);
+            }
+
             SaleResult? wrongPin = null;
             for (var attempt = 1; ; attempt++)
             {
                 var result = await SellOnceAsync(amount, field, holder, bankAsked: wrongPin is not null, cancellation);
-                if (wrongPin is not null && result.Outcome is SaleOutcome.Cancelled or SaleOutcome.SeePhone or SaleOutcome.CardRemoved && wrongPin is not null)
+                if (wrongPin is not null && result.Outcome is SaleOutcome.Cancelled or SaleOutcome.SeePhone or SaleOutcome.CardRemoved)
                 {
                     return wrongPin;
                 }
@@ -162,6 +168,11 @@ public sealed class TerminalDevice : IDisposable
         try
         {
             await ClearPendingAsync(restart: false, cancellation);
+            if (cancellation.IsCancellationRequested)
+            {
+                return new SaleResult(SaleOutcome.Cancelled, CancelledEarly, Amount.Cny(0));
+            }
+
             var batch = store.Read(TerminalSchema.Batch);
             var sale = store.Read(session => TerminalSchema.FindByVoucherOrRrn(session, batch, voucherOrRrn));
             if (Refuse(sale, batch) is { } why)
@@ -212,6 +223,8 @@ public sealed class TerminalDevice : IDisposable
         _ when sale.Request.Batch != batch => new("The batch of that payment is settled: refund it instead.", "该笔交易所在批次已结算，请办理退货。"),
         _ => null,
     };
+
+    private static Text CancelledEarly => new("Cancelled at the terminal before anything new was started.", "已在终端上取消，未开始新交易。");
 
     private static Text NotOffered => new("This merchant does not take UnionPay QuickPass: phones are not offered here.", "本商户未开通银联云闪付，不支持手机支付。");
 

@@ -1,6 +1,7 @@
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 using Majia.Storage;
+using Majia.TokenService.Directory;
 using Majia.TokenService.Enrolment;
 using Majia.TokenService.Vault;
 

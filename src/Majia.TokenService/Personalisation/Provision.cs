@@ -149,7 +149,9 @@ public sealed partial class TokenServiceParty
         }
 
         var domain = await store.WriteAsync(session => ReadDomain(session, row.Seid));
-        if (domain == DomainState.None)
+
+        // Without the initial keys (module restored, handed over never) nothing but our own ones can open it.
+        if (domain == DomainState.None || ((domain == DomainState.Initial || version == InitialVersion) && !module.TryInfo($"{InitialKeySet(row.Seid)}.dek", out _)))
         {
             return LeftInChip(row) ? Rest(row, state) : await NeedsDomainAsync(row);
         }
@@ -191,7 +193,7 @@ public sealed partial class TokenServiceParty
         if (channel.KeyVersion == InitialVersion)
         {
             await store.WriteAsync(session => Write(session, row.Seid, DomainState.Rekeying));
-            channel.Steps.Enqueue(new(ChipScript.PutKey(channel.Host.PutKeyData(OwnVersion, OwnKeySet))));
+            channel.Steps.Enqueue(new(ChipScript.PutKey(channel.Host.PutKeyData(OwnVersion, OwnKeySet, Convert.FromHexString(row.Seid)))));
             return;
         }
 
@@ -330,13 +332,8 @@ public sealed partial class TokenServiceParty
         }
     }
 
-    private DomainState ReadDomain(Session session, string seid)
-    {
-        var state = Enum.Parse<DomainState>(session.Text("SELECT domain FROM token_chip WHERE seid = $1", seid) ?? nameof(DomainState.None));
-
-        // The keys are gone (restored module): the domain has to be made anew.
-        return state is DomainState.Initial && !module.TryInfo($"{InitialKeySet(seid)}.dek", out _) ? DomainState.None : state;
-    }
+    private static DomainState ReadDomain(Session session, string seid) =>
+        Enum.Parse<DomainState>(session.Text("SELECT domain FROM token_chip WHERE seid = $1", seid) ?? nameof(DomainState.None));
 
     private static void Write(Session session, string seid, DomainState state) =>
         session.Execute("UPDATE token_chip SET domain = $2 WHERE seid = $1", seid, state.ToString());

@@ -1,0 +1,184 @@
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Storage;
+using Majia.Wallet.Handsets;
+
+namespace Majia.Wallet;
+
+/// <summary>Accounts, handsets, Find Device: what must hold before a card can be there, and what takes every card away (R4, R23, R24).</summary>
+public sealed partial class WalletParty
+{
+    /// <summary>Adds an account, or gives it another password. Repeating it changes nothing that a person sees.</summary>
+    public async Task AddAccountAsync(string account, string password)
+    {
+        var hash = PasswordHash.Of(password, options.PasswordIterations, entropy);
+        await store.WriteAsync(session => session.Execute(
+            """
+            INSERT INTO wallet_account (account, salt, iterations, password_hash, created_at) VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (account) DO UPDATE SET salt = excluded.salt, iterations = excluded.iterations, password_hash = excluded.password_hash
+            """,
+            account, hash.Salt, hash.Iterations, hash.Hash, clock.GetUtcNow()));
+    }
+
+    public Task<bool> HasAccountAsync(string account) =>
+        store.WriteAsync(session => session.Number("SELECT 1 FROM wallet_account WHERE account = $1", account) is not null);
+
+    private async Task<ApiReply<PhoneWallet.SignInReply>> SignInAsync(PhoneWallet.SignInRequest request, CancellationToken cancellation)
+    {
+        var seid = request.Handset.Seid;
+        if (seid is not { Length: 20 } || seid.AsSpan().IndexOfAnyExcept("0123456789ABCDEF") >= 0)
+        {
+            return new ApiError("INVALID_FIELD_VALUE", "handset.seid: expected 20 upper-case hex digits.", [new FieldError("handset.seid", "20 upper-case hex digits", $"{seid?.Length ?? 0} characters")]);
+        }
+
+        var known = await store.WriteAsync(session => session.One(
+            "SELECT salt, iterations, password_hash FROM wallet_account WHERE account = $1",
+            static row => new PasswordHash(row.Bytes(0), row.GetInt32(1), row.Bytes(2)), request.Account));
+
+        // An unknown account costs as much time as a wrong password.
+        var matches = (known ?? new PasswordHash(new byte[16], options.PasswordIterations, new byte[32])).Matches(request.Password);
+        if (known is null || !matches)
+        {
+            return Refused(new Refusal("WRONG_PASSWORD", new("Account or password is wrong.", "帐号或密码错误。")));
+        }
+
+        var before = await store.WriteAsync(session => DeviceRow.OfChip(session, seid));
+        if (before is not null && before.Account != request.Account && await DeleteAllAsync(before, long.MaxValue, "ACCOUNT_CHANGED", cancellation) is { } failed)
+        {
+            return failed;
+        }
+
+        var credential = Convert.ToHexString(entropy.Bytes(32));
+        var device = new DeviceRow(
+            before?.DeviceId ?? entropy.NewId(), seid, request.Account, true, before is { } row && row.Account == request.Account && row.FindDevice,
+            before is { LostMode: true }, HashOf(credential), request.Handset, before?.PurgeEpoch ?? 0);
+        await store.WriteAsync(session => device.Write(session, clock.GetUtcNow()));
+        return new PhoneWallet.SignInReply(device.DeviceId, credential, device.FindDevice);
+    }
+
+    /// <summary>The chip purged already, perhaps offline and long ago: token service and cloud follow (R24, decisions.md 3).</summary>
+    private async Task<ApiReply<PhoneWallet.Done>> SignOutAsync(PhoneWallet.SignOutRequest request, CancellationToken cancellation)
+    {
+        if (await AuthenticateAsync(request.DeviceId, request.Credential) is not { } device)
+        {
+            return NotAuthenticated;
+        }
+
+        if (await DeleteAllAsync(device, request.PurgeEpoch, "SIGNED_OUT", cancellation) is { } failed)
+        {
+            return failed;
+        }
+
+        // A notice older than the last purge that the cloud knows of speaks of a sign-out before the present sign-in.
+        await ChangeAsync(device.DeviceId, now => request.PurgeEpoch < now.PurgeEpoch ? now : now with { SignedIn = false, PurgeEpoch = request.PurgeEpoch });
+        return new PhoneWallet.Done();
+    }
+
+    private async Task<ApiReply<PhoneWallet.Done>> SetFindDeviceAsync(PhoneWallet.SetFindDeviceRequest request, CancellationToken cancellation)
+    {
+        if (await AuthenticateAsync(request.DeviceId, request.Credential) is not { } device)
+        {
+            return NotAuthenticated;
+        }
+
+        if (!request.On && await DeleteAllAsync(device, request.PurgeEpoch, "FIND_DEVICE_OFF", cancellation) is { } failed)
+        {
+            return failed;
+        }
+
+        await ChangeAsync(device.DeviceId, now => request.PurgeEpoch < now.PurgeEpoch ? now : now with { FindDevice = request.On, PurgeEpoch = request.PurgeEpoch });
+        return new PhoneWallet.Done();
+    }
+
+    private Task<ApiReply<PhoneWallet.CheckHandsetReply>> CheckHandsetAsync(PhoneWallet.CheckHandsetRequest request, CancellationToken cancellation)
+    {
+        var reasons = HandsetDecider.Check(request.Handset, handsets);
+        return Task.FromResult<ApiReply<PhoneWallet.CheckHandsetReply>>(new PhoneWallet.CheckHandsetReply(reasons.Count == 0, reasons, handsets.Find(request.Handset.Model)?.WakeGesture));
+    }
+
+    // ---- from the owner's web site: the token service first, the phone when it is reached (decisions.md 14) ----
+
+    /// <summary>The account's handsets.</summary>
+    public Task<List<DeviceRow>> DevicesAsync(string account) => store.WriteAsync(session => DeviceRow.OfAccount(session, account));
+
+    /// <summary>Signs a handset out from afar: its device cards are dead at the token service when this returns null.</summary>
+    public Task<ApiError?> RemoteSignOutAsync(string deviceId, CancellationToken cancellation = default) =>
+        RemoteAsync(deviceId, "SIGNED_OUT_REMOTELY", now => now with { SignedIn = false }, cancellation);
+
+    public Task<ApiError?> RemoteFindDeviceOffAsync(string deviceId, CancellationToken cancellation = default) =>
+        RemoteAsync(deviceId, "FIND_DEVICE_OFF", now => now with { FindDevice = false }, cancellation);
+
+    /// <summary>Payment off for one phone (R23): its device cards are deleted.</summary>
+    public Task<ApiError?> PaymentOffAsync(string deviceId, CancellationToken cancellation = default) =>
+        RemoteAsync(deviceId, "PAYMENT_OFF", now => now, cancellation);
+
+    /// <summary>Lost mode suspends every device card of the phone, its end resumes them.</summary>
+    public async Task<ApiError?> SetLostModeAsync(string deviceId, bool on, CancellationToken cancellation = default)
+    {
+        var cards = await store.WriteAsync(session => CardRow.OfDevice(session, deviceId).Where(card => card is { Tur: not null, State: EnrolmentState.Active or EnrolmentState.Suspended or EnrolmentState.Activating }).ToList());
+        await ChangeAsync(deviceId, now => now with { LostMode = on });
+        foreach (var card in cards)
+        {
+            var reply = await tokenService.CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(
+                on ? WalletToken.Operations.Suspend : WalletToken.Operations.Unsuspend, new(entropy.NewId(), card.Tur!, "TOKEN_REQUESTOR", on ? "LOST" : "FOUND"), cancellation);
+            if (reply.Value is { } token && card.State != EnrolmentState.Activating)
+            {
+                await store.WriteAsync(session => (card with { State = token.State == TokenState.Suspended ? EnrolmentState.Suspended : EnrolmentState.Active }).Update(session));
+            }
+        }
+
+        return null;
+    }
+
+    private async Task<ApiError?> RemoteAsync(string deviceId, string reason, Func<DeviceRow, DeviceRow> change, CancellationToken cancellation)
+    {
+        var device = await store.WriteAsync(session => DeviceRow.Find(session, deviceId));
+        if (device is null)
+        {
+            return NotAuthenticated;
+        }
+
+        try
+        {
+            if (await DeleteAllAsync(device, long.MaxValue, reason, cancellation) is { } failed)
+            {
+                return failed;
+            }
+        }
+        catch (PartyUnreachableException)
+        {
+            return TokenServiceUnreachable;
+        }
+
+        await ChangeAsync(deviceId, change);
+        return null;
+    }
+
+    /// <summary>Token service first, then the cloud's own rows. Null when it is done.</summary>
+    private async Task<ApiError?> DeleteAllAsync(DeviceRow device, long purgeEpoch, string reason, CancellationToken cancellation)
+    {
+        var reply = await tokenService.CallAsync<WalletToken.DeleteDeviceRequest, WalletToken.SearchTokensReply>(
+            WalletToken.Operations.DeleteDevice, new(entropy.NewId(), device.Seid, purgeEpoch, reason), cancellation);
+        if (reply.Error is not null)
+        {
+            return reply.Error;
+        }
+
+        await store.WriteAsync(session =>
+        {
+            foreach (var card in CardRow.OfDevice(session, device.DeviceId).Where(card => card.State != EnrolmentState.Deleted && card.PurgeEpoch < purgeEpoch))
+            {
+                (card with { State = EnrolmentState.Deleted }).Update(session);
+            }
+        });
+        return null;
+    }
+
+    private Task ChangeAsync(string deviceId, Func<DeviceRow, DeviceRow> change) => store.WriteAsync(session =>
+    {
+        if (DeviceRow.Find(session, deviceId) is { } now)
+        {
+            change(now).Write(session, clock.GetUtcNow());
+        }
+    });
+}

@@ -1,0 +1,230 @@
+using System.Buffers;
+using Majia.Core.Apdu;
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Wallet.Handsets;
+
+namespace Majia.Wallet;
+
+/// <summary>Cards of a handset: add, personalise by relay, verify, list, delete (R5–R9, R21).</summary>
+public sealed partial class WalletParty
+{
+    private async Task<ApiReply<PhoneWallet.GetEnrolmentKeyReply>> GetEnrolmentKeyAsync(PhoneWallet.GetEnrolmentKeyRequest request, CancellationToken cancellation)
+    {
+        var reply = await tokenService.CallAsync<WalletToken.GetPublicKeyRequest, WalletToken.GetPublicKeyReply>(WalletToken.Operations.GetPublicKey, new(), cancellation);
+        return reply.Value is { } key ? new PhoneWallet.GetEnrolmentKeyReply(key.Jwk) : reply.Error!;
+    }
+
+    /// <summary>Conditions (R2–R4) → eligible? → digitise. Idempotent by the phone's request id.</summary>
+    private async Task<ApiReply<PhoneWallet.AddCardReply>> AddCardAsync(PhoneWallet.AddCardRequest request, CancellationToken cancellation)
+    {
+        if (await AuthenticateAsync(request.DeviceId, request.Credential) is not { } device)
+        {
+            return NotAuthenticated;
+        }
+
+        IReadOnlyList<Refusal> reasons = [.. HandsetDecider.Check(device.Handset, handsets), .. HandsetDecider.Check(request.Conditions, device.SignedIn, device.FindDevice, device.LostMode)];
+        if (reasons.Count > 0)
+        {
+            return Refused(reasons);
+        }
+
+        var reference = entropy.NewId();
+        var card = await store.WriteAsync(session =>
+        {
+            if (CardRow.OfRequest(session, device.DeviceId, request.RequestId) is { } known)
+            {
+                return known;
+            }
+
+            var made = new CardRow(reference, device.DeviceId, request.RequestId, null, EnrolmentState.Provisioning, null, [], request.PurgeEpoch);
+            made.Insert(session, clock.GetUtcNow());
+            return made;
+        });
+        if (card is { Tur: not null, Face: not null })
+        {
+            return new PhoneWallet.AddCardReply(card.CardReference, card.State, card.Face, card.Methods);
+        }
+
+        Record(card.CardReference, "phone", "phone-wallet", TraceKind.Json, TraceDirection.Received, $"addCard ({request.Source}): card data for the token service only", $"addCard（{request.Source}）：卡片信息仅标记服务可解密");
+        var eligible = await tokenService.CallAsync<WalletToken.CheckEligibilityRequest, WalletToken.CheckEligibilityReply>(
+            WalletToken.Operations.CheckEligibility, new($"{card.CardReference}-check", options.TokenRequestorId, device.Seid, request.EncryptedCard, request.Source), cancellation);
+        if (eligible.Value is not { } receipt)
+        {
+            return await GiveUpAsync(card, eligible.Error!);
+        }
+
+        var digitised = await tokenService.CallAsync<WalletToken.DigitizeRequest, WalletToken.DigitizeReply>(
+            WalletToken.Operations.Digitize,
+            new($"{card.CardReference}-digitize", options.TokenRequestorId, device.Seid, receipt.EligibilityReceipt, request.EncryptedCard, request.PurgeEpoch, device.Handset.Model, request.Source),
+            cancellation);
+        if (digitised.Value is not { } token)
+        {
+            // Not decided yet: a repeat with the same id goes on where this one stopped.
+            return digitised.Error!.ErrorCode == "ISSUER_UNREACHABLE" ? digitised.Error : await GiveUpAsync(card, digitised.Error);
+        }
+
+        trace.Same(TraceReference.Card(card.CardReference), TraceReference.Card(token.TokenUniqueReference));
+        card = card with { Tur = token.TokenUniqueReference, Face = token.Face, Methods = token.Methods };
+        await store.WriteAsync(session => card.Update(session));
+        return new PhoneWallet.AddCardReply(card.CardReference, card.State, token.Face, token.Methods);
+    }
+
+    /// <summary>Refused: nothing of it stays.</summary>
+    private async Task<ApiReply<PhoneWallet.AddCardReply>> GiveUpAsync(CardRow card, ApiError error)
+    {
+        Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, $"refused: {error.Why?.En ?? error.ErrorCode}", $"拒绝：{error.Why?.Zh ?? error.ErrorCode}");
+        await store.WriteAsync(session => CardRow.Remove(session, card.CardReference));
+        return error;
+    }
+
+    /// <summary>Relays scripts of the token service, and of the SE issuer where the chip has no domain of the token service yet.</summary>
+    private async Task<ApiReply<PhoneWallet.ExchangeScriptReply>> ExchangeScriptAsync(PhoneWallet.ExchangeScriptRequest request, CancellationToken cancellation)
+    {
+        if (await AuthenticateAsync(request.DeviceId, request.Credential) is not { } device)
+        {
+            return NotAuthenticated;
+        }
+
+        if (await store.WriteAsync(session => CardRow.Find(session, device.DeviceId, request.CardReference)) is not { Tur: { } tur } card)
+        {
+            return NoSuchCard;
+        }
+
+        WalletToken.SecurityDomainKeys? keys = null;
+        var responses = request.Responses;
+        if (responses.Count > 0 && seIssuer.IsUnderWay(device.Seid))
+        {
+            if (!TryResponses(responses, out var answers))
+            {
+                return new ApiError("INVALID_FIELD_VALUE", "responses: expected response APDUs as hex.", [new FieldError("responses", "response APDUs as hex", "something else")]);
+            }
+
+            var script = await seIssuer.ContinueAsync(device.Seid, TraceReference.Card(card.CardReference), answers);
+            if (script.Keys is null)
+            {
+                return Relay(script);
+            }
+
+            (keys, responses) = (script.Keys, []);
+        }
+
+        var reply = await tokenService.CallAsync<WalletToken.ProvisionRequest, WalletToken.ProvisionReply>(WalletToken.Operations.Provision, new(entropy.NewId(), tur, responses, keys), cancellation);
+        if (reply.Value is not { } next)
+        {
+            return reply.Error!;
+        }
+
+        if (next.NeedsDomain)
+        {
+            return Relay(seIssuer.Start(device.Seid, TraceReference.Card(card.CardReference)));
+        }
+
+        if (card.State != next.State || card.Face != next.Face)
+        {
+            card = card with { State = next.State, Face = next.Face };
+            await store.WriteAsync(session => card.Update(session));
+            Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, $"card {next.State}", $"卡片状态：{next.State}");
+        }
+
+        return new PhoneWallet.ExchangeScriptReply(next.Commands, next.State);
+    }
+
+    private static ApiReply<PhoneWallet.ExchangeScriptReply> Relay(SeScript script) => script.Why is { } why
+        ? Refused(why)
+        : new PhoneWallet.ExchangeScriptReply([.. script.Commands.Select(command => Convert.ToHexString(command.ToBytes()))], EnrolmentState.Provisioning);
+
+    private static bool TryResponses(IReadOnlyList<string> hex, out List<ResponseApdu> responses)
+    {
+        responses = [];
+        foreach (var text in hex)
+        {
+            var bytes = new byte[text.Length / 2];
+            if (Convert.FromHexString(text, bytes, out var consumed, out _) != OperationStatus.Done || consumed != text.Length || !ResponseApdu.TryParse(bytes, out var response, out _))
+            {
+                return false;
+            }
+
+            responses.Add(response);
+        }
+
+        return true;
+    }
+
+    private async Task<ApiReply<WalletToken.RequestActivationCodeReply>> RequestActivationCodeAsync(PhoneWallet.RequestActivationCodeRequest request, CancellationToken cancellation)
+    {
+        var (card, error) = await CardAsync(request.DeviceId, request.Credential, request.CardReference);
+        return card is null
+            ? error!
+            : await tokenService.CallAsync<WalletToken.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(
+                WalletToken.Operations.RequestActivationCode, new($"{card.CardReference}-{request.RequestId}", card.Tur!, request.MethodId), cancellation);
+    }
+
+    private async Task<ApiReply<PhoneWallet.ActivateReply>> ActivateAsync(PhoneWallet.ActivateRequest request, CancellationToken cancellation)
+    {
+        var (card, error) = await CardAsync(request.DeviceId, request.Credential, request.CardReference);
+        if (card is null)
+        {
+            return error!;
+        }
+
+        var reply = await tokenService.CallAsync<WalletToken.ActivateRequest, WalletToken.ActivateReply>(
+            WalletToken.Operations.Activate, new($"{card.CardReference}-{request.RequestId}", card.Tur!, request.Code), cancellation);
+        if (reply.Value is not { } said)
+        {
+            return reply.Error!;
+        }
+
+        if (said.State != TokenState.Active)
+        {
+            return new PhoneWallet.ActivateReply(card.State, said.TriesLeft);
+        }
+
+        // Active at the token service, not yet selectable in the chip: one more script.
+        var state = card.State == EnrolmentState.Active ? EnrolmentState.Active : EnrolmentState.Activating;
+        await store.WriteAsync(session => (card with { State = state }).Update(session));
+        Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, "verified; the chip is told next", "验证通过，接下来通知芯片");
+        return new PhoneWallet.ActivateReply(state, null);
+    }
+
+    private async Task<ApiReply<PhoneWallet.ListCardsReply>> ListCardsAsync(PhoneWallet.ListCardsRequest request, CancellationToken cancellation)
+    {
+        if (await AuthenticateAsync(request.DeviceId, request.Credential) is not { } device)
+        {
+            return NotAuthenticated;
+        }
+
+        var cards = await store.WriteAsync(session => CardRow.OfDevice(session, device.DeviceId));
+        return new PhoneWallet.ListCardsReply([.. cards.Where(card => card is { Face: not null, State: not (EnrolmentState.Deleted or EnrolmentState.Failed) }).Select(card => new PhoneWallet.ListedCard(card.CardReference, card.State, card.Face!))]);
+    }
+
+    /// <summary>Dead at the token service first; the chip's instance goes with the next script. The plastic is not touched (R21).</summary>
+    private async Task<ApiReply<PhoneWallet.Done>> DeleteCardAsync(PhoneWallet.DeleteCardRequest request, CancellationToken cancellation)
+    {
+        var (card, error) = await CardAsync(request.DeviceId, request.Credential, request.CardReference);
+        if (card is null)
+        {
+            return error!;
+        }
+
+        var reply = await tokenService.CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(
+            WalletToken.Operations.Delete, new($"{card.CardReference}-{request.RequestId}", card.Tur!, "CARDHOLDER", "CONSUMER_DELETED"), cancellation);
+        if (reply.Value is null)
+        {
+            return reply.Error!;
+        }
+
+        await store.WriteAsync(session => (card with { State = EnrolmentState.Deleted }).Update(session));
+        return new PhoneWallet.Done();
+    }
+
+    private async Task<(CardRow? Card, ApiError? Error)> CardAsync(string deviceId, string credential, string reference)
+    {
+        if (await AuthenticateAsync(deviceId, credential) is not { } device)
+        {
+            return (null, NotAuthenticated);
+        }
+
+        return await store.WriteAsync(session => CardRow.Find(session, device.DeviceId, reference)) is { Tur: not null } card ? (card, null) : (null, NoSuchCard);
+    }
+}

@@ -1,0 +1,192 @@
+using Majia.Core.Apdu;
+using Majia.Core.Contracts;
+using Majia.Core.Cryptography;
+using Majia.Core.Primitives;
+using Majia.Hsm;
+using Majia.Storage;
+
+namespace Majia.Wallet;
+
+/// <summary>What the SE issuer wants next: commands for the chip, or the keys of the finished domain, or why it stopped.</summary>
+public sealed record SeScript(IReadOnlyList<CommandApdu> Commands, WalletToken.SecurityDomainKeys? Keys, Refusal? Why);
+
+/// <summary>
+/// The phone maker's own key store (decisions.md 1): it opens the chip's issuer security domain with keys diversified per chip, creates the
+/// token service's security domain there, writes initial keys into it and hands them over as TR-31. What happens in that domain afterwards it cannot read.
+/// </summary>
+public sealed class SeIssuer(KeyModule module, Store store, TimeProvider clock, ITrace trace)
+{
+    private const string IsdKeySet = "isd", TransportKey = "zmk.token-service";
+    private const byte IsdVersion = 0x01, InitialVersion = 0x01, SecurityLevel = 0x33;
+
+    private static readonly Aid IssuerDomain = Aid.Parse("A000000151000000"), DomainPackage = Aid.Parse("A000000151"), DomainModule = Aid.Parse("A000000151000000"),
+        TokenServiceDomain = Aid.Parse("A0000001510000004D4A5453");
+
+    private enum Stage
+    {
+        Opening,
+        Looking,
+        Deleting,
+        Installing,
+        Selecting,
+        Keying,
+    }
+
+    private sealed class ChipChannel(HostChannel host)
+    {
+        public HostChannel Host { get; } = host;
+
+        public Stage Stage { get; set; } = Stage.Opening;
+    }
+
+    private readonly Lock gate = new();
+    private readonly Dictionary<string, ChipChannel> channels = new(StringComparer.Ordinal);
+
+    /// <summary>A script for this chip is under way.</summary>
+    public bool IsUnderWay(string seid)
+    {
+        lock (gate)
+        {
+            return channels.ContainsKey(seid);
+        }
+    }
+
+    /// <summary>Begins, always from the start: SELECT the issuer's domain, INITIALIZE UPDATE.</summary>
+    public SeScript Start(string seid, string reference)
+    {
+        var host = module.OpenSecureChannel(IsdKeySet, Convert.FromHexString(seid));
+        Record(reference, "opens the chip's issuer domain with keys of this chip alone", "用该芯片专属密钥打开发行方安全域");
+        return Send(seid, new(host), CommandApdu.Of(0x00, 0xA4, 0x04, 0x00, IssuerDomain.Bytes), host.InitializeUpdate(IsdVersion));
+    }
+
+    /// <summary>Takes the chip's answers and gives the next commands; at the end the keys.</summary>
+    public async Task<SeScript> ContinueAsync(string seid, string reference, IReadOnlyList<ResponseApdu> responses)
+    {
+        ChipChannel? channel;
+        lock (gate)
+        {
+            channels.Remove(seid, out channel);
+        }
+
+        if (channel is null || responses.Count == 0)
+        {
+            return Start(seid, reference);
+        }
+
+        if (channel.Stage == Stage.Opening)
+        {
+            if (responses.Count < 2 || !channel.Host.TryAuthenticate(responses[1], SecurityLevel, out var externalAuthenticate))
+            {
+                return Stop(reference, "the chip is not the one that its number says", "芯片身份与编号不符");
+            }
+
+            channel.Stage = Stage.Looking;
+            return Send(seid, channel, externalAuthenticate, channel.Host.Wrap(GetStatus));
+        }
+
+        var answered = responses[0];
+        if (channel.Stage == Stage.Looking)
+        {
+            if (!answered.Status.IsOk || responses.Count < 2)
+            {
+                return Stop(reference, $"the chip does not accept the issuer's keys ({answered.Status})", $"芯片拒绝发行方密钥（{answered.Status}）");
+            }
+
+            answered = responses[1];
+        }
+
+        var status = channel.Host.TryUnwrap(answered, out var plain) ? plain.Status : answered.Data.IsEmpty && !answered.Status.IsOk ? answered.Status : default;
+        switch (channel.Stage)
+        {
+            // There is one already, that nobody has keys of: it goes first. One that holds cards answers 6985 and stays.
+            case Stage.Looking when status.IsOk:
+                return Next(seid, channel, Stage.Deleting, Delete);
+            case Stage.Looking when status.Value is 0x6A88 or 0x6A82:
+            case Stage.Deleting when status.IsOk:
+                return Next(seid, channel, Stage.Installing, Install);
+            case Stage.Installing when status.IsOk:
+                return Next(seid, channel, Stage.Selecting, SelectForPersonalisation);
+            case Stage.Selecting when status.IsOk:
+                return Next(seid, channel, Stage.Keying, PutInitialKeys(seid, channel.Host));
+            case Stage.Keying when status.IsOk:
+                return await HandOverAsync(seid, reference);
+            default:
+                return Stop(reference, $"{channel.Stage}: the chip answered {status}", $"{channel.Stage}：芯片返回 {status}");
+        }
+    }
+
+    private static CommandApdu GetStatus => CommandApdu.Of(0x80, 0xF2, 0x40, 0x00, [0x4F, (byte)TokenServiceDomain.Bytes.Length, .. TokenServiceDomain.Bytes]);
+
+    private static CommandApdu Delete => CommandApdu.Of(0x80, 0xE4, 0x00, 0x00, [0x4F, (byte)TokenServiceDomain.Bytes.Length, .. TokenServiceDomain.Bytes]);
+
+    // INSTALL [for install and make selectable]: privilege security domain, no parameters, no token.
+    private static CommandApdu Install => CommandApdu.Of(0x80, 0xE6, 0x0C, 0x00,
+        [.. Counted(DomainPackage), .. Counted(DomainModule), .. Counted(TokenServiceDomain), 0x01, 0x80, 0x02, 0xC9, 0x00, 0x00]);
+
+    private static CommandApdu SelectForPersonalisation => CommandApdu.Of(0x80, 0xE6, 0x20, 0x00, [0x00, 0x00, .. Counted(TokenServiceDomain), 0x00, 0x00, 0x00]);
+
+    private CommandApdu PutInitialKeys(string seid, HostChannel host)
+    {
+        Forget(seid);
+        foreach (var part in Parts)
+        {
+            module.Generate($"{InitialKeySet(seid)}.{part}", KeyUsage.SecureChannel, CipherAlgorithm.Aes, test: false);
+        }
+
+        return CommandApdu.Of(0x80, 0xD8, 0x00, 0x81, host.PutKeyData(InitialVersion, InitialKeySet(seid)));
+    }
+
+    /// <summary>The keys leave as TR-31 blocks and stay here no longer: from now on only the token service can use them, and it replaces them.</summary>
+    private async Task<SeScript> HandOverAsync(string seid, string reference)
+    {
+        var keys = new WalletToken.SecurityDomainKeys(
+            module.Export($"{InitialKeySet(seid)}.enc", TransportKey), module.Export($"{InitialKeySet(seid)}.mac", TransportKey), module.Export($"{InitialKeySet(seid)}.dek", TransportKey));
+        Forget(seid);
+        await store.WriteAsync(session => session.Execute(
+            "INSERT INTO wallet_se_chip (seid, domain, at) VALUES ($1, 'Created', $2) ON CONFLICT (seid) DO UPDATE SET domain = excluded.domain, at = excluded.at", seid, clock.GetUtcNow()));
+        Record(reference, "security domain of the token service created; its initial keys are handed over", "已创建标记服务的安全域并移交初始密钥");
+        return new([], keys, null);
+    }
+
+    private static readonly string[] Parts = ["enc", "mac", "dek"];
+
+    private static string InitialKeySet(string seid) => $"sd-init.{seid}";
+
+    private void Forget(string seid)
+    {
+        foreach (var part in Parts)
+        {
+            if (module.TryInfo($"{InitialKeySet(seid)}.{part}", out _))
+            {
+                module.Delete($"{InitialKeySet(seid)}.{part}");
+            }
+        }
+    }
+
+    private SeScript Next(string seid, ChipChannel channel, Stage stage, CommandApdu command)
+    {
+        channel.Stage = stage;
+        return Send(seid, channel, channel.Host.Wrap(command));
+    }
+
+    private SeScript Send(string seid, ChipChannel channel, params ReadOnlySpan<CommandApdu> commands)
+    {
+        lock (gate)
+        {
+            channels[seid] = channel;
+        }
+
+        return new(commands.ToArray(), null, null);
+    }
+
+    private SeScript Stop(string reference, string en, string zh)
+    {
+        Record(reference, en, zh);
+        return new([], null, new("SE_ISSUER_FAILED", new($"The phone's chip cannot be prepared: {en}.", $"无法初始化手机安全芯片：{zh}。")));
+    }
+
+    private void Record(string reference, string en, string zh) =>
+        trace.Record(new TraceEvent(reference, clock.GetUtcNow(), "se-issuer", "chip", "", TraceKind.Decision, TraceDirection.Inside, "", new(en, zh)));
+
+    private static byte[] Counted(Aid aid) => [(byte)aid.Bytes.Length, .. aid.Bytes];
+}

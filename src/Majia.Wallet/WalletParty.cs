@@ -1,0 +1,104 @@
+using System.Security.Cryptography;
+using System.Text;
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Storage;
+using Majia.Wallet.Handsets;
+
+namespace Majia.Wallet;
+
+/// <summary>The wallet cloud's settings.</summary>
+public sealed record WalletOptions
+{
+    /// <summary>Token requestor id (TRID) of this wallet at the token service, 11 digits.</summary>
+    public string TokenRequestorId { get; init; } = "99900000001";
+
+    /// <summary>Handset list of the owner, or null for the one built in.</summary>
+    public string? HandsetFile { get; init; }
+
+    public int PasswordIterations { get; init; } = PasswordHash.DefaultIterations;
+}
+
+/// <summary>The wallet cloud (钱包云): accounts, handsets, Find Device, card orchestration. It passes on what it cannot read: card data and scripts.</summary>
+public sealed partial class WalletParty
+{
+    private readonly WalletOptions options;
+    private readonly Store store;
+    private readonly SeIssuer seIssuer;
+    private readonly IJsonLink tokenService;
+    private readonly TimeProvider clock;
+    private readonly Entropy entropy;
+    private readonly ITrace trace;
+    private readonly HandsetDirectory handsets;
+
+    public WalletParty(WalletOptions options, Store store, SeIssuer seIssuer, IJsonLink tokenService, TimeProvider clock, Entropy entropy, ITrace trace)
+    {
+        this.options = options;
+        this.store = store;
+        this.seIssuer = seIssuer;
+        this.tokenService = tokenService;
+        this.clock = clock;
+        this.entropy = entropy;
+        this.trace = trace;
+        handsets = HandsetDirectory.Load(options.HandsetFile);
+        Endpoint = new JsonEndpoint("wallet");
+        Map<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, SignInAsync);
+        Map<PhoneWallet.SignOutRequest, PhoneWallet.Done>(PhoneWallet.Operations.SignOut, SignOutAsync);
+        Map<PhoneWallet.SetFindDeviceRequest, PhoneWallet.Done>(PhoneWallet.Operations.SetFindDevice, SetFindDeviceAsync);
+        Map<PhoneWallet.CheckHandsetRequest, PhoneWallet.CheckHandsetReply>(PhoneWallet.Operations.CheckHandset, CheckHandsetAsync);
+        Map<PhoneWallet.GetEnrolmentKeyRequest, PhoneWallet.GetEnrolmentKeyReply>(PhoneWallet.Operations.GetEnrolmentKey, GetEnrolmentKeyAsync);
+        Map<PhoneWallet.AddCardRequest, PhoneWallet.AddCardReply>(PhoneWallet.Operations.AddCard, AddCardAsync);
+        Map<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, ExchangeScriptAsync);
+        Map<PhoneWallet.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(PhoneWallet.Operations.RequestActivationCode, RequestActivationCodeAsync);
+        Map<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, ActivateAsync);
+        Map<PhoneWallet.ListCardsRequest, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, ListCardsAsync);
+        Map<PhoneWallet.DeleteCardRequest, PhoneWallet.Done>(PhoneWallet.Operations.DeleteCard, DeleteCardAsync);
+    }
+
+    public static PartySchema Schema => WalletTables.Schema;
+
+    /// <summary>What the phone calls.</summary>
+    public JsonEndpoint Endpoint { get; }
+
+    /// <summary>A line to the token service that is down is an answer to the phone: nothing took effect that a repeat would not repeat.</summary>
+    private void Map<TRequest, TResponse>(string operation, Func<TRequest, CancellationToken, Task<ApiReply<TResponse>>> handler)
+        where TRequest : notnull
+        where TResponse : notnull =>
+        Endpoint.Map<TRequest, TResponse>(operation, async (request, cancellation) =>
+        {
+            try
+            {
+                return await handler(request, cancellation);
+            }
+            catch (PartyUnreachableException)
+            {
+                return TokenServiceUnreachable;
+            }
+        });
+
+    private static readonly ApiError TokenServiceUnreachable = Refused(new Refusal("TOKEN_SERVICE_UNREACHABLE", new("The service cannot be reached now. Please try again.", "暂时无法连接服务，请稍后重试。")));
+
+    private static ApiError Refused(Refusal refusal) => new(refusal.Code, refusal.Why.En, null, refusal.Why);
+
+    private static ApiError NotAuthenticated => Refused(new Refusal("NOT_AUTHENTICATED", new("This handset is not known here, or its credential is wrong.", "未识别该手机，或其凭据有误。")));
+
+    private static ApiError NoSuchCard => Refused(new Refusal(Ineligible.NotFound, new("There is no such card on this phone.", "这部手机上没有这张卡。")));
+
+    /// <summary>All reasons at once: the first gives the code, each has a line of its own.</summary>
+    private static ApiError Refused(IReadOnlyList<Refusal> reasons) => new(
+        reasons.Count == 1 ? reasons[0].Code : "CONDITIONS_NOT_MET",
+        string.Join(" ", reasons.Select(reason => reason.Why.En)),
+        [.. reasons.Select(reason => new FieldError(reason.Code, "", reason.Why.En))],
+        new(string.Join(" ", reasons.Select(reason => reason.Why.En)), string.Concat(reasons.Select(reason => reason.Why.Zh))));
+
+    private static byte[] HashOf(string credential) => SHA256.HashData(Encoding.UTF8.GetBytes(credential));
+
+    private async Task<DeviceRow?> AuthenticateAsync(string deviceId, string credential)
+    {
+        var device = await store.WriteAsync(session => DeviceRow.Find(session, deviceId));
+        return device is not null && CryptographicOperations.FixedTimeEquals(device.CredentialHash, HashOf(credential)) ? device : null;
+    }
+
+    private void Record(string reference, string peer, string link, TraceKind kind, TraceDirection direction, string en, string zh) =>
+        trace.Record(new TraceEvent(TraceReference.Card(reference), clock.GetUtcNow(), "wallet", peer, link, kind, direction, "", new(en, zh)));
+}

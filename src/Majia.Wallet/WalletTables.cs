@@ -1,0 +1,50 @@
+using Majia.Storage;
+
+namespace Majia.Wallet;
+
+/// <summary>The wallet cloud's tables: accounts, handsets, cards. No PAN, no digit of the plastic, no payment key.</summary>
+public static class WalletTables
+{
+    public static readonly PartySchema Schema = new("wallet",
+    [
+        """
+        CREATE TABLE wallet_account (
+            account TEXT NOT NULL PRIMARY KEY,
+            salt BLOB NOT NULL,
+            iterations INTEGER NOT NULL,
+            password_hash BLOB NOT NULL,
+            created_at INTEGER NOT NULL);
+        CREATE TABLE wallet_device (
+            device_id TEXT NOT NULL PRIMARY KEY,
+            seid TEXT NOT NULL UNIQUE,
+            account TEXT NOT NULL,
+            signed_in INTEGER NOT NULL,
+            find_device INTEGER NOT NULL,
+            lost_mode INTEGER NOT NULL,
+            credential_hash BLOB NOT NULL,
+            model TEXT NOT NULL,
+            track TEXT NOT NULL,
+            version TEXT NOT NULL,
+            purge_epoch INTEGER NOT NULL,
+            updated_at INTEGER NOT NULL);
+        -- face is what the wallet shows: bank, kind, last four of the device number.
+        CREATE TABLE wallet_card (
+            card_reference TEXT NOT NULL PRIMARY KEY,
+            device_id TEXT NOT NULL,
+            request_id TEXT NOT NULL,
+            tur TEXT,
+            state TEXT NOT NULL,
+            face BLOB,
+            methods BLOB,
+            purge_epoch INTEGER NOT NULL,
+            created_at INTEGER NOT NULL,
+            UNIQUE (device_id, request_id));
+        CREATE INDEX wallet_card_tur ON wallet_card (tur);
+        -- The SE issuer: which chips it opened, apart from the cloud's own rows.
+        CREATE TABLE wallet_se_chip (
+            seid TEXT NOT NULL PRIMARY KEY,
+            domain TEXT NOT NULL,
+            at INTEGER NOT NULL);
+        """,
+    ]);
+}
