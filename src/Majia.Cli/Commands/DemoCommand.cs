@@ -1,8 +1,144 @@
 using System.CommandLine;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Host;
+using Majia.Host.Demo;
+using Spectre.Console;
+using Text = Majia.Core.Primitives.Text;
 
 namespace Majia.Cli.Commands;
 
+/// <summary><c>majia demo</c>: the story in the terminal; exit code 0 only when each step came out as expected (decisions.md 32).</summary>
 public static class DemoCommand
 {
-    public static Command Create() => new("demo", "One story from an empty phone to a voided payment.");
+    public static Command Create()
+    {
+        var json = new Option<bool>("--json") { Description = "one JSON object a step on stdout" };
+        var seed = new Option<long?>("--seed") { Description = "replayable numbers and keys instead of random ones" };
+        var data = new Option<string?>("--data") { Description = "keep the data in this folder (default: a temporary one)" };
+        var language = Languages.Option();
+        var command = new Command("demo", "One story from an empty phone to a voided payment, every party real.") { json, seed, data, language };
+        command.SetAction(async parse => await RunAsync(parse.GetValue(json), parse.GetValue(seed), parse.GetValue(data), Languages.Of(parse.GetValue(language))));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(bool json, long? seed, string? data, Language language)
+    {
+        var folder = data ?? Directory.CreateTempSubdirectory("majia-demo-").FullName;
+        try
+        {
+            Entropy entropy = seed is { } number ? new SeededEntropy(number, "demo") : new SystemEntropy();
+            await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, entropy));
+            return json ? await TellAsJsonAsync(system, language) : await TellAsync(system, language);
+        }
+        finally
+        {
+            if (data is null)
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+        }
+    }
+
+    private static async Task<int> TellAsJsonAsync(MajiaSystem system, Language language)
+    {
+        var ok = true;
+        await foreach (var step in new Story(system).TellAsync())
+        {
+            var line = new SortedDictionary<string, object?>(StringComparer.Ordinal)
+            {
+                ["step"] = step.Step,
+                ["outcome"] = step.Outcome,
+                ["expected"] = step.Expected,
+                ["ok"] = step.Ok,
+                ["why"] = step.Why.In(language),
+            };
+            if (step.Payment is { } payment)
+            {
+                line["rrn"] = payment.Rrn;
+                line["tokenLast4"] = payment.TokenLastFour;
+                line["panLast4"] = payment.PanLastFour;
+                line["amount"] = payment.Amount.ToString();
+                line["responseCode"] = payment.ResponseCode;
+                line["cvm"] = payment.Cvm;
+            }
+
+            await Console.Out.WriteLineAsync(JsonSerializer.Serialize(line, PlainJson));
+            ok &= step.Ok;
+        }
+
+        return ok ? ExitCode.Ok : ExitCode.ExpectationFailed;
+    }
+
+    /// <summary>Chinese stays readable; nothing here is put into a page.</summary>
+    private static readonly JsonSerializerOptions PlainJson = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private static async Task<int> TellAsync(MajiaSystem system, Language language)
+    {
+        var seen = new List<TraceEvent>();
+        void Watch(TraceEvent row)
+        {
+            lock (seen)
+            {
+                seen.Add(row);
+            }
+        }
+
+        system.Trace.Recorded += Watch;
+        var (number, good, rrn) = (0, 0, (string?)null);
+        await foreach (var step in new Story(system).TellAsync())
+        {
+            TraceEvent[] events;
+            lock (seen)
+            {
+                events = [.. seen];
+                seen.Clear();
+            }
+
+            number++;
+            good += step.Ok ? 1 : 0;
+            rrn = step.Step == "pay" ? step.Payment?.Rrn : rrn;
+            Print(number, step, events, language);
+        }
+
+        system.Trace.Recorded -= Watch;
+        AnsiConsole.MarkupLineInterpolated(good == number
+            ? (FormattableString)$"[green]{new Text($"{number} of {number} steps as expected.", $"{number} 步全部符合预期。").In(language)}[/]"
+            : $"[red]{new Text($"{good} of {number} steps as expected.", $"{number} 步中 {good} 步符合预期。").In(language)}[/]");
+        return good == number ? ExitCode.Ok : ExitCode.ExpectationFailed;
+    }
+
+    private static void Print(int number, StoryStep step, TraceEvent[] events, Language language)
+    {
+        AnsiConsole.MarkupLineInterpolated($"[bold]{number,2}  {step.Title.In(language)}[/]");
+        foreach (var line in PartyLines.Of(events, language))
+        {
+            AnsiConsole.MarkupLineInterpolated($"    [cyan]{Pad(line.Party, 14)}[/]{line.Says}");
+        }
+
+        if (step.Ok)
+        {
+            AnsiConsole.MarkupLineInterpolated($"    [green]✓ {step.Outcome}[/]  {step.Why.In(language)}");
+        }
+        else
+        {
+            AnsiConsole.MarkupLineInterpolated($"    [red]✗ {step.Outcome}, {new Text("expected", "预期").In(language)} {step.Expected}[/]  {step.Why.In(language)}");
+        }
+
+        if (step.Paper.Length > 0)
+        {
+            AnsiConsole.WriteLine();
+            foreach (var line in step.Paper.TrimEnd().Split('\n'))
+            {
+                AnsiConsole.WriteLine("        " + line);
+            }
+        }
+
+        AnsiConsole.WriteLine();
+    }
+
+    /// <summary>Pads by columns: a Chinese character takes two.</summary>
+    private static string Pad(string text, int columns) => text + new string(' ', Math.Max(1, columns - text.Sum(letter => letter > 0x2E7F ? 2 : 1)));
 }

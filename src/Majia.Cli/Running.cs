@@ -1,0 +1,22 @@
+using Majia.Hsm;
+using Majia.Host;
+using Majia.SecureElement;
+using Majia.Storage;
+
+namespace Majia.Cli;
+
+/// <summary>Starts the system, and turns what the machine lacks into exit code 3.</summary>
+public static class Running
+{
+    public static async Task<MajiaSystem> OpenAsync(SystemOptions options)
+    {
+        try
+        {
+            return await MajiaSystem.OpenAsync(options);
+        }
+        catch (Exception error) when (error is DataFolderInUseException or StoreException or KeyModuleException or ChipMemoryException)
+        {
+            throw new EnvironmentException(error.Message);
+        }
+    }
+}

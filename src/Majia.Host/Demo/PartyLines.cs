@@ -1,0 +1,59 @@
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+
+namespace Majia.Host.Demo;
+
+/// <summary>What one party saw, in one line.</summary>
+public sealed record PartyLine(string Party, string Says);
+
+/// <summary>A step's trace, told short: messages and decisions as they came, runs of APDUs counted.</summary>
+public static class PartyLines
+{
+    private static readonly SortedDictionary<string, Text> Names = new(StringComparer.Ordinal)
+    {
+        ["phone"] = new("phone", "手机"),
+        ["chip"] = new("chip", "芯片"),
+        ["wallet"] = new("wallet cloud", "钱包云"),
+        ["se-issuer"] = new("SE issuer", "SE 发行方"),
+        ["token-service"] = new("token service", "标记服务"),
+        ["network"] = new("network", "转接网络"),
+        ["issuer"] = new("bank", "发卡行"),
+        ["acquirer"] = new("acquirer", "收单机构"),
+        ["terminal"] = new("terminal", "终端"),
+    };
+
+    public static string NameOf(string party, Language language) =>
+        Names.TryGetValue(party, out var name) ? name.In(language)
+        : party.StartsWith("issuer", StringComparison.Ordinal) ? Names["issuer"].In(language)
+        : party.StartsWith("terminal", StringComparison.Ordinal) ? Names["terminal"].In(language)
+        : party;
+
+    public static IEnumerable<PartyLine> Of(IReadOnlyList<TraceEvent> events, Language language)
+    {
+        for (var i = 0; i < events.Count;)
+        {
+            var row = events[i];
+            if (row.Kind == TraceKind.Apdu)
+            {
+                var (from, bytes, commands) = (i, 0, 0);
+                for (; i < events.Count && events[i].Kind == TraceKind.Apdu; i++)
+                {
+                    bytes += events[i].Hex.Length / 2;
+                    commands += events[i].Direction == TraceDirection.Sent ? 1 : 0;
+                }
+
+                yield return new PartyLine(NameOf(row.Party, language), new Text(
+                    $"{commands} commands to the {NameOf(events[from].Peer, Language.English)}, {bytes} bytes both ways",
+                    $"向{NameOf(events[from].Peer, Language.Chinese)}发送 {commands} 条命令，往返共 {bytes} 字节").In(language));
+                continue;
+            }
+
+            i++;
+            // What one side sent, the other received: the receiver's line is enough. Key uses are in the trace.
+            if (row.Kind is TraceKind.Decision or TraceKind.Ledger || (row.Kind is TraceKind.Json or TraceKind.Iso8583 && row.Direction == TraceDirection.Received))
+            {
+                yield return new PartyLine(NameOf(row.Party, language), row.Why.In(language));
+            }
+        }
+    }
+}
