@@ -56,7 +56,7 @@ public sealed partial class KeyModule
                 return PinVerdict.Malformed;
             }
 
-            return Ibm3624.Verify(verification.Value, Ibm3624.ValidationData(pan), Ibm3624.DecimalisationTable, pin[..length], offset)
+            return Ibm3624.Verify(verification.Schedule!, Ibm3624.ValidationData(pan), Ibm3624.DecimalisationTable, pin[..length], offset)
                 ? PinVerdict.Right
                 : PinVerdict.Wrong;
         }
@@ -68,7 +68,7 @@ public sealed partial class KeyModule
 
     /// <summary>At card issuance: the offset that belongs to a chosen PIN.</summary>
     public string PinOffset(string verificationKey, Pan pan, ReadOnlySpan<char> pin) =>
-        Ibm3624.Offset(Find(verificationKey, KeyUsage.PinVerification).Value, Ibm3624.ValidationData(pan), Ibm3624.DecimalisationTable, pin);
+        Ibm3624.Offset(Find(verificationKey, KeyUsage.PinVerification).Schedule!, Ibm3624.ValidationData(pan), Ibm3624.DecimalisationTable, pin);
 
     private bool TryTranslate(string fromKey, string toKey, ReadOnlySpan<byte> block, AccountNumber from, AccountNumber to, [NotNullWhen(true)] out byte[]? translated)
     {
@@ -93,10 +93,10 @@ public sealed partial class KeyModule
     private byte[] Enclose(HeldKey key, ReadOnlySpan<char> pin, AccountNumber number)
     {
         var format = PinBlock.FormatOf(key.Info.Algorithm);
-        var clear = PinBlock.Build(format, pin, number, entropy);
+        var clear = PinBlock.Build(format, pin, number.Reveal(), entropy);
         try
         {
-            return PinBlock.Encrypt(format, key.Schedule!, clear, number);
+            return PinBlock.Encrypt(format, key.Schedule!, clear, number.Reveal());
         }
         finally
         {
@@ -113,10 +113,10 @@ public sealed partial class KeyModule
             return false;
         }
 
-        var clear = PinBlock.Decrypt(format, key.Schedule!, block, number);
+        var clear = PinBlock.Decrypt(format, key.Schedule!, block, number.Reveal());
         try
         {
-            return PinBlock.TryRead(format, clear, number, pin, out length);
+            return PinBlock.TryRead(format, clear, number.Reveal(), pin, out length);
         }
         finally
         {

@@ -46,6 +46,11 @@ public static class PaymentApplet
             return Chip.Answer(state, session, Sw.WrongLength);
         }
 
+        if (!IsDecimal(terminal(0x9F02, 6).Span))
+        {
+            return Chip.Answer(state, session, Sw.WrongData);
+        }
+
         if (port != ChipPort.Contactless)
         {
             return Chip.Answer(state, session, Sw.NotSatisfied); // protocols.md 2.4: contact path refused
@@ -122,7 +127,7 @@ public static class PaymentApplet
         return ctq;
     }
 
-    /// <summary>Template 83 with exactly the bytes that this instance's PDOL asks for, and the digits of 9F02 decimal.</summary>
+    /// <summary>Template 83 with exactly the bytes that this instance's PDOL asks for.</summary>
     private static bool TryReadPdolData(PaymentProfile profile, ReadOnlyMemory<byte> data, out Func<int, int, ReadOnlyMemory<byte>> terminal)
     {
         terminal = static (_, length) => new byte[length];
@@ -134,6 +139,19 @@ public static class PaymentApplet
         }
 
         terminal = (wanted, length) => values.TryGetValue(wanted, out var found) && found.Length == length ? found : new byte[length];
+        return true;
+    }
+
+    private static bool IsDecimal(ReadOnlySpan<byte> digits)
+    {
+        foreach (var pair in digits)
+        {
+            if ((pair & 0x0F) > 9 || pair >> 4 > 9)
+            {
+                return false;
+            }
+        }
+
         return true;
     }
 

@@ -165,7 +165,18 @@ internal sealed class SlipPaper(int columns)
     {
         if (slip.NoSignatureLimit is { } limit)
         {
-            Line($"交易金额未超 {limit} 元，{(slip.PinEntered ? "无需签名" : "免密免签")}");
+            var free = slip.PinEntered ? "无需签名" : "免密免签";
+            var sentence = $"交易金额未超 {limit} 元，";
+            if (Width(sentence) + Width(free) <= columns)
+            {
+                Line(sentence + free);
+            }
+            else
+            {
+                Line(sentence);
+                Line(free);
+            }
+
             Line(slip.PinEntered ? $"AMOUNT WITHIN RMB {limit}: NO SIGNATURE" : $"AMOUNT WITHIN RMB {limit}:");
             if (!slip.PinEntered)
             {

@@ -1,7 +1,9 @@
 using Majia.Core.Apdu;
 using Majia.Core.Contracts;
+using Majia.Core.Emv;
 using Majia.Core.Iso8583;
 using Majia.Core.Primitives;
+using Majia.Core.Tlv;
 
 namespace Majia.Terminal;
 
@@ -15,17 +17,50 @@ internal sealed class TerminalTrace(ITrace trace, TimeProvider clock)
     public void Key(string reference, Text why) => Record(reference, Terminal, string.Empty, TraceKind.Key, TraceDirection.Inside, string.Empty, why);
 
     public void Sent(string reference, CommandApdu command) =>
-        Record(reference, Card, Air, TraceKind.Apdu, TraceDirection.Sent, Convert.ToHexString(command.ToBytes()), NameOf(command));
+        Record(reference, Card, Air, TraceKind.Apdu, TraceDirection.Sent, Convert.ToHexString(Redaction.Command(command.ToBytes())), NameOf(command));
 
     public void Received(string reference, CommandApdu command, ResponseApdu response)
     {
         var name = NameOf(command);
-        Record(reference, Card, Air, TraceKind.Apdu, TraceDirection.Received, string.Empty, new($"{name.En}: {response.Status}", $"{name.Zh}：{response.Status}"));
+        Record(reference, Card, Air, TraceKind.Apdu, TraceDirection.Received, Convert.ToHexString(Keep(response)), new($"{name.En}: {response.Status}", $"{name.Zh}：{response.Status}"));
     }
 
-    public void Sent(string reference, IsoMessage message) => Record(reference, Acquirer, Line, TraceKind.Iso8583, TraceDirection.Sent, string.Empty, NameOf(message));
+    public void Sent(string reference, IsoMessage message) => Record(reference, Acquirer, Line, TraceKind.Iso8583, TraceDirection.Sent, Keep(message), NameOf(message));
 
-    public void Received(string reference, IsoMessage message) => Record(reference, Acquirer, Line, TraceKind.Iso8583, TraceDirection.Received, string.Empty, NameOf(message));
+    public void Received(string reference, IsoMessage message) => Record(reference, Acquirer, Line, TraceKind.Iso8583, TraceDirection.Received, Keep(message), NameOf(message));
+
+    /// <summary>The terminal cannot tell a token from a plastic's number, so its trace keeps neither.</summary>
+    private static string Keep(IsoMessage message) => Convert.ToHexString(IsoRedaction.Redact(Dialect.Pos, message, numberIsToken: false));
+
+    /// <summary>A copy of the answer with numbers, tracks and names as zeros; an answer that is no BER-TLV is zeros whole.</summary>
+    internal static byte[] Keep(ResponseApdu response)
+    {
+        var kept = response.ToBytes();
+        var data = kept.AsSpan(0, response.Data.Length);
+        if (!BerTlv.TryCheck(data, out _))
+        {
+            data.Clear();
+        }
+
+        Blank(data);
+        return kept;
+    }
+
+    private static void Blank(Span<byte> data)
+    {
+        for (ReadOnlySpan<byte> rest = data; BerTlv.TryRead(rest, out var tag, out var value, out var consumed, out _); rest = rest[consumed..])
+        {
+            var place = data.Slice(data.Length - rest.Length + consumed - value.Length, value.Length);
+            if (tag.IsConstructed)
+            {
+                Blank(place);
+            }
+            else if (TagDictionary.IsSensitive(tag))
+            {
+                place.Clear();
+            }
+        }
+    }
 
     private static Text NameOf(CommandApdu command) => command.Ins switch
     {

@@ -58,6 +58,9 @@ public sealed record CommandApdu(byte Cla, byte Ins, byte P1, byte P2, ReadOnlyM
 {
     public const int HeaderLength = 4, MaxShortLe = 256, MaxExtendedLe = 65536;
 
+    /// <summary>Header, Lc, 255 bytes of data, Le.</summary>
+    public const int MaxShortLength = 261;
+
     public static CommandApdu Of(byte cla, byte ins, byte p1, byte p2, ReadOnlySpan<byte> data, int? le = 256) => new(cla, ins, p1, p2, data.ToArray(), le);
 
     /// <summary>Reads exactly one command: every byte is used, or it is an error.</summary>

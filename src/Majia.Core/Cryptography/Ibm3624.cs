@@ -14,14 +14,15 @@ public static class Ibm3624
 
     /// <summary>First <paramref name="length"/> digits of the decimalised cipher text of <paramref name="validationData"/> (8 bytes) under a 3DES key.</summary>
     /// <param name="table">16 decimal digits.</param>
-    public static void NaturalPin(ReadOnlySpan<byte> key, ReadOnlySpan<byte> validationData, ReadOnlySpan<char> table, Span<char> pin)
+    public static void NaturalPin(CipherKey key, ReadOnlySpan<byte> validationData, ReadOnlySpan<char> table, Span<char> pin)
     {
-        if (validationData.Length != 8 || table.Length != 16 || pin.Length is < PinBlock.MinDigits or > PinBlock.MaxDigits)
+        if (key.Algorithm != CipherAlgorithm.TripleDes || validationData.Length != 8 || table.Length != 16 || pin.Length is < PinBlock.MinDigits or > PinBlock.MaxDigits)
         {
-            throw new ArgumentException("8 bytes of validation data, a table of 16 digits, a PIN of 4 to 12", nameof(validationData));
+            throw new ArgumentException("a 3DES key, 8 bytes of validation data, a table of 16 digits, a PIN of 4 to 12", nameof(validationData));
         }
 
-        var cipher = Cipher.EncryptEcb(CipherAlgorithm.TripleDes, key, validationData);
+        Span<byte> cipher = stackalloc byte[8];
+        key.Encrypt(validationData, cipher);
         for (var i = 0; i < pin.Length; i++)
         {
             pin[i] = table[i % 2 == 0 ? cipher[i / 2] >> 4 : cipher[i / 2] & 15];
@@ -31,7 +32,7 @@ public static class Ibm3624
     }
 
     /// <summary>The offset of a chosen PIN: PIN − natural PIN, digit by digit, modulo 10.</summary>
-    public static string Offset(ReadOnlySpan<byte> key, ReadOnlySpan<byte> validationData, ReadOnlySpan<char> table, ReadOnlySpan<char> pin)
+    public static string Offset(CipherKey key, ReadOnlySpan<byte> validationData, ReadOnlySpan<char> table, ReadOnlySpan<char> pin)
     {
         Span<char> natural = stackalloc char[pin.Length];
         NaturalPin(key, validationData, table, natural);
@@ -49,7 +50,7 @@ public static class Ibm3624
     }
 
     /// <summary>True when <paramref name="pin"/> is the one that <paramref name="offset"/> belongs to: same length, all digits equal (constant time).</summary>
-    public static bool Verify(ReadOnlySpan<byte> key, ReadOnlySpan<byte> validationData, ReadOnlySpan<char> table, ReadOnlySpan<char> pin, ReadOnlySpan<char> offset)
+    public static bool Verify(CipherKey key, ReadOnlySpan<byte> validationData, ReadOnlySpan<char> table, ReadOnlySpan<char> pin, ReadOnlySpan<char> offset)
     {
         if (pin.Length != offset.Length)
         {

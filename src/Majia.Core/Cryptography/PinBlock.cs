@@ -45,9 +45,9 @@ public static class PinBlock
 
     /// <summary>The clear block; of ISO 4 the PIN field.</summary>
     /// <param name="pin">4 to 12 digits.</param>
-    /// <param name="number">Its digits go into ISO 0, ISO 3 and the SM4 format.</param>
+    /// <param name="number">12 to 19 digits, the last one the check digit; they go into ISO 0, ISO 3 and the SM4 format.</param>
     /// <param name="fill">One byte per random hex digit, <see cref="FillDigits"/> of them; of ISO 3 each is 10 to 15.</param>
-    public static byte[] Build(PinBlockFormat format, ReadOnlySpan<char> pin, AccountNumber number, ReadOnlySpan<byte> fill)
+    public static byte[] Build(PinBlockFormat format, ReadOnlySpan<char> pin, ReadOnlySpan<char> number, ReadOnlySpan<byte> fill)
     {
         if (pin.Length is < MinDigits or > MaxDigits || pin.ContainsAnyExceptInRange('0', '9'))
         {
@@ -79,7 +79,7 @@ public static class PinBlock
     }
 
     /// <summary>The clear block with its random digits from <paramref name="entropy"/>.</summary>
-    public static byte[] Build(PinBlockFormat format, ReadOnlySpan<char> pin, AccountNumber number, Entropy entropy)
+    public static byte[] Build(PinBlockFormat format, ReadOnlySpan<char> pin, ReadOnlySpan<char> number, Entropy entropy)
     {
         Span<byte> fill = stackalloc byte[Math.Max(0, FillDigits(format, pin.Length))];
         for (var i = 0; i < fill.Length; i++)
@@ -92,7 +92,7 @@ public static class PinBlock
 
     /// <summary>Reads a clear block (of ISO 4 the PIN field). False when it is none of this format for this number: damaged, or another number's.</summary>
     /// <param name="pin">Room for <see cref="MaxDigits"/> characters; the first <paramref name="length"/> are the PIN. Zeroed when false.</param>
-    public static bool TryRead(PinBlockFormat format, ReadOnlySpan<byte> block, AccountNumber number, Span<char> pin, out int length)
+    public static bool TryRead(PinBlockFormat format, ReadOnlySpan<byte> block, ReadOnlySpan<char> number, Span<char> pin, out int length)
     {
         length = 0;
         pin.Clear();
@@ -130,7 +130,7 @@ public static class PinBlock
     }
 
     /// <summary>Encrypts a clear block as its format says: one ECB block (ISO 0, 1, 3 under 3DES, SM4), or ISO 4's two rounds with the number's field between (AES).</summary>
-    public static byte[] Encrypt(PinBlockFormat format, CipherKey key, ReadOnlySpan<byte> clear, AccountNumber number)
+    public static byte[] Encrypt(PinBlockFormat format, CipherKey key, ReadOnlySpan<byte> clear, ReadOnlySpan<char> number)
     {
         CheckCipher(format, key.Algorithm);
         var block = new byte[Length(format)];
@@ -145,7 +145,7 @@ public static class PinBlock
     }
 
     /// <summary>Undoes <see cref="Encrypt"/>. Says nothing of what is inside: <see cref="TryRead"/> does.</summary>
-    public static byte[] Decrypt(PinBlockFormat format, CipherKey key, ReadOnlySpan<byte> encrypted, AccountNumber number)
+    public static byte[] Decrypt(PinBlockFormat format, CipherKey key, ReadOnlySpan<byte> encrypted, ReadOnlySpan<char> number)
     {
         CheckCipher(format, key.Algorithm);
         var clear = new byte[Length(format)];
@@ -160,15 +160,15 @@ public static class PinBlock
     }
 
     /// <summary>PAN field of ISO 4: digit M (length − 12), the number, zeros.</summary>
-    public static byte[] NumberField(AccountNumber number)
+    public static byte[] NumberField(ReadOnlySpan<char> number)
     {
-        var digits = number.Reveal();
+        CheckNumber(number);
         Span<byte> nibbles = stackalloc byte[32];
         nibbles.Clear();
-        nibbles[0] = (byte)(digits.Length - AccountNumber.MinLength);
-        for (var i = 0; i < digits.Length; i++)
+        nibbles[0] = (byte)(number.Length - AccountNumber.MinLength);
+        for (var i = 0; i < number.Length; i++)
         {
-            nibbles[1 + i] = (byte)(digits[i] - '0');
+            nibbles[1 + i] = (byte)(number[i] - '0');
         }
 
         var field = new byte[16];
@@ -199,17 +199,26 @@ public static class PinBlock
     }
 
     /// <summary>⊕ the twelve digits left of the check digit, right-aligned; its own inverse.</summary>
-    private static void MixNumber(PinBlockFormat format, Span<byte> nibbles, AccountNumber number)
+    private static void MixNumber(PinBlockFormat format, Span<byte> nibbles, ReadOnlySpan<char> number)
     {
         if (format is PinBlockFormat.Iso1 or PinBlockFormat.Iso4)
         {
             return;
         }
 
-        var twelve = number.TwelveLeftOfCheckDigit;
-        for (var i = 0; i < 12; i++)
+        CheckNumber(number);
+        var left = number[..^1];
+        for (var i = 1; i <= Math.Min(12, left.Length); i++)
         {
-            nibbles[^(12 - i)] ^= (byte)(twelve[i] - '0');
+            nibbles[^i] ^= (byte)(left[^i] - '0');
+        }
+    }
+
+    private static void CheckNumber(ReadOnlySpan<char> number)
+    {
+        if (number.Length is < AccountNumber.MinLength or > AccountNumber.MaxLength || number.ContainsAnyExceptInRange('0', '9'))
+        {
+            throw new ArgumentException("an account number has 12 to 19 digits", nameof(number));
         }
     }
 

@@ -1,0 +1,34 @@
+using System.Globalization;
+using Majia.Core.Iso8583;
+
+namespace Majia.Acquirer;
+
+/// <summary>Answers of the POS line (protocols.md 6.4). They are built from the request and the stored row alone, so a repeat gets the same bytes.</summary>
+internal static class PosAnswers
+{
+    /// <param name="local">F12 and F13.</param>
+    /// <param name="acquirer">F32.</param>
+    public static IsoMessage Refusal(IsoMessage request, ResponseCode code, DateTimeOffset local, string acquirer, string? rrn = null)
+    {
+        var answer = new IsoMessage(request.Mti.Response, 24)
+            .Take(request, 2, 3, 4, 11)
+            .Set(12, local.ToString("HHmmss", CultureInfo.InvariantCulture))
+            .Set(13, local.ToString("MMdd", CultureInfo.InvariantCulture))
+            .Take(request, 25)
+            .Set(32, acquirer)
+            .Set(37, rrn)
+            .Set(39, code.Value)
+            .Take(request, 41, 42, 49, 60);
+        return request.Mti == Mti.FinancialRequest ? answer.Set(63, "CUP") : answer.Take(request, 61);
+    }
+
+    /// <summary>0210 of an answered row.</summary>
+    public static IsoMessage Financial(IsoMessage request, PosTransaction row, DateTimeOffset local, string acquirer)
+    {
+        var answer = Refusal(request, new ResponseCode(row.Code!), local, acquirer, row.Rrn)
+            .Set(15, row.SettlementDate)
+            .Set(38, row.Authorisation)
+            .Set(44, row.Institutions ?? new Field44(string.Empty, acquirer).Format());
+        return row.ChipData is { } chip && row.Undoes is null ? answer.Set(55, chip) : answer;
+    }
+}

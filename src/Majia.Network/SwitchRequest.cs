@@ -1,0 +1,96 @@
+using Majia.Core.Iso8583;
+using Majia.Core.Primitives;
+
+namespace Majia.Network;
+
+/// <summary>A refusal with its reason: the code goes to the acquirer, the reason to the trace.</summary>
+internal sealed record Refusal(ResponseCode Code, Text Why);
+
+/// <summary>A 0200, 0420 or 0421 of an acquirer whose MAC is right and whose fields are there. Not a record: it holds a number.</summary>
+internal sealed class SwitchRequest
+{
+    private SwitchRequest(IsoMessage message, CardNumber number, bool numberIsToken, SwitchKey key, SwitchKey? original)
+    {
+        Message = message;
+        Number = number;
+        NumberIsToken = numberIsToken;
+        Key = key;
+        Original = original;
+
+        // A device number is worth nothing to a thief; a plastic's must not be guessed from a hash of what is kept beside it.
+        Digest = numberIsToken ? message.ContentDigest() : message.Copy().Remove(2).Remove(35).Remove(36).Remove(52).Remove(55).ContentDigest();
+    }
+
+    public IsoMessage Message { get; }
+
+    public CardNumber Number { get; }
+
+    public bool NumberIsToken { get; }
+
+    public SwitchKey Key { get; }
+
+    /// <summary>F90: of a void the sale, of a reversal what it undoes.</summary>
+    public SwitchKey? Original { get; }
+
+    public bool IsReversal => Message.Mti.Class == 4;
+
+    public string Processing => Message.Text(3)!;
+
+    public string Rrn => Message.Text(37)!;
+
+    public byte[] Digest { get; }
+
+    /// <param name="source">The institution whose MAC it bears: it speaks for itself only.</param>
+    public static bool TryParse(IsoMessage message, string source, IReadOnlyList<string> tokenBins, out SwitchRequest request, out Refusal refusal)
+    {
+        request = null!;
+        if (message.Mti != Mti.FinancialRequest && message.Mti != Mti.ReversalAdvice && message.Mti != Mti.ReversalAdviceRepeat)
+        {
+            refusal = new(ResponseCode.NotSupported, new("The switch does not take this kind of message from an acquirer.", "转接系统不受理收单方的该类报文。"));
+            return false;
+        }
+
+        if (MessageMatrix.Check(Dialect.Switch, message) is { } wrong)
+        {
+            refusal = Malformed(wrong.ToString());
+            return false;
+        }
+
+        if (!SwitchKey.TryRead(message, out var key, out var error))
+        {
+            refusal = Malformed(error.ToString());
+            return false;
+        }
+
+        if (key.Forwarder != source.PadLeft(11, '0'))
+        {
+            refusal = new(ResponseCode.FormatError, new("Field 33 names another institution than the line it came on.", "第 33 域机构与来报线路不符。"));
+            return false;
+        }
+
+        SwitchKey? original = null;
+        if (message.Has(90) && !SwitchKey.TryReadOriginal(message, out original, out error))
+        {
+            refusal = Malformed(error.ToString());
+            return false;
+        }
+
+        if (message.Number(4) is null || message.Text(3)!.Length != 6)
+        {
+            refusal = Malformed("F4");
+            return false;
+        }
+
+        if (!CardNumber.TryParse(message.Text(2), out var number, out _))
+        {
+            refusal = new(ResponseCode.InvalidCard, new("That is no card number: length or check digit is wrong.", "卡号无效：长度或校验位不正确。"));
+            return false;
+        }
+
+        request = new SwitchRequest(message, number, tokenBins.Contains(number.Bin), key, original);
+        refusal = null!;
+        return true;
+    }
+
+    private static Refusal Malformed(string what) => new(ResponseCode.FormatError, new($"Malformed: {what}.", $"报文格式错误：{what}。"));
+}

@@ -1,0 +1,92 @@
+using System.Data.Common;
+using Majia.Core.Iso8583;
+using Majia.Storage;
+
+namespace Majia.Network;
+
+/// <summary>One transaction in the switch: a row when it comes, an update when it is answered. No PAN is ever in it.</summary>
+/// <param name="Key">F7, F11, F32, F33 as 38 digits (decisions.md 19).</param>
+/// <param name="Processing">F3, or empty for the tombstone of an original that was reversed before it came.</param>
+/// <param name="Token">The device number; a plastic's stands sealed in <paramref name="NumberBox"/>.</param>
+/// <param name="Code">F39 of its answer; null while in progress.</param>
+/// <param name="Institution">The bank that it went to, known from the answer on.</param>
+internal sealed record SwitchedTransaction(
+    string Key, byte[] Digest, string Rrn, string Processing, DateTimeOffset At, DateTimeOffset Deadline, string? Token, byte[]? NumberBox, long Amount, string Terminal, string Merchant,
+    string? Code, string? Authorisation, string? Institution, byte[]? ChipData, string? AccountReference, DateTimeOffset? ReversedAt)
+{
+    private const string Columns =
+        "switch_key, digest, rrn, processing, at, deadline, token, number_box, amount, terminal, merchant, code, authorisation, institution, chip_data, account_reference, reversed_at";
+
+    public static readonly Outbox Outbox = new("network");
+
+    public static readonly PartySchema Schema = new(
+        "network",
+        [
+            """
+            CREATE TABLE network_transaction (
+                switch_key TEXT PRIMARY KEY,
+                digest BLOB NOT NULL,
+                rrn TEXT NOT NULL,
+                processing TEXT NOT NULL,
+                at INTEGER NOT NULL,
+                deadline INTEGER NOT NULL,
+                token TEXT,
+                number_box BLOB,
+                amount INTEGER NOT NULL,
+                terminal TEXT NOT NULL,
+                merchant TEXT NOT NULL,
+                code TEXT,
+                authorisation TEXT,
+                institution TEXT,
+                chip_data BLOB,
+                account_reference TEXT,
+                reversed_at INTEGER) WITHOUT ROWID;
+            CREATE INDEX network_transaction_open ON network_transaction (deadline) WHERE code IS NULL;
+            """
+            + Outbox.Migration("network"),
+        ]);
+
+    public bool IsTombstone => Processing.Length == 0;
+
+    public bool Answered => Code is not null;
+
+    public bool Approved => Code is { } code && new ResponseCode(code).IsApproval;
+
+    /// <summary>False when the key is taken.</summary>
+    public bool TryInsert(Session session) => session.Execute(
+        $"INSERT INTO network_transaction ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING",
+        Key, Digest, Rrn, Processing, At, Deadline, Token, NumberBox, Amount, Terminal, Merchant, Code, Authorisation, Institution, ChipData, AccountReference, ReversedAt) == 1;
+
+    public static SwitchedTransaction? ByKey(Session session, string key) =>
+        session.One($"SELECT {Columns} FROM network_transaction WHERE switch_key = $1", Map, key);
+
+    /// <summary>In progress, and nobody can be waiting any more.</summary>
+    public static List<SwitchedTransaction> Overdue(Session session, DateTimeOffset before) =>
+        session.Query($"SELECT {Columns} FROM network_transaction WHERE code IS NULL AND deadline < $1 ORDER BY deadline, switch_key LIMIT 100", Map, before);
+
+    public static List<SwitchedTransaction> Latest(Session session, int limit) =>
+        session.Query($"SELECT {Columns} FROM network_transaction WHERE processing <> '' ORDER BY at DESC, switch_key DESC LIMIT $1", Map, limit);
+
+    /// <summary>Stores the answer, once: false when it has one, or its reversal came first.</summary>
+    public static bool TryAnswer(Session session, string key, IssuerAnswer answer) => session.Execute(
+        "UPDATE network_transaction SET code = $2, authorisation = $3, institution = $4, chip_data = $5, account_reference = $6 WHERE switch_key = $1 AND code IS NULL AND reversed_at IS NULL",
+        key, answer.Code.Value, answer.Authorisation, answer.Institution, answer.ChipData, answer.AccountReference) == 1;
+
+    /// <summary>Closes it without the issuer's word.</summary>
+    public static void Close(Session session, string key, ResponseCode code, string? institution, DateTimeOffset reversedAt) => session.Execute(
+        "UPDATE network_transaction SET code = $2, institution = $3, reversed_at = COALESCE(reversed_at, $4) WHERE switch_key = $1", key, code.Value, institution, reversedAt);
+
+    public static void MarkReversed(Session session, string key, DateTimeOffset at) =>
+        session.Execute("UPDATE network_transaction SET reversed_at = $2 WHERE switch_key = $1 AND reversed_at IS NULL", key, at);
+
+    private static SwitchedTransaction Map(DbDataReader r) => new(
+        r.GetString(0), r.Bytes(1), r.GetString(2), r.GetString(3), r.Instant(4), r.Instant(5), r.TextOrNull(6), r.BytesOrNull(7), r.GetInt64(8), r.GetString(9), r.GetString(10),
+        r.TextOrNull(11), r.TextOrNull(12), r.TextOrNull(13), r.BytesOrNull(14), r.TextOrNull(15), r.IsDBNull(16) ? null : r.Instant(16));
+}
+
+/// <summary>What of an issuer's answer goes on to the acquirer, or the switch's own refusal.</summary>
+/// <param name="AccountReference">F56, PAR; no digit of the PAN is in it.</param>
+internal sealed record IssuerAnswer(ResponseCode Code, string? Authorisation, string? Institution, byte[]? ChipData, string? AccountReference)
+{
+    public static IssuerAnswer Refused(ResponseCode code, string? institution = null) => new(code, null, institution, null, null);
+}

@@ -1,0 +1,357 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using Majia.Core.Apdu;
+using Majia.Core.Contracts;
+using Majia.Core.Cryptography;
+using Majia.Core.Primitives;
+
+namespace Majia.Phone;
+
+/// <summary>Adding a card (R4–R8): number to the token service under its key, then script after script between cloud and chip until the card is live.</summary>
+public sealed partial class PhoneDevice
+{
+    /// <summary>A card that needs more rounds than this is not being added any more.</summary>
+    private const int MaxRounds = 64;
+
+    /// <summary>Adds a card. The number is checked, encrypted and dropped; neither store nor trace ever holds it.</summary>
+    /// <param name="source">MANUAL, CONTACTLESS_TAP or CAMERA (R5).</param>
+    public Task<EnrolmentOutcome> AddCardAsync(CardToEnrol card, string source = "MANUAL", CancellationToken cancellation = default) => AloneAsync(async () =>
+    {
+        var missing = new List<Refusal>(Conditions());
+        try
+        {
+            if (!wallet.IsCut)
+            {
+                missing.AddRange(await CheckHandsetAsync(cancellation));
+            }
+
+            if (missing.Count > 0)
+            {
+                return EnrolmentOutcome.Refused(null, missing);
+            }
+
+            if (PhoneRules.CheckNumber(card.Pan) is { } wrong)
+            {
+                return EnrolmentOutcome.Refused(null, wrong);
+            }
+
+            if (!Trusted.HasFingerprint)
+            {
+                return EnrolmentOutcome.At(EnrolmentStep.FingerprintNeeded);
+            }
+
+            var key = await wallet.CallAsync<PhoneWallet.GetEnrolmentKeyRequest, PhoneWallet.GetEnrolmentKeyReply>(PhoneWallet.Operations.GetEnrolmentKey, new(), cancellation);
+            if (key.Value is not { } enrolment)
+            {
+                return EnrolmentOutcome.Refused(null, Said(key.Error));
+            }
+
+            // From here on the number exists only inside the JWE, and the request can be repeated as it is.
+            var encrypted = Jwe.Encrypt(enrolment.Jwk, JsonSerializer.SerializeToUtf8Bytes(card, JsonEndpoint.Json));
+            await SaveAsync(state with { Pending = new PendingCard(entropy.NewId(), encrypted, source) });
+            return await SendPendingAsync(cancellation);
+        }
+        catch (PartyUnreachableException)
+        {
+            return state.Pending is null ? EnrolmentOutcome.Refused(null, PhoneRules.Offline) : EnrolmentOutcome.At(EnrolmentStep.Interrupted);
+        }
+    });
+
+    /// <summary>Goes on where adding a card was interrupted: the request again, or its scripts from the start. What the cloud knows of this phone's cards is learnt on the way.</summary>
+    /// <returns>The outcome of each card that was not finished, in order; empty when there was none.</returns>
+    public Task<IReadOnlyList<EnrolmentOutcome>> ResumeAsync(CancellationToken cancellation = default) => AloneAsync<IReadOnlyList<EnrolmentOutcome>>(async () =>
+    {
+        var outcomes = new List<EnrolmentOutcome>();
+        if (Conditions() is { Count: > 0 } missing)
+        {
+            return state.Pending is null && !state.Cards.Any(IsUnfinished) ? [] : [EnrolmentOutcome.Refused(null, missing)];
+        }
+
+        try
+        {
+            if (state.Pending is not null)
+            {
+                outcomes.Add(await SendPendingAsync(cancellation));
+            }
+
+            await LearnCardsAsync(cancellation);
+            foreach (var card in state.Cards.Where(card => IsUnfinished(card) && outcomes.All(outcome => outcome.CardReference != card.CardReference)))
+            {
+                outcomes.Add(card.State == EnrolmentState.VerificationRequired ? CodeNeeded(card.CardReference) : await ExchangeAsync(card.CardReference, cancellation));
+            }
+        }
+        catch (PartyUnreachableException)
+        {
+            outcomes.Add(EnrolmentOutcome.At(EnrolmentStep.Interrupted));
+        }
+
+        return outcomes;
+    });
+
+    /// <summary>The bank's code. When it is right the card is made selectable and is live.</summary>
+    public Task<EnrolmentOutcome> EnterCodeAsync(string cardReference, string code, CancellationToken cancellation = default) => AloneAsync(async () =>
+    {
+        if (state.Card(cardReference) is null || state is not { SignedIn: true, DeviceId: { } device, Credential: { } credential })
+        {
+            return EnrolmentOutcome.Refused(cardReference, PhoneRules.CardNotLive);
+        }
+
+        try
+        {
+            var request = new PhoneWallet.ActivateRequest(entropy.NewId(), device, credential, cardReference, code);
+            var reply = await wallet.CallAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, request, cancellation);
+            if (reply.Value is not { } answer)
+            {
+                return EnrolmentOutcome.Refused(cardReference, Said(reply.Error)) with { Methods = Methods(cardReference) };
+            }
+
+            if (answer.TriesLeft is { } left)
+            {
+                return EnrolmentOutcome.Refused(cardReference, Reasons.Of(new ApiError(Ineligible.CodeInvalid, string.Empty))) with { TriesLeft = left, Methods = Methods(cardReference) };
+            }
+
+            await SetCardStateAsync(cardReference, answer.State);
+            return await ExchangeAsync(cardReference, cancellation);
+        }
+        catch (PartyUnreachableException)
+        {
+            return EnrolmentOutcome.At(EnrolmentStep.Interrupted, cardReference);
+        }
+    });
+
+    /// <summary>Asks the bank for a (new) code; the first method when none is named.</summary>
+    public Task<EnrolmentOutcome> ResendCodeAsync(string cardReference, string? methodId = null, CancellationToken cancellation = default) => AloneAsync(async () =>
+    {
+        try
+        {
+            return await RequestCodeAsync(cardReference, methodId, cancellation) is { } refusal
+                ? EnrolmentOutcome.Refused(cardReference, refusal) with { Methods = Methods(cardReference) }
+                : CodeNeeded(cardReference);
+        }
+        catch (PartyUnreachableException)
+        {
+            return EnrolmentOutcome.Refused(cardReference, PhoneRules.Offline) with { Methods = Methods(cardReference) };
+        }
+    });
+
+    private static bool IsUnfinished(PhoneCard card) => card.State is EnrolmentState.Provisioning or EnrolmentState.VerificationRequired or EnrolmentState.Activating;
+
+    private IReadOnlyList<ActivationMethod> Methods(string cardReference) => state.Card(cardReference) is { } card ? card.Methods : [];
+
+    private EnrolmentOutcome CodeNeeded(string cardReference) => new(EnrolmentStep.CodeNeeded, cardReference, [], Methods(cardReference));
+
+    /// <summary>R2, R3: the cloud's handset table decides; it also tells this model's wake gesture.</summary>
+    private async Task<IReadOnlyList<Refusal>> CheckHandsetAsync(CancellationToken cancellation)
+    {
+        var reply = await wallet.CallAsync<PhoneWallet.CheckHandsetRequest, PhoneWallet.CheckHandsetReply>(PhoneWallet.Operations.CheckHandset, new(HandsetNow()), cancellation);
+        if (reply.Value is not { } check)
+        {
+            return [Said(reply.Error)];
+        }
+
+        if (check.WakeGesture != state.WakeGesture)
+        {
+            await SaveAsync(state with { WakeGesture = check.WakeGesture });
+        }
+
+        return check.Supported ? [] : check.Reasons;
+    }
+
+    private async Task<EnrolmentOutcome> SendPendingAsync(CancellationToken cancellation)
+    {
+        if (state is not { Pending: { } pending, DeviceId: { } device, Credential: { } credential })
+        {
+            return EnrolmentOutcome.Refused(null, PhoneRules.NotSignedIn);
+        }
+
+        long epoch;
+        try
+        {
+            epoch = (await Trusted.StateAsync(cancellation)).PurgeEpoch;
+        }
+        catch (CardRemovedException)
+        {
+            return EnrolmentOutcome.At(EnrolmentStep.Interrupted);
+        }
+
+        var conditions = new PhoneWallet.HandsetConditions(state.SignedIn, state.FindDeviceOn, Trusted.FunctionOn, Trusted.HasFingerprint);
+        var request = new PhoneWallet.AddCardRequest(pending.RequestId, device, credential, pending.EncryptedCard, pending.Source, epoch, conditions);
+        var reply = await wallet.CallAsync<PhoneWallet.AddCardRequest, PhoneWallet.AddCardReply>(PhoneWallet.Operations.AddCard, request, cancellation);
+        if (reply.Value is not { } added)
+        {
+            await SaveAsync(state with { Pending = null });
+            return EnrolmentOutcome.Refused(null, Said(reply.Error));
+        }
+
+        var card = new PhoneCard(added.CardReference, added.State, added.Face, state.Cards.Length, [.. added.Methods]);
+        var others = state.Cards.RemoveAll(other => other.CardReference == added.CardReference);
+        await SaveAsync(state with { Pending = null, Cards = others.Add(card) });
+        Note(added.CardReference, TraceKind.Json, TraceDirection.Received, "wallet", "phone-wallet", new Text("The cloud took the card; personalisation follows.", "云端已受理，随后写入卡数据。"));
+        return await ExchangeAsync(added.CardReference, cancellation);
+    }
+
+    /// <summary>Scripts, then what the state asks for next.</summary>
+    private async Task<EnrolmentOutcome> ExchangeAsync(string cardReference, CancellationToken cancellation)
+    {
+        var error = await RunScriptsAsync(cardReference, cancellation);
+        if (error is Interruption.Chip)
+        {
+            return EnrolmentOutcome.At(EnrolmentStep.Interrupted, cardReference) with { Reasons = [PhoneRules.ChipFailed] };
+        }
+
+        if (error is not null)
+        {
+            return error.Api is { } api
+                ? EnrolmentOutcome.Refused(cardReference, Reasons.Of(api))
+                : EnrolmentOutcome.At(EnrolmentStep.Interrupted, cardReference);
+        }
+
+        switch (state.Card(cardReference)?.State)
+        {
+            case EnrolmentState.Active:
+                try
+                {
+                    await LearnCardsAsync(cancellation);
+                }
+                catch (PartyUnreachableException)
+                {
+                    // The card is live; its face comes with the next contact.
+                }
+
+                await store.CommitAsync(session => PhoneTables.Add(session, new PhoneMessage(time.GetUtcNow(), cardReference, "CARD_ADDED", null, new Text("Card added to this phone.", "银行卡已添加到本机。"))));
+                Note(cardReference, TraceKind.Decision, TraceDirection.Inside, "phone", string.Empty, new Text("The card is live on this phone.", "银行卡已可在本机使用。"));
+                return EnrolmentOutcome.At(EnrolmentStep.Added, cardReference);
+            case EnrolmentState.VerificationRequired:
+                var refusal = Methods(cardReference) is { Count: 1 } ? await RequestCodeAsync(cardReference, null, cancellation) : null;
+                return refusal is null ? CodeNeeded(cardReference) : CodeNeeded(cardReference) with { Reasons = [refusal] };
+            case EnrolmentState.Provisioning or EnrolmentState.Activating:
+                return EnrolmentOutcome.At(EnrolmentStep.Interrupted, cardReference);
+            default:
+                return EnrolmentOutcome.Refused(cardReference, PhoneRules.CardNotLive);
+        }
+    }
+
+    private record Interruption(ApiError? Api)
+    {
+        public sealed record Chip() : Interruption(Api: null);
+    }
+
+    /// <summary>Cloud's commands to the chip, chip's answers to the cloud, until there are no more; null then, else what stopped it.</summary>
+    private async Task<Interruption?> RunScriptsAsync(string cardReference, CancellationToken cancellation)
+    {
+        if (state is not { DeviceId: { } device, Credential: { } credential })
+        {
+            return new Interruption(new ApiError(PhoneRules.NotSignedIn.Code, PhoneRules.NotSignedIn.Why.En));
+        }
+
+        IReadOnlyList<string> responses = [];
+        for (var round = 0; round < MaxRounds; round++)
+        {
+            ApiReply<PhoneWallet.ExchangeScriptReply> reply;
+            try
+            {
+                reply = await wallet.CallAsync<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(
+                    PhoneWallet.Operations.ExchangeScript, new(device, credential, cardReference, responses), cancellation);
+            }
+            catch (PartyUnreachableException)
+            {
+                return new Interruption(Api: null);
+            }
+
+            if (reply.Value is not { } script)
+            {
+                return new Interruption(reply.Error ?? new ApiError("NO_ANSWER", "The service gave no answer."));
+            }
+
+            await SetCardStateAsync(cardReference, script.State);
+            if (script.Commands.Count == 0)
+            {
+                return null;
+            }
+
+            try
+            {
+                responses = await RunScriptAsync(cardReference, script.Commands, cancellation);
+            }
+            catch (CardRemovedException)
+            {
+                return new Interruption.Chip();
+            }
+        }
+
+        return new Interruption(Api: null);
+    }
+
+    /// <summary>One script: every command in order, to the first answer that is not 9000 or 61xx; all answers, that one too.</summary>
+    private async Task<IReadOnlyList<string>> RunScriptAsync(string cardReference, IReadOnlyList<string> commands, CancellationToken cancellation)
+    {
+        var answers = new List<string>(commands.Count);
+        foreach (var command in commands)
+        {
+            var bytes = await chip.Wired.TransmitAsync(Convert.FromHexString(command), cancellation);
+            var answer = Convert.ToHexString(bytes.Span);
+            answers.Add(answer);
+            trace.Record(new TraceEvent(TraceReference.Card(cardReference), time.GetUtcNow(), "phone", "chip", "apdu", TraceKind.Apdu, TraceDirection.Sent, command, new Text("Command of a script, as the cloud sent it.", "云端脚本中的指令。")));
+            trace.Record(new TraceEvent(TraceReference.Card(cardReference), time.GetUtcNow(), "phone", "chip", "apdu", TraceKind.Apdu, TraceDirection.Received, answer, new Text("The chip's answer.", "芯片的响应。")));
+            if (!ResponseApdu.TryParse(bytes, out var response, out _) || !(response.Status.IsOk || response.Status.Value >> 8 == 0x61))
+            {
+                break;
+            }
+        }
+
+        return answers;
+    }
+
+    private async Task<Refusal?> RequestCodeAsync(string cardReference, string? methodId, CancellationToken cancellation)
+    {
+        if (state is not { SignedIn: true, DeviceId: { } device, Credential: { } credential } || (methodId ?? Methods(cardReference).FirstOrDefault()?.Id) is not { } method)
+        {
+            return PhoneRules.CardNotLive;
+        }
+
+        // The answer (masked number, expiry) is for the eye only, and this reader does not look at it.
+        var request = new PhoneWallet.RequestActivationCodeRequest(entropy.NewId(), device, credential, cardReference, method);
+        var reply = await wallet.CallAsync<PhoneWallet.RequestActivationCodeRequest, JsonElement>(PhoneWallet.Operations.RequestActivationCode, request, cancellation);
+        return reply.Error is { } error ? Reasons.Of(error) : null;
+    }
+
+    /// <summary>The cloud's list is the truth about faces and states; what it no longer lists has left this phone.</summary>
+    private async Task LearnCardsAsync(CancellationToken cancellation)
+    {
+        if (state is not { DeviceId: { } device, Credential: { } credential })
+        {
+            return;
+        }
+
+        var reply = await wallet.CallAsync<PhoneWallet.ListCardsRequest, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, new(device, credential), cancellation);
+        if (reply.Value is not { } list)
+        {
+            return;
+        }
+
+        var listed = list.Cards.Where(static card => card.State is not (EnrolmentState.Deleted or EnrolmentState.Failed)).ToImmutableArray();
+        var cards = state.Cards.RemoveAll(card => listed.All(other => other.CardReference != card.CardReference));
+        foreach (var other in listed)
+        {
+            cards = cards.FirstOrDefault(card => card.CardReference == other.CardReference) is { } known
+                ? cards.Replace(known, known with { State = other.State, Face = other.Face })
+                : cards.Add(new PhoneCard(other.CardReference, other.State, other.Face, cards.Length, []));
+        }
+
+        await SaveAsync(state with { Cards = cards });
+    }
+
+    private async Task SetCardStateAsync(string cardReference, EnrolmentState next)
+    {
+        if (state.Card(cardReference) is not { } card || card.State == next)
+        {
+            return;
+        }
+
+        var cards = next is EnrolmentState.Deleted or EnrolmentState.Failed ? state.Cards.Remove(card) : state.Cards.Replace(card, card with { State = next });
+        await SaveAsync(state with { Cards = cards });
+    }
+
+    private void Note(string cardReference, TraceKind kind, TraceDirection direction, string peer, string link, Text why) =>
+        trace.Record(new TraceEvent(TraceReference.Card(cardReference), time.GetUtcNow(), "phone", peer, link, kind, direction, string.Empty, why));
+}

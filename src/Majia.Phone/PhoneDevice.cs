@@ -1,0 +1,425 @@
+using System.Text.Json;
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Storage;
+
+namespace Majia.Phone;
+
+/// <summary>A handset with its wallet app. This file: account, settings, power, and what the cloud has still to be told.</summary>
+/// <remarks>Operations run one after another; a tap does not wait for them. State is in the store before an operation returns.</remarks>
+public sealed partial class PhoneDevice : IDisposable
+{
+    private const string SignOutReason = "SIGN_OUT", FindDeviceOffReason = "FIND_DEVICE_OFF", NoFingerprintReason = "NO_FINGERPRINT";
+
+    private readonly PhoneOptions options;
+    private readonly Store store;
+    private readonly IChip chip;
+    private readonly CutLink wallet;
+    private readonly TimeProvider time;
+    private readonly Entropy entropy;
+    private readonly ITrace trace;
+    private readonly SemaphoreSlim gate = new(1, 1);
+    private PhoneState state;
+
+    public PhoneDevice(PhoneOptions options, Store store, IChip chip, IJsonLink wallet, TimeProvider time, Entropy entropy, ITrace trace)
+    {
+        this.options = options;
+        this.store = store;
+        this.chip = chip;
+        this.wallet = new CutLink(wallet);
+        this.time = time;
+        this.entropy = entropy;
+        this.trace = trace;
+        Trusted = new TrustedSide(store, options.SiliconKey.Span, chip, entropy);
+        state = store.Read(PhoneTables.Load);
+        chip.Paid += OnPaid;
+    }
+
+    public static PartySchema Schema => PhoneTables.Schema;
+
+    public TrustedSide Trusted { get; }
+
+    /// <summary>What the store holds.</summary>
+    public PhoneState State => state;
+
+    public PhoneOptions Handset => options;
+
+    public bool AeroplaneMode => wallet.IsCut;
+
+    public bool IsOn { get; private set; } = true;
+
+    /// <summary>Newest first.</summary>
+    public IReadOnlyList<PhoneMessage> Messages(int limit = 50) => store.Read(session => PhoneTables.Messages(session, limit));
+
+    /// <summary>R4: everything that keeps a card from being added, all at once.</summary>
+    public IReadOnlyList<Refusal> Conditions() => PhoneRules.MissingToAdd(state, Trusted.FunctionOn, !wallet.IsCut);
+
+    /// <summary>Cuts the phone's network, or gives it back. What is under way on it does not come through either.</summary>
+    public void SetAeroplaneMode(bool on) => wallet.IsCut = on;
+
+    public void Dispose()
+    {
+        chip.Paid -= OnPaid;
+        expiry?.Dispose();
+        gate.Dispose();
+    }
+
+    // ---- account ----
+
+    /// <summary>Signs in and registers the handset; empty when it worked, else the reasons.</summary>
+    public Task<IReadOnlyList<Refusal>> SignInAsync(string account, string password, CancellationToken cancellation = default) => AloneAsync<IReadOnlyList<Refusal>>(async () =>
+    {
+        try
+        {
+            if (!await HasToldAllAsync(cancellation))
+            {
+                return [PhoneRules.Offline]; // an older sign-out must not arrive after this sign-in
+            }
+
+            var request = new PhoneWallet.SignInRequest(entropy.NewId(), account, password, HandsetNow());
+            var reply = await wallet.CallAsync<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, request, cancellation);
+            if (reply.Value is not { } signedIn)
+            {
+                return [Said(reply.Error)];
+            }
+
+            await SaveAsync(state with { Account = account, DeviceId = signedIn.DeviceId, Credential = signedIn.Credential, FindDeviceOn = signedIn.FindDeviceOn });
+            await CheckHandsetAsync(cancellation);
+            return [];
+        }
+        catch (PartyUnreachableException)
+        {
+            return [PhoneRules.Offline];
+        }
+    });
+
+    /// <summary>Signs out: the chip's payment cards are dead when this returns, network or not; the cloud hears of it as soon as it can (R24).</summary>
+    public Task SignOutAsync(CancellationToken cancellation = default) => AloneAsync(async () =>
+    {
+        if (state.Account is not null)
+        {
+            await SaveAsync(state with { Purging = SignOutReason });
+            await FinishPurgeAsync(cancellation);
+            await DeliverAsync(cancellation);
+        }
+
+        return 0;
+    });
+
+    /// <summary>Find Device off takes the payment cards away at once, network or not (R24); on needs the cloud. Empty when it worked, else the reasons.</summary>
+    public Task<IReadOnlyList<Refusal>> SetFindDeviceAsync(bool on, CancellationToken cancellation = default) => AloneAsync<IReadOnlyList<Refusal>>(async () =>
+    {
+        if (on == state.FindDeviceOn)
+        {
+            return [];
+        }
+
+        if (!on)
+        {
+            await SaveAsync(state with { Purging = FindDeviceOffReason });
+            await FinishPurgeAsync(cancellation);
+            await DeliverAsync(cancellation);
+            return [];
+        }
+
+        if (state is not { SignedIn: true, DeviceId: { } device, Credential: { } credential })
+        {
+            return [PhoneRules.NotSignedIn];
+        }
+
+        try
+        {
+            if (!await HasToldAllAsync(cancellation))
+            {
+                return [PhoneRules.Offline]; // an older "off" must not arrive after this "on"
+            }
+
+            var request = new PhoneWallet.SetFindDeviceRequest(entropy.NewId(), device, credential, true, (await Trusted.StateAsync(cancellation)).PurgeEpoch);
+            var reply = await wallet.CallAsync<PhoneWallet.SetFindDeviceRequest, PhoneWallet.Done>(PhoneWallet.Operations.SetFindDevice, request, cancellation);
+            if (reply.Error is not null)
+            {
+                return [Said(reply.Error)];
+            }
+
+            await SaveAsync(state with { FindDeviceOn = true });
+            return [];
+        }
+        catch (PartyUnreachableException)
+        {
+            return [PhoneRules.Offline];
+        }
+    });
+
+    /// <summary>One purge: intent in the store, one write in the chip, then the cards leave the store and the notice stands in the outbox. Repeating any part of it is harmless.</summary>
+    private async Task FinishPurgeAsync(CancellationToken cancellation)
+    {
+        if (state.Purging is not { } reason || !IsOn)
+        {
+            return; // a phone that was switched off meanwhile ends it when it is on again; signed out it is already
+        }
+
+        await StandDownAsync(ScreenKind.Dark);
+        if (!await Trusted.PurgeAsync(cancellation))
+        {
+            throw new InvalidOperationException("the chip refused to purge");
+        }
+
+        var epoch = (await Trusted.StateAsync(cancellation)).PurgeEpoch;
+        var signsOut = reason == SignOutReason;
+        var gone = state.Cards;
+        var after = state with
+        {
+            Purging = null,
+            Account = signsOut ? null : state.Account,
+            FindDeviceOn = reason != FindDeviceOffReason && state.FindDeviceOn,
+            DefaultCard = null,
+            Cards = [],
+            Pending = null,
+        };
+        await SaveAsync(after, session =>
+        {
+            if (after is not { DeviceId: { } device, Credential: { } credential })
+            {
+                return;
+            }
+
+            var id = entropy.NewId();
+            if (signsOut)
+            {
+                Notify(session, PhoneWallet.Operations.SignOut, new PhoneWallet.SignOutRequest(id, device, credential, epoch), device);
+            }
+            else if (reason == FindDeviceOffReason)
+            {
+                Notify(session, PhoneWallet.Operations.SetFindDevice, new PhoneWallet.SetFindDeviceRequest(id, device, credential, false, epoch), device);
+            }
+            else
+            {
+                foreach (var card in gone)
+                {
+                    Notify(session, PhoneWallet.Operations.DeleteCard, new PhoneWallet.DeleteCardRequest(entropy.NewId(), device, credential, card.CardReference), card.CardReference);
+                }
+            }
+        });
+    }
+
+    // ---- fingerprints ----
+
+    public Task EnrolFingerprintAsync(string finger) => AloneAsync(async () =>
+    {
+        await Trusted.EnrolAsync(finger);
+        return 0;
+    });
+
+    /// <summary>Without the last one no card becomes ready any more; by policy the chip is purged too (decisions.md 6).</summary>
+    public Task RemoveFingerprintAsync(string finger, CancellationToken cancellation = default) => AloneAsync(async () =>
+    {
+        await Trusted.RemoveAsync(finger);
+        if (!Trusted.HasFingerprint)
+        {
+            await StandDownAsync(ScreenKind.Dark);
+            if (options.PurgeOnLastFingerprint && state.Cards.Length > 0)
+            {
+                await SaveAsync(state with { Purging = NoFingerprintReason });
+                await FinishPurgeAsync(cancellation);
+                await DeliverAsync(cancellation);
+            }
+        }
+
+        return 0;
+    });
+
+    public Task SetFingerprintFunctionAsync(bool on) => AloneAsync(async () =>
+    {
+        await Trusted.SetFunctionAsync(on);
+        if (!on)
+        {
+            await StandDownAsync(ScreenKind.Dark);
+        }
+
+        return 0;
+    });
+
+    // ---- cards at rest ----
+
+    /// <summary>The owner's default, or none (null).</summary>
+    public Task<bool> SetDefaultAsync(string? cardReference) => AloneAsync(async () =>
+    {
+        if (cardReference is not null && state.Card(cardReference) is null)
+        {
+            return false;
+        }
+
+        await SaveAsync(state with { DefaultCard = cardReference });
+        return true;
+    });
+
+    /// <summary>Moves a card to <paramref name="position"/> (0 = first).</summary>
+    public Task<bool> MoveCardAsync(string cardReference, int position) => AloneAsync(async () =>
+    {
+        if (state.Card(cardReference) is not { } card)
+        {
+            return false;
+        }
+
+        var others = state.Cards.Remove(card);
+        var ordered = others.Insert(Math.Clamp(position, 0, others.Length), card);
+        await SaveAsync(state with { Cards = [.. ordered.Select(static (moved, at) => moved with { Position = at })] });
+        return true;
+    });
+
+    /// <summary>Removes a card: dead in the chip when this returns, network or not; cloud and token service hear of it as soon as they can. The plastic is not touched (R21).</summary>
+    public Task<bool> DeleteCardAsync(string cardReference, CancellationToken cancellation = default) => AloneAsync(async () =>
+    {
+        if (state.Card(cardReference) is not { } card)
+        {
+            return false;
+        }
+
+        if (chosen == cardReference)
+        {
+            await StandDownAsync(ScreenKind.Dark);
+        }
+
+        if (card.Face.InstanceAid.Length > 0 && !await Trusted.RetireAsync(card.Face.InstanceAid, cancellation))
+        {
+            throw new InvalidOperationException("the chip refused to retire the card");
+        }
+
+        var after = state with { Cards = state.Cards.Remove(card), DefaultCard = state.DefaultCard == cardReference ? null : state.DefaultCard };
+        await SaveAsync(after, session =>
+        {
+            PhoneTables.Add(session, new PhoneMessage(time.GetUtcNow(), cardReference, "CARD_REMOVED", null, new Text("Card removed from this phone.", "银行卡已从本机移除。")));
+            if (after is { DeviceId: { } device, Credential: { } credential })
+            {
+                Notify(session, PhoneWallet.Operations.DeleteCard, new PhoneWallet.DeleteCardRequest(entropy.NewId(), device, credential, cardReference), cardReference);
+            }
+        });
+        await DeliverAsync(cancellation);
+        return true;
+    });
+
+    // ---- notices ----
+
+    /// <summary>Delivers what the cloud has still to be told, and ends a purge that lost its power.</summary>
+    public Task PumpAsync(CancellationToken cancellation = default) => AloneAsync(async () =>
+    {
+        await DeliverAsync(cancellation);
+        return 0;
+    });
+
+    private void Notify<T>(Session session, string operation, T request, string reference) =>
+        PhoneTables.Notices.Enqueue(session, "wallet", operation, JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json), reference, time.GetUtcNow());
+
+    /// <summary>In order: what was said first arrives first; an unreachable cloud ends the round.</summary>
+    private async Task DeliverAsync(CancellationToken cancellation, bool now = false)
+    {
+        if (wallet.IsCut)
+        {
+            return; // nothing is sent, so nothing has failed
+        }
+
+        var due = time.GetUtcNow() + (now ? 2 * Outbox.LongestWait : TimeSpan.Zero);
+        foreach (var entry in store.Read(session => PhoneTables.Notices.Due(session, due)))
+        {
+            ApiError? error;
+            try
+            {
+                error = entry.Kind switch
+                {
+                    PhoneWallet.Operations.SignOut => await TellAsync<PhoneWallet.SignOutRequest>(entry, cancellation),
+                    PhoneWallet.Operations.SetFindDevice => await TellAsync<PhoneWallet.SetFindDeviceRequest>(entry, cancellation),
+                    _ => await TellAsync<PhoneWallet.DeleteCardRequest>(entry, cancellation),
+                };
+            }
+            catch (PartyUnreachableException)
+            {
+                await store.CommitAsync(session => PhoneTables.Notices.Failed(session, entry, time.GetUtcNow()));
+                return;
+            }
+
+            await store.CommitAsync(session =>
+            {
+                if (error is null || error.ErrorCode == Ineligible.NotFound)
+                {
+                    PhoneTables.Notices.Delivered(session, entry.Id);
+                }
+                else
+                {
+                    PhoneTables.Notices.Bury(session, entry, error.ErrorCode, time.GetUtcNow());
+                }
+            });
+            if (error is null && entry.Kind == PhoneWallet.Operations.DeleteCard)
+            {
+                await RunScriptsAsync(entry.Reference, cancellation); // what the token service wants done with the dead instance
+            }
+        }
+    }
+
+    private async Task<bool> HasToldAllAsync(CancellationToken cancellation)
+    {
+        await DeliverAsync(cancellation, now: true);
+        return store.Read(session => PhoneTables.Notices.NextAt(session)) is null;
+    }
+
+    private async Task<ApiError?> TellAsync<T>(OutboxEntry entry, CancellationToken cancellation)
+        where T : notnull
+    {
+        var request = JsonSerializer.Deserialize<T>(entry.Payload, JsonEndpoint.Json)!;
+        return (await wallet.CallAsync<T, PhoneWallet.Done>(entry.Kind, request, cancellation)).Error;
+    }
+
+    // ---- inside ----
+
+    private PhoneWallet.Handset HandsetNow() => new(options.Model, options.Track, options.Version, chip.Seid);
+
+    private static Refusal Said(ApiError? error) => error is null
+        ? new Refusal("NO_ANSWER", new Text("The service gave no answer.", "服务没有返回结果。"))
+        : Reasons.Of(error);
+
+    private async Task SaveAsync(PhoneState after, Action<Session>? with = null)
+    {
+        var before = state;
+        await store.CommitAsync(session =>
+        {
+            PhoneTables.Save(session, before, after);
+            with?.Invoke(session);
+        });
+        state = after;
+    }
+
+    /// <summary>One operation at a time, and an interrupted purge before anything else.</summary>
+    private async Task<T> AloneAsync<T>(Func<Task<T>> operation)
+    {
+        await gate.WaitAsync();
+        try
+        {
+            await FinishPurgeAsync(CancellationToken.None);
+            return await operation();
+        }
+        finally
+        {
+            gate.Release();
+        }
+    }
+
+    /// <summary>The phone's network. Cut, nothing leaves and nothing comes in.</summary>
+    private sealed class CutLink(IJsonLink inner) : IJsonLink
+    {
+        private const string Party = "wallet";
+
+        public bool IsCut { get; set; }
+
+        public async Task<ApiReply<TResponse>> CallAsync<TRequest, TResponse>(string operation, TRequest request, CancellationToken cancellation)
+            where TRequest : notnull
+            where TResponse : notnull
+        {
+            if (IsCut)
+            {
+                throw new PartyUnreachableException(Party);
+            }
+
+            var reply = await inner.CallAsync<TRequest, TResponse>(operation, request, cancellation);
+            return IsCut ? throw new PartyUnreachableException(Party) : reply;
+        }
+    }
+}

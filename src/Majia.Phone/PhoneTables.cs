@@ -1,0 +1,105 @@
+using System.Collections.Immutable;
+using System.Data.Common;
+using System.Text.Json;
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Storage;
+
+namespace Majia.Phone;
+
+/// <summary>The phone's own store: one database per handset.</summary>
+public static class PhoneTables
+{
+    public static readonly Outbox Notices = new("phone");
+
+    public static PartySchema Schema { get; } = new("phone",
+    [
+        """
+        CREATE TABLE phone_settings (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            device_id TEXT, credential TEXT, account TEXT,
+            find_device INTEGER NOT NULL,
+            purging TEXT, wake_gesture TEXT, default_card TEXT);
+        CREATE TABLE phone_trusted (id INTEGER PRIMARY KEY CHECK (id = 1), box BLOB NOT NULL);
+        CREATE TABLE phone_cards (
+            card_reference TEXT PRIMARY KEY,
+            state TEXT NOT NULL, face TEXT NOT NULL, methods TEXT NOT NULL,
+            position INTEGER NOT NULL);
+        CREATE TABLE phone_pending (id INTEGER PRIMARY KEY CHECK (id = 1), request_id TEXT NOT NULL, encrypted_card TEXT NOT NULL, source TEXT NOT NULL);
+        CREATE TABLE phone_messages (
+            id INTEGER PRIMARY KEY,
+            at INTEGER NOT NULL, card_reference TEXT, kind TEXT NOT NULL, minor INTEGER, currency INTEGER, en TEXT NOT NULL, zh TEXT NOT NULL);
+        """,
+        Outbox.Migration("phone"),
+    ]);
+
+    public static PhoneState Load(Session session)
+    {
+        var cards = session.Query("SELECT card_reference, state, face, methods, position FROM phone_cards ORDER BY position, card_reference", Card);
+        var pending = session.One("SELECT request_id, encrypted_card, source FROM phone_pending", static row => new PendingCard(row.GetString(0), row.GetString(1), row.GetString(2)));
+        return session.One(
+            "SELECT device_id, credential, account, find_device, purging, wake_gesture, default_card FROM phone_settings",
+            row => new PhoneState(row.TextOrNull(0), row.TextOrNull(1), row.TextOrNull(2), row.GetInt64(3) != 0, row.TextOrNull(4), row.TextOrNull(5), row.TextOrNull(6), [.. cards], pending))
+            ?? new PhoneState(null, null, null, false, null, null, null, [.. cards], pending);
+    }
+
+    /// <summary>Writes what differs between two states.</summary>
+    public static void Save(Session session, PhoneState before, PhoneState after)
+    {
+        if (before with { Cards = after.Cards, Pending = after.Pending } != after)
+        {
+            session.Execute(
+                """
+                INSERT INTO phone_settings (id, device_id, credential, account, find_device, purging, wake_gesture, default_card) VALUES (1, $1, $2, $3, $4, $5, $6, $7)
+                ON CONFLICT (id) DO UPDATE SET device_id = $1, credential = $2, account = $3, find_device = $4, purging = $5, wake_gesture = $6, default_card = $7
+                """,
+                after.DeviceId, after.Credential, after.Account, after.FindDeviceOn, after.Purging, after.WakeGesture, after.DefaultCard);
+        }
+
+        foreach (var gone in before.Cards.Where(card => after.Card(card.CardReference) is null))
+        {
+            session.Execute("DELETE FROM phone_cards WHERE card_reference = $1", gone.CardReference);
+        }
+
+        foreach (var card in after.Cards.Where(card => before.Card(card.CardReference) != card))
+        {
+            session.Execute(
+                """
+                INSERT INTO phone_cards (card_reference, state, face, methods, position) VALUES ($1, $2, $3, $4, $5)
+                ON CONFLICT (card_reference) DO UPDATE SET state = $2, face = $3, methods = $4, position = $5
+                """,
+                card.CardReference, card.State.ToString(), JsonSerializer.Serialize(card.Face), JsonSerializer.Serialize(card.Methods), card.Position);
+        }
+
+        if (before.Pending != after.Pending)
+        {
+            session.Execute("DELETE FROM phone_pending");
+            if (after.Pending is { } pending)
+            {
+                session.Execute("INSERT INTO phone_pending (id, request_id, encrypted_card, source) VALUES (1, $1, $2, $3)", pending.RequestId, pending.EncryptedCard, pending.Source);
+            }
+        }
+    }
+
+    public static void Add(Session session, PhoneMessage message) => session.Execute(
+        "INSERT INTO phone_messages (at, card_reference, kind, minor, currency, en, zh) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        message.At, message.CardReference, message.Kind, message.Amount?.Minor, message.Amount?.Currency.Numeric, message.Says.En, message.Says.Zh);
+
+    /// <summary>Newest first.</summary>
+    public static List<PhoneMessage> Messages(Session session, int limit) => session.Query(
+        "SELECT at, card_reference, kind, minor, currency, en, zh FROM phone_messages ORDER BY id DESC LIMIT $1",
+        static row => new PhoneMessage(row.Instant(0), row.TextOrNull(1), row.GetString(2), row.IsDBNull(3) ? null : new Amount(row.GetInt64(3), new Currency(row.GetInt32(4))), new Text(row.GetString(5), row.GetString(6))),
+        limit);
+
+    internal static byte[]? TrustedBox(Session session) => session.One("SELECT box FROM phone_trusted", static row => row.Bytes(0));
+
+    internal static void PutTrustedBox(Session session, byte[] box) =>
+        session.Execute("INSERT INTO phone_trusted (id, box) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET box = $1", box);
+
+    private static PhoneCard Card(DbDataReader row) => new(
+        row.GetString(0),
+        Enum.Parse<EnrolmentState>(row.GetString(1)),
+        JsonSerializer.Deserialize<CardFace>(row.GetString(2))!,
+        row.GetInt32(4),
+        JsonSerializer.Deserialize<ImmutableArray<ActivationMethod>>(row.GetString(3)));
+}
