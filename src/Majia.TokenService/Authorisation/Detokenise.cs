@@ -176,7 +176,7 @@ public sealed partial class TokenServiceParty
         foreach (var field in (ReadOnlySpan<int>)[2, 3, 4, 14, 22, 49, 55])
         {
             var value = request.Binary(field).Span;
-            hash.AppendData([(byte)field, (byte)(value.Length >> 8), (byte)value.Length]);
+            hash.AppendData([(byte)field, (byte)(value.Length >> 8), (byte)(value.Length & 0xFF)]);
             hash.AppendData(value);
         }
 

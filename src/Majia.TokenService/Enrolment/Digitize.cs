@@ -204,23 +204,23 @@ public sealed partial class TokenServiceParty
         {
             var token = TokenNumber.Draw(eligible.Range, eligible.Pan, entropy);
             var index = module.Index(IndexKey, token);
-            var made = await store.WriteAsync(session =>
+            var (made, taken) = await store.WriteAsync<(TokenRow? Row, bool Taken)>(session =>
             {
                 if (TokenRow.Find(session, tur) is { } already)
                 {
-                    return already;
+                    return (already, false);
                 }
 
                 // Given up meanwhile (sign-out, another try of the same card): no token is made.
                 if (!Slots.Holds(session, panIndex, request.Seid, tur))
                 {
-                    return null;
+                    return (null, false);
                 }
 
                 // A plastic's number never becomes a device's (decisions.md 13).
                 if (AccountRow.Find(session, index) is not null)
                 {
-                    return Taken;
+                    return (null, true);
                 }
 
                 var instance = session.Number("SELECT next_instance FROM token_chip WHERE seid = $1", request.Seid) ?? 1;
@@ -230,29 +230,27 @@ public sealed partial class TokenServiceParty
                     TokenStatus.Inactive, PersonalisationStage.None, request.PurgeEpoch, now, now, AtcWindow.Empty);
                 if (!row.TryInsert(session))
                 {
-                    return Taken;
+                    return (null, true);
                 }
 
                 session.Execute("UPDATE token_chip SET next_instance = $2 WHERE seid = $1", request.Seid, instance % 0xFFFF + 1);
-                return row;
+                return (row, false);
             });
+            if (taken)
+            {
+                continue;
+            }
+
             if (made is null)
             {
                 await ReleaseAsync(panIndex, request.Seid, tur);
                 return await StoreReplyAsync(request.RequestId, Refused(new(Ineligible.InvalidState, new("This enrolment was given up; start again.", "本次添加已作废，请重新开始。"))));
             }
 
-            if (!ReferenceEquals(made, Taken))
-            {
-                Decided(TraceReference.Card(tur), $"device number made, ending {made.Token.LastFour}, inactive", $"已生成设备卡号，尾号 {made.Token.LastFour}，未激活");
-                return await StoreReplyAsync(request.RequestId, new WalletToken.DigitizeReply(tur, made.Verify, Face(made), authorised.Methods));
-            }
+            Decided(TraceReference.Card(tur), $"device number made, ending {made.Token.LastFour}, inactive", $"已生成设备卡号，尾号 {made.Token.LastFour}，未激活");
+            return await StoreReplyAsync(request.RequestId, new WalletToken.DigitizeReply(tur, made.Verify, Face(made), authorised.Methods));
         }
     }
-
-    /// <summary>Stands for: that number was given out before, draw another.</summary>
-    private static readonly TokenRow Taken = new(
-        [], PaymentToken.Parse("8199000000000006"), "", [], "", "", "", "", default, "", "", "", "", default, false, "", TokenStatus.Deactivated, default, 0, default, default, AtcWindow.Empty);
 
     private async Task<ApiReply<WalletToken.DigitizeReply>> StoreReplyAsync(string requestId, ApiReply<WalletToken.DigitizeReply> reply)
     {

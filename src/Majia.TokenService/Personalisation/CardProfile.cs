@@ -87,6 +87,6 @@ public static class CardProfile
 
     private static byte[] Group(int id, ReadOnlySpan<byte> value) =>
         value.Length < 0xFF
-            ? [(byte)(id >> 8), (byte)id, (byte)value.Length, .. value]
+            ? [(byte)(id >> 8), (byte)(id & 0xFF), (byte)value.Length, .. value]
             : throw new InvalidOperationException(string.Create(CultureInfo.InvariantCulture, $"DGI {id:X4} has {value.Length} bytes"));
 }

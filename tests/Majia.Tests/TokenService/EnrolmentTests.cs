@@ -162,8 +162,10 @@ public class EnrolmentTests
     private static Task<ApiReply<WalletToken.TokenReply>> DeleteAsync(Bench bench, string tur) =>
         bench.CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Delete, new(bench.Entropy.NewId(), tur, "CARDHOLDER", "CONSUMER_DELETED"));
 
-    [Fact, Rule("R8")]
-    public async Task Power_lost_at_any_command_ends_with_one_clean_instance()
+    [Theory, Rule("R8")]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Power_lost_at_any_command_or_its_answer_ends_with_one_clean_instance(bool losesAnswer)
     {
         for (var commands = 0; commands < 24; commands++)
         {
@@ -171,9 +173,14 @@ public class EnrolmentTests
             var chip = bench.NewChip();
             var tur = (await bench.DigitizeAsync(Bench.Credit(), chip.Seid)).Value!.TokenUniqueReference;
             chip.FailAfter = commands;
+            chip.LosesAnswer = losesAnswer;
             try
             {
                 await bench.ProvisionAsync(tur, chip);
+            }
+            catch (PowerLostException) when (losesAnswer)
+            {
+                Assert.True(chip.Instances.Count <= 1);
             }
             catch (PowerLostException)
             {

@@ -44,6 +44,9 @@ public sealed class FakeChip(byte[] seid, Scp03Keys isdKeys, Entropy entropy)
     /// <summary>Power is lost before this many more commands are processed; null: never.</summary>
     public int? FailAfter { get; set; }
 
+    /// <summary>The command that fails is carried out, and only its answer is lost.</summary>
+    public bool LosesAnswer { get; set; }
+
     /// <summary>Runs a script as a phone does: stops at the first word that is not 9000 or 61xx.</summary>
     public List<string> Run(IReadOnlyList<string> commands)
     {
@@ -55,6 +58,11 @@ public sealed class FakeChip(byte[] seid, Scp03Keys isdKeys, Entropy entropy)
                 if (left == 0)
                 {
                     FailAfter = null;
+                    if (LosesAnswer && CommandApdu.TryParse(Convert.FromHexString(hex), out var last, out _))
+                    {
+                        Process(last);
+                    }
+
                     PowerOff();
                     throw new PowerLostException();
                 }
@@ -231,7 +239,7 @@ public sealed class FakeChip(byte[] seid, Scp03Keys isdKeys, Entropy entropy)
         return
         [
             .. BerTlv.Encode(0x9F26, cryptogram), .. BerTlv.Encode(0x9F27, [0x80]), .. BerTlv.Encode(0x9F10, [0x07, 0x01, 0x01, .. cvr, 0x01]),
-            .. BerTlv.Encode(0x9F37, unpredictable), .. BerTlv.Encode(0x9F36, [(byte)(atc >> 8), (byte)atc]), .. BerTlv.Encode(0x95, new byte[5]),
+            .. BerTlv.Encode(0x9F37, unpredictable), .. BerTlv.Encode(0x9F36, [(byte)(atc >> 8), (byte)(atc & 0xFF)]), .. BerTlv.Encode(0x95, new byte[5]),
             .. BerTlv.Encode(0x9A, [0x26, 0x11, 0x23]), .. BerTlv.Encode(0x9C, [0x00]), .. BerTlv.Encode(0x9F02, Convert.FromHexString(amount)),
             .. BerTlv.Encode(0x5F2A, [0x01, 0x56]), .. BerTlv.Encode(0x82, [0x7C, 0x00]), .. BerTlv.Encode(0x9F1A, [0x01, 0x56]), .. BerTlv.Encode(0x9F03, new byte[6]),
         ];

@@ -113,7 +113,7 @@ public class WalletTests
     [Fact, Rule("R8")]
     public async Task Adding_survives_the_loss_of_any_line_at_any_command()
     {
-        for (var commands = 0; commands < 22; commands += 3)
+        for (var commands = 0; commands < 18; commands += 3)
         {
             await using var bench = new Bench();
             var phone = await PhoneAsync(bench);
