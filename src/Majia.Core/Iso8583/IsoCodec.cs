@@ -250,17 +250,14 @@ public static class IsoCodec
 
         if (format.Content == Content.N)
         {
+            // A nibble is above 9 when its bit 8 and one of its bits 4 and 2 are set; the filling nibble was looked at above.
             for (var i = 0; i < value.Length; i++)
             {
                 var b = value[i];
-                if (b > 0x99 || (b & 0xF) > 9)
+                var above = b & ((b << 1) | (b << 2)) & 0x88;
+                if (above != 0 && !((length & 1) != 0 && (format.Coding == Coding.PackedLeft ? i == value.Length - 1 && above == 0x08 : i == 0 && above == 0x80)))
                 {
-                    // Already looked at: the filling nibble.
-                    var filled = (length & 1) != 0 && (format.Coding == Coding.PackedLeft ? i == value.Length - 1 && b >> 4 <= 9 : i == 0 && (b & 0xF) <= 9);
-                    if (!filled)
-                    {
-                        return i;
-                    }
+                    return i;
                 }
             }
         }

@@ -170,7 +170,9 @@ public sealed class IsoMessage
             return Set(field, Convert.FromHexString(value));
         }
 
-        var fill = IsoFields.Find(field)?.Switch is { Content: Content.Ans, Length: LengthKind.Fixed } shape ? shape.Max : 0;
+        // Fixed ans fields stand with the same length on both lines.
+        ref readonly var format = ref Dialect.Switch.Format(field is > 0 and <= 128 ? field : 0);
+        var fill = format is { Content: Content.Ans, Length: LengthKind.Fixed } ? format.Max : 0;
         if (Ascii.IsValid(value))
         {
             var into = Reserve(field, Math.Max(value.Length, fill));
@@ -331,15 +333,18 @@ public sealed class IsoMessage
     internal static void Unpack<T>(ReadOnlySpan<byte> packed, Slot slot, Span<T> digits)
         where T : unmanaged, INumberBase<T>
     {
-        var nibble = slot.Coding == Coding.PackedRight ? slot.Length & 1 : 0;
-        for (var i = 0; i < digits.Length; i++, nibble++)
+        unchecked
         {
-            var value = (nibble & 1) == 0 ? packed[nibble >> 1] >> 4 : packed[nibble >> 1] & 0xF;
-            digits[i] = T.CreateTruncating(value < 10 ? '0' + value : 'A' - 10 + value);
+            var nibble = slot.Coding == Coding.PackedRight ? slot.Length & 1 : 0;
+            for (var i = 0; i < digits.Length; i++, nibble++)
+            {
+                var value = (nibble & 1) == 0 ? packed[nibble >> 1] >> 4 : packed[nibble >> 1] & 0xF;
+                digits[i] = T.CreateTruncating(value < 10 ? '0' + value : 'A' - 10 + value);
+            }
         }
     }
 
-    private static bool IsBinary(int field) => IsoFields.Find(field) is { } row && (row.Pos ?? row.Switch)!.Value.Content == Content.B;
+    private static bool IsBinary(int field) => field is 52 or 55 or 64 or 96 or 128;
 
     private int Rank(int field) => field <= 64
         ? BitOperations.PopCount(low & ((1UL << (field - 1)) - 1))
@@ -347,7 +352,7 @@ public sealed class IsoMessage
 
     private Span<byte> Reserve(int field, int length)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, MaxValue, $"length of F{field}");
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, MaxValue);
         var into = Grow(length, out var offset);
         Place(field, new Slot(offset, length, Coding.Raw, true));
         return into;

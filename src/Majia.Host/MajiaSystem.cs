@@ -1,0 +1,329 @@
+using Majia.Acquirer;
+using Majia.Core.Contracts;
+using Majia.Core.Cryptography;
+using Majia.Core.Primitives;
+using Majia.Host.Devices;
+using Majia.Host.Keys;
+using Majia.Host.Links;
+using Majia.Host.Seed;
+using Majia.Host.Tracing;
+using Majia.Hsm;
+using Majia.Issuer;
+using Majia.Network;
+using Majia.Phone;
+using Majia.SecureElement;
+using Majia.Storage;
+using Majia.Terminal;
+using Majia.TokenService;
+using Majia.Wallet;
+
+namespace Majia.Host;
+
+/// <param name="DataPath">The data folder; created when absent.</param>
+/// <param name="PasswordIterations">PBKDF2 rounds of the wallet accounts; tests take fewer.</param>
+public sealed record SystemOptions(string DataPath, TimeProvider Time, Entropy Entropy)
+{
+    public int PasswordIterations { get; init; } = 600_000;
+}
+
+/// <summary>The wires of one process, by name: each can be cut, or made to lose requests or answers.</summary>
+public sealed class Wires
+{
+    public LinkFaults PosLine { get; } = new();
+
+    public LinkFaults AcquirerNetwork { get; } = new();
+
+    public LinkFaults NetworkToken { get; } = new();
+
+    public LinkFaults NetworkIssuer { get; } = new();
+
+    public LinkFaults PhoneWallet { get; } = new();
+
+    public LinkFaults WalletToken { get; } = new();
+
+    public LinkFaults TokenIssuer { get; } = new();
+}
+
+/// <summary>Every party in one process, composed: who has which store, keys and wires stands here and nowhere else.</summary>
+/// <remarks>All server parties share one log (majia.db), so one wait for the disk covers a whole authorisation; phones, chips and terminals have their own (decisions.md 22, 30).</remarks>
+public sealed class MajiaSystem : IAsyncDisposable
+{
+    public const string AcquirerInstitution = "63990900";
+
+    private readonly DataFolder folder;
+    private readonly Entropy entropy;
+    private readonly SortedDictionary<string, KeyModule> modules = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, IssuerParty> issuers = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, TerminalDevice> terminals = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, InMemoryIsoLink> posLines = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, CounterField> fields = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, PhoneDevice> phones = new(StringComparer.Ordinal);
+    private readonly List<IDisposable> devices = [];
+    private readonly List<Store> deviceStores = [];
+
+    private MajiaSystem(SystemOptions options, DataFolder folder)
+    {
+        this.folder = folder;
+        entropy = options.Entropy;
+        Time = options.Time;
+        Store = SqliteStore.Open(folder.Database, [IssuerParty.Schema, TokenServiceParty.Schema, NetworkParty.Schema, AcquirerParty.Schema, WalletParty.Schema], Time);
+        Trace = new TraceStore(SqliteStore.Open(Path.Combine(folder.Path, "trace.db"), [TraceStore.Schema], Time));
+
+        LoadKeys();
+        foreach (var bank in SeedData.Banks)
+        {
+            issuers.Add(bank.Institution, new IssuerParty(new IssuerOptions(bank.Institution, bank.Name), Store, modules[IssuerModule(bank.Institution)], Time, entropy, Trace));
+        }
+
+        TokenService = new TokenServiceParty(new TokenServiceOptions(), Store, modules["token-service"], issuers.ToDictionary(bank => bank.Key, bank => (IJsonLink)new InMemoryJsonLink(bank.Value.Endpoint, Wires.TokenIssuer)), Time, entropy, Trace);
+        Network = new NetworkParty(new NetworkOptions(), Store, modules["network"], new InMemoryIsoLink(TokenService, Wires.NetworkToken), issuers.ToDictionary(bank => bank.Key, bank => (IIsoLink)new InMemoryIsoLink(bank.Value, Wires.NetworkIssuer)), Time, entropy, Trace);
+        Acquirer = new AcquirerParty(new AcquirerOptions(), Store, modules["acquirer"], new InMemoryIsoLink(Network, Wires.AcquirerNetwork), Time, entropy, Trace);
+        Wallet = new WalletParty(new WalletOptions { PasswordIterations = options.PasswordIterations }, Store, new SeIssuer(modules["se-issuer"], Store, Time, Trace), new InMemoryJsonLink(TokenService.Endpoint, Wires.WalletToken), Time, entropy, Trace);
+    }
+
+    public Wires Wires { get; } = new();
+
+    public TimeProvider Time { get; }
+
+    public Store Store { get; }
+
+    public TraceStore Trace { get; }
+
+    public AcquirerParty Acquirer { get; }
+
+    public NetworkParty Network { get; }
+
+    public TokenServiceParty TokenService { get; }
+
+    public WalletParty Wallet { get; }
+
+    /// <summary>By institution number.</summary>
+    public IReadOnlyDictionary<string, IssuerParty> Issuers => issuers;
+
+    /// <summary>By terminal number.</summary>
+    public IReadOnlyDictionary<string, TerminalDevice> Terminals => terminals;
+
+    /// <summary>The air over each terminal.</summary>
+    public IReadOnlyDictionary<string, CounterField> Fields => fields;
+
+    /// <summary>The line of each terminal to its acquirer.</summary>
+    public IReadOnlyDictionary<string, InMemoryIsoLink> PosLines => posLines;
+
+    /// <summary>By the ids of <see cref="SeedData.Handsets"/>.</summary>
+    public IReadOnlyDictionary<string, PhoneDevice> Phones => phones;
+
+    /// <summary>Opens the data folder, runs the key ceremony and the seeding where they are due, and starts every party.</summary>
+    /// <exception cref="DataFolderInUseException">Another process has the folder.</exception>
+    /// <exception cref="StoreException">The folder or a database cannot be used.</exception>
+    public static async Task<MajiaSystem> OpenAsync(SystemOptions options)
+    {
+        var folder = DataFolder.Open(options.DataPath);
+        MajiaSystem system;
+        try
+        {
+            system = new MajiaSystem(options, folder);
+        }
+        catch
+        {
+            folder.Dispose();
+            throw;
+        }
+
+        try
+        {
+            await system.SeedAsync();
+            foreach (var merchant in SeedData.Merchants)
+            {
+                system.AddTerminal(merchant);
+            }
+
+            foreach (var handset in SeedData.Handsets)
+            {
+                await system.AddPhoneAsync(handset);
+            }
+
+            return system;
+        }
+        catch
+        {
+            await system.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Delivers what is due in every party's outbox, and sweeps what was left unfinished. Called on the clock.</summary>
+    public async Task PumpAsync(CancellationToken cancellation)
+    {
+        await Acquirer.PumpAsync(cancellation);
+        await Network.PumpAsync(cancellation);
+        await TokenService.SweepAsync(cancellation);
+        foreach (var phone in phones.Values)
+        {
+            await phone.PumpAsync(cancellation);
+        }
+
+        await Store.DurableAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        devices.ForEach(device => device.Dispose());
+        foreach (var deviceStore in deviceStores)
+        {
+            await deviceStore.DisposeAsync();
+        }
+
+        await Trace.DisposeAsync();
+        await Store.DisposeAsync();
+        folder.Dispose();
+    }
+
+    /// <summary>A terminal's key module, for a merchant who turned thief: the demonstration's replay signs with it.</summary>
+    internal KeyModule TerminalKeys(string terminal) => modules[TerminalModule(terminal)];
+
+    private static string IssuerModule(string institution) => $"issuer-{institution}";
+
+    private static string TerminalModule(string terminal) => $"terminal-{terminal}";
+
+    /// <summary>The key table of docs/protocols/keys.md: who shares what with whom, and who has what alone.</summary>
+    private void LoadKeys()
+    {
+        foreach (var party in (string[])["acquirer", "network", "token-service", "se-issuer", .. SeedData.Banks.Select(bank => IssuerModule(bank.Institution)), .. SeedData.Merchants.Select(merchant => TerminalModule(merchant.Terminal))])
+        {
+            modules.Add(party, KeyModule.Open(folder.Keys, party, entropy));
+        }
+
+        var ceremony = new KeyCeremony(entropy);
+        var (acquirer, network, tokenService, seIssuer) = (modules["acquirer"], modules["network"], modules["token-service"], modules["se-issuer"]);
+        ceremony.Share(network, $"zpk.{AcquirerInstitution}", acquirer, "zpk.network", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes);
+        ceremony.Share(network, $"zak.{AcquirerInstitution}", acquirer, "zak.network", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
+        ceremony.Share(network, "zak.token-service", tokenService, "zak.network", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
+        ceremony.Share(tokenService, "bind.network", network, "bind.token-service", KeyUsage.TokenBinding, CipherAlgorithm.Aes);
+        ceremony.ShareTransportKey(seIssuer, "zmk.token-service", tokenService, "zmk.se-issuer");
+        foreach (var bank in SeedData.Banks)
+        {
+            var issuer = modules[IssuerModule(bank.Institution)];
+            ceremony.Share(network, $"zpk.{bank.Institution}", issuer, "zpk.network", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes);
+            ceremony.Share(network, $"zak.{bank.Institution}", issuer, "zak.network", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
+            KeyCeremony.Own(issuer, "pvk", KeyUsage.PinVerification, CipherAlgorithm.TripleDes);
+            OwnVault(issuer, "card.pan", "card.index");
+        }
+
+        foreach (var name in (string[])["imk.ac", "imk.mac", "imk.enc"])
+        {
+            var usage = name switch { "imk.ac" => KeyUsage.EmvCryptogram, "imk.mac" => KeyUsage.EmvIntegrity, _ => KeyUsage.EmvConfidentiality };
+            KeyCeremony.Own(tokenService, name, usage, CipherAlgorithm.TripleDes);
+        }
+
+        OwnVault(tokenService, "vault.pan", "vault.index");
+        foreach (var part in (string[])["enc", "mac", "dek"])
+        {
+            KeyCeremony.Own(tokenService, $"sd.{part}", KeyUsage.SecureChannel, CipherAlgorithm.Aes);
+            KeyCeremony.Own(seIssuer, $"isd.{part}", KeyUsage.SecureChannel, CipherAlgorithm.Aes);
+        }
+
+        foreach (var merchant in SeedData.Merchants)
+        {
+            ceremony.LoadTerminal(acquirer, modules[TerminalModule(merchant.Terminal)], merchant.Terminal);
+        }
+
+        static void OwnVault(KeyModule module, string data, string index)
+        {
+            KeyCeremony.Own(module, data, KeyUsage.DataEncryption, CipherAlgorithm.Aes);
+            KeyCeremony.Own(module, index, KeyUsage.KeyedHash, CipherAlgorithm.Aes);
+            KeyCeremony.Own(module, "jwe", KeyUsage.Decryption, CipherAlgorithm.Aes);
+        }
+    }
+
+    private async Task SeedAsync()
+    {
+        foreach (var bank in SeedData.Banks)
+        {
+            await IssuerSeed.ApplyAsync(bank, Store, modules[IssuerModule(bank.Institution)], Time);
+        }
+
+        await Acquirer.SeedAsync(new AcquirerSeed([.. SeedData.Merchants.Select(merchant => new Merchant(merchant.Merchant, merchant.Name, merchant.CategoryCode, [merchant.Terminal]))]));
+        foreach (var account in SeedData.WalletAccounts)
+        {
+            if (!await Wallet.HasAccountAsync(account.Account))
+            {
+                await Wallet.AddAccountAsync(account.Account, account.Password);
+            }
+        }
+
+        await Store.DurableAsync();
+    }
+
+    private void AddTerminal(SeedMerchant merchant)
+    {
+        var own = SqliteStore.Open(Path.Combine(folder.Terminals, $"{merchant.Terminal}.db"), [TerminalDevice.Schema], Time);
+        deviceStores.Add(own);
+        var parameters = TerminalParameters.Default with
+        {
+            PinRule = merchant.AlwaysAsksPin ? MerchantPinRule.Always : MerchantPinRule.OverLimit,
+            RetapForVoid = merchant.VoidNeedsTap,
+        };
+        var line = new InMemoryIsoLink(Acquirer, Wires.PosLine, leaves: Store);
+        posLines.Add(merchant.Terminal, line);
+        var device = new TerminalDevice(
+            new TerminalOptions(merchant.Terminal, merchant.Merchant, merchant.Name) { Parameters = parameters },
+            own,
+            modules[TerminalModule(merchant.Terminal)],
+            line,
+            Time,
+            entropy,
+            Trace);
+        devices.Add(device);
+        terminals.Add(merchant.Terminal, device);
+        fields.Add(merchant.Terminal, new CounterField());
+    }
+
+    /// <summary>A handset, made on its first start: chip and trusted side get their keys in the factory.</summary>
+    private async Task AddPhoneAsync(SeedHandset handset)
+    {
+        var memory = new ChipMemoryFile(Path.Combine(folder.Chips, $"{handset.Id}.chip"), Path.Combine(folder.Keys, $"chip-{handset.Id}.key"), entropy);
+        devices.Add(memory);
+        byte[]? bindingKey = null;
+        if (memory.Load() is null)
+        {
+            var seid = entropy.Bytes(ChipState.SeidLength);
+            bindingKey = entropy.Bytes(ChipState.BindingLength);
+            memory.Save(ChipImage.Write(ChipFactory.Manufacture(seid, modules["se-issuer"].FactoryKeys("isd", seid), bindingKey, entropy)));
+        }
+
+        var chip = new PhoneChip(new ChipDevice(memory, entropy));
+        devices.Insert(0, chip);
+        var own = SqliteStore.Open(Path.Combine(folder.Phones, $"{handset.Id}.db"), [PhoneDevice.Schema], Time);
+        deviceStores.Add(own);
+        var phone = new PhoneDevice(
+            new PhoneOptions(handset.Model, handset.Track, handset.Version, SiliconKey(handset.Id)),
+            own,
+            chip,
+            new InMemoryJsonLink(Wallet.Endpoint, Wires.PhoneWallet, leaves: Store),
+            Time,
+            entropy,
+            Trace);
+        devices.Insert(0, phone);
+        phones.Add(handset.Id, phone);
+        if (bindingKey is not null)
+        {
+            await phone.Trusted.PairAsync(bindingKey);
+        }
+    }
+
+    /// <summary>The handset's own sealing key: it stands for what is inside its processor.</summary>
+    private byte[] SiliconKey(string handset)
+    {
+        var path = Path.Combine(folder.Keys, $"phone-{handset}.key");
+        if (File.Exists(path))
+        {
+            return File.ReadAllBytes(path);
+        }
+
+        var key = entropy.Bytes(32);
+        using var file = new FileStream(path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite });
+        file.Write(key);
+        file.Flush(flushToDisk: true);
+        return key;
+    }
+}
