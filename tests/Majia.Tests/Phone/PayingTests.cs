@@ -117,6 +117,21 @@ public sealed class PayingTests
         Assert.Equal("9000", await bench.TapAsync()); // still ready: the flag lives with the power, not with the field
     }
 
+    [Fact]
+    public async Task A_slow_cloud_keeps_nobody_at_the_till()
+    {
+        using var bench = await PhoneBench.WithCardAsync();
+        var answer = new TaskCompletionSource();
+        bench.Cloud.Slow = answer.Task;
+        var adding = bench.Phone.AddCardAsync(PhoneBench.Card);
+        await bench.Phone.ChooseAsync("card-1");
+        Assert.True((await bench.Phone.VerifyFingerprintAsync(PhoneBench.Finger)).IsReady);
+        Assert.Equal("9000", await bench.TapAsync());
+        Assert.False(adding.IsCompleted);
+        answer.SetResult();
+        Assert.Equal(EnrolmentStep.CodeNeeded, (await adding).Step);
+    }
+
     [Theory]
     [Rule("R24")]
     [InlineData(true)]

@@ -195,11 +195,15 @@ internal sealed class TestCloud : IJsonLink
     /// <summary>Number of the call that is lost, from 1; negative: its answer is lost.</summary>
     public int LoseCall { get; set; }
 
+    /// <summary>Nothing is answered before this.</summary>
+    public Task Slow { get; set; } = Task.CompletedTask;
+
     public async Task<ApiReply<TResponse>> CallAsync<TRequest, TResponse>(string operation, TRequest request, CancellationToken cancellation)
         where TRequest : notnull
         where TResponse : notnull
     {
         Calls.Add(operation);
+        await Slow;
         if (LoseCall == Calls.Count)
         {
             throw new PartyUnreachableException("wallet");
