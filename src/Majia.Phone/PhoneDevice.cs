@@ -352,6 +352,12 @@ public sealed partial class PhoneDevice : IDisposable
                 return;
             }
 
+            if (error is not null && Reasons.IsPassing(error))
+            {
+                await store.CommitAsync(session => PhoneTables.Notices.Failed(session, entry, time.GetUtcNow()));
+                return;
+            }
+
             await store.CommitAsync(session =>
             {
                 if (error is null || error.ErrorCode == Ineligible.NotFound)

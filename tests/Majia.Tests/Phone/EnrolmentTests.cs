@@ -160,6 +160,26 @@ public sealed class EnrolmentTests
     }
 
     [Fact]
+    [Rule("R8")]
+    public async Task A_cloud_that_cannot_reach_the_token_service_has_refused_nothing()
+    {
+        using var bench = await PhoneBench.PreparedAsync();
+        bench.Cloud.TokenServiceDown = true;
+        Assert.Equal(EnrolmentStep.Interrupted, (await bench.Phone.AddCardAsync(PhoneBench.Card)).Step);
+        bench.Restart();
+        bench.Cloud.TokenServiceDown = false;
+        var outcome = Assert.Single(await bench.Phone.ResumeAsync());
+        Assert.Equal(EnrolmentStep.Added, (await bench.Phone.EnterCodeAsync(outcome.CardReference!, TestCloud.Code)).Step);
+
+        bench.Cloud.TokenServiceDown = true;
+        await bench.Phone.DeleteCardAsync(outcome.CardReference!);
+        bench.Cloud.TokenServiceDown = false;
+        bench.Time.Advance(TimeSpan.FromMinutes(1));
+        await bench.Phone.PumpAsync();
+        Assert.Single(bench.Cloud.Heard.OfType<PhoneWallet.DeleteCardRequest>());
+    }
+
+    [Fact]
     [Rule("R21")]
     public async Task A_deleted_card_is_dead_at_once_and_the_cloud_hears_of_it_later()
     {

@@ -218,14 +218,27 @@ internal sealed class TestCloud : IJsonLink
     private static Task<ApiReply<T>> Reply<T>(ApiReply<T> reply)
         where T : notnull => Task.FromResult(reply);
 
+    /// <summary>The cloud answers, but cannot reach the token service.</summary>
+    public bool TokenServiceDown { get; set; }
+
     private Task<ApiReply<PhoneWallet.Done>> Told(object request)
     {
+        if (TokenServiceDown)
+        {
+            return Reply<PhoneWallet.Done>(new ApiError("TOKEN_SERVICE_UNREACHABLE", "down"));
+        }
+
         Heard.Add(request);
         return Reply<PhoneWallet.Done>(new PhoneWallet.Done());
     }
 
     private ApiReply<PhoneWallet.AddCardReply> Add(PhoneWallet.AddCardRequest request)
     {
+        if (TokenServiceDown)
+        {
+            return new ApiError("TOKEN_SERVICE_UNREACHABLE", "down");
+        }
+
         if (!byRequest.TryGetValue(request.RequestId, out var reference))
         {
             Received = JsonSerializer.Deserialize<CardToEnrol>(Jose.JWE.Decrypt(request.EncryptedCard, Jose.Jwk.FromJson(Jwk(true), Jose.JWT.DefaultSettings.JsonMapper)).PlaintextBytes, JsonEndpoint.Json);
