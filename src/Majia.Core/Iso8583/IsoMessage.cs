@@ -21,6 +21,7 @@ public sealed class IsoMessage
     private Slot[] slots;
     private int count;
     private ReadOnlyMemory<byte> source;
+    private Dialect? sourceLine;
     private byte[] own = [];
     private int used;
 
@@ -36,8 +37,9 @@ public sealed class IsoMessage
         slots = new Slot[capacity];
     }
 
-    internal IsoMessage(Mti mti, ulong low, ulong high, ReadOnlyMemory<byte> source, ReadOnlySpan<Slot> slots)
+    internal IsoMessage(Mti mti, ulong low, ulong high, Dialect line, ReadOnlyMemory<byte> source, ReadOnlySpan<Slot> slots)
     {
+        sourceLine = line;
         Mti = mti;
         this.low = low;
         this.high = high;
@@ -221,6 +223,7 @@ public sealed class IsoMessage
         if (!slot.Own && (source.IsEmpty || source.Equals(from.source)))
         {
             source = from.source;
+            sourceLine = from.sourceLine;
             Place(field, slot);
             return this;
         }
@@ -324,6 +327,14 @@ public sealed class IsoMessage
     /// <summary>MTI and the numbers of the fields, no values: a message is never logged by accident.</summary>
     public override string ToString() => $"{Mti} {string.Join(' ', Fields)}";
 
+    /// <summary>The bytes of a field as they were read on this same line, its length in front: they were checked then and can be written as they are.</summary>
+    internal bool TryWire(Dialect line, Slot slot, int prefix, out ReadOnlySpan<byte> wire)
+    {
+        var same = !slot.Own && ReferenceEquals(line, sourceLine);
+        wire = same ? source.Span.Slice(slot.Offset - prefix, prefix + (slot.Coding == Coding.Raw ? slot.Length : (slot.Length + 1) / 2)) : default;
+        return same;
+    }
+
     internal ReadOnlySpan<byte> BytesOf(Slot slot)
     {
         var length = slot.Coding == Coding.Raw ? slot.Length : (slot.Length + 1) / 2;
@@ -374,8 +385,10 @@ public sealed class IsoMessage
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(field, 2);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(field, 128);
-        var rank = Rank(field);
-        if (Has(field))
+        // Fields mostly come in ascending order: then there is nothing to move.
+        var last = field <= 64 ? high == 0 && low >> (field - 1) == 0 : high >> (field - 65) == 0;
+        var rank = last ? count : Rank(field);
+        if (!last && Has(field))
         {
             slots[rank] = slot;
             return;

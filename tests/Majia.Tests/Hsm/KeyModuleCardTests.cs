@@ -107,6 +107,8 @@ public sealed class KeyModuleCardTests
 
         channel.Close();
         Assert.Throws<InvalidOperationException>(() => channel.Wrap(command));
+        Assert.Throws<InvalidOperationException>(() => channel.PutKeyData(2, "sd"));
+        Assert.Throws<ObjectDisposedException>(() => channel.InitializeUpdate(1));
     }
 
     [Fact]

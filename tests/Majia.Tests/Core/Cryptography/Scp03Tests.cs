@@ -147,6 +147,7 @@ public sealed class Scp03Tests
 
         Assert.False(card.TryUnwrap(Plain, out _));
         Assert.Throws<InvalidOperationException>(() => card.WrapResponse(ResponseApdu.Of(0x9000)));
+        Assert.Throws<InvalidOperationException>(() => card.EncryptSensitive(new byte[16])); // never under wiped keys
     }
 
     [Fact]
