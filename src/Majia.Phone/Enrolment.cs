@@ -177,6 +177,11 @@ public sealed partial class PhoneDevice
         var conditions = new PhoneWallet.HandsetConditions(state.SignedIn, state.FindDeviceOn, Trusted.FunctionOn, Trusted.HasFingerprint);
         var request = new PhoneWallet.AddCardRequest(pending.RequestId, device, credential, pending.EncryptedCard, pending.Source, epoch, conditions);
         var reply = await wallet.CallAsync<PhoneWallet.AddCardRequest, PhoneWallet.AddCardReply>(PhoneWallet.Operations.AddCard, request, cancellation);
+        if (reply.Error is { } passing && Reasons.IsPassing(passing))
+        {
+            return EnrolmentOutcome.At(EnrolmentStep.Interrupted) with { Reasons = [Reasons.Of(passing)] };
+        }
+
         if (reply.Value is not { } added)
         {
             await SaveAsync(state with { Pending = null });
@@ -201,9 +206,12 @@ public sealed partial class PhoneDevice
 
         if (error is not null)
         {
-            return error.Api is { } api
-                ? EnrolmentOutcome.Refused(cardReference, Reasons.Of(api))
-                : EnrolmentOutcome.At(EnrolmentStep.Interrupted, cardReference);
+            return error.Api switch
+            {
+                null => EnrolmentOutcome.At(EnrolmentStep.Interrupted, cardReference),
+                var passing when Reasons.IsPassing(passing) => EnrolmentOutcome.At(EnrolmentStep.Interrupted, cardReference) with { Reasons = [Reasons.Of(passing)] },
+                var refused => EnrolmentOutcome.Refused(cardReference, Reasons.Of(refused)),
+            };
         }
 
         switch (state.Card(cardReference)?.State)

@@ -16,6 +16,7 @@ public sealed partial class PhoneDevice
         DarkSays = new("The screen is off.", "屏幕已关闭。"),
         OffSays = new("The phone is switched off.", "手机已关机。");
 
+    private readonly SemaphoreSlim payGate = new(1, 1);
     private readonly Lock screenGate = new();
     private PhoneScreen screen = new(ScreenKind.Dark, DarkSays);
     private string? chosen;
@@ -46,14 +47,14 @@ public sealed partial class PhoneDevice
         state.WakeGesture == gesture ? await OpenAsync() : new VerifyOutcome(null, [PhoneRules.WrongGesture]);
 
     /// <summary>Puts the phone to sleep; a ready card is ready no more.</summary>
-    public Task LockAsync() => AloneAsync(async () =>
+    public Task LockAsync() => PayingAsync(async () =>
     {
         await StandDownAsync(ScreenKind.Dark);
         return 0;
     });
 
     /// <summary>Chooses the card to pay with; a card that was ready before is ready no more.</summary>
-    public Task<VerifyOutcome> ChooseAsync(string cardReference, CancellationToken cancellation = default) => AloneAsync(async () =>
+    public Task<VerifyOutcome> ChooseAsync(string cardReference) => PayingAsync(async () =>
     {
         if (!IsOn)
         {
@@ -61,18 +62,6 @@ public sealed partial class PhoneDevice
         }
 
         await StandDownAsync(ScreenKind.Cards);
-        if (state.Card(cardReference) is { Face.InstanceAid.Length: 0 } && !wallet.IsCut)
-        {
-            try
-            {
-                await LearnCardsAsync(cancellation);
-            }
-            catch (PartyUnreachableException)
-            {
-                // What is known stays known.
-            }
-        }
-
         if (state.Card(cardReference) is not { State: EnrolmentState.Active, Face.InstanceAid.Length: > 0 })
         {
             return new VerifyOutcome(null, [PhoneRules.CardNotLive]);
@@ -83,7 +72,7 @@ public sealed partial class PhoneDevice
     });
 
     /// <summary>A finger on the sensor. An enrolled one makes the chosen card ready for one tap, for a minute (decisions.md 4).</summary>
-    public Task<VerifyOutcome> VerifyFingerprintAsync(string finger, CancellationToken cancellation = default) => AloneAsync(async () =>
+    public Task<VerifyOutcome> VerifyFingerprintAsync(string finger, CancellationToken cancellation = default) => PayingAsync(async () =>
     {
         if (!IsOn)
         {
@@ -131,7 +120,7 @@ public sealed partial class PhoneDevice
     });
 
     /// <summary>The owner changes their mind.</summary>
-    public Task CancelAsync() => AloneAsync(async () =>
+    public Task CancelAsync() => PayingAsync(async () =>
     {
         await StandDownAsync(ScreenKind.Cards);
         return 0;
@@ -174,7 +163,7 @@ public sealed partial class PhoneDevice
     /// <summary>Completes when what taps left to be written is written.</summary>
     public Task SettledAsync() => history;
 
-    private Task<VerifyOutcome> OpenAsync() => AloneAsync(() =>
+    private Task<VerifyOutcome> OpenAsync() => PayingAsync(() =>
     {
         if (!IsOn)
         {
@@ -198,6 +187,20 @@ public sealed partial class PhoneDevice
 
         return Task.FromResult(new VerifyOutcome(null, PhoneRules.MissingToUse(state, Trusted.FunctionOn, Trusted.HasFingerprint)));
     });
+
+    /// <summary>Paying waits for paying alone: a card that is being added over a slow network keeps nobody at the till.</summary>
+    private async Task<T> PayingAsync<T>(Func<Task<T>> operation)
+    {
+        await payGate.WaitAsync();
+        try
+        {
+            return await operation();
+        }
+        finally
+        {
+            payGate.Release();
+        }
+    }
 
     private long BecomeReady(string reference, DateTimeOffset until)
     {

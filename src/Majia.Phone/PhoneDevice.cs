@@ -6,7 +6,7 @@ using Majia.Storage;
 namespace Majia.Phone;
 
 /// <summary>A handset with its wallet app. This file: account, settings, power, and what the cloud has still to be told.</summary>
-/// <remarks>Operations run one after another; a tap does not wait for them. State is in the store before an operation returns.</remarks>
+/// <remarks>Operations run one after another; paying and taps do not wait for them. State is in the store before an operation returns.</remarks>
 public sealed partial class PhoneDevice : IDisposable
 {
     private const string SignOutReason = "SIGN_OUT", FindDeviceOffReason = "FIND_DEVICE_OFF", NoFingerprintReason = "NO_FINGERPRINT";
@@ -62,6 +62,7 @@ public sealed partial class PhoneDevice : IDisposable
         chip.Paid -= OnPaid;
         expiry?.Dispose();
         gate.Dispose();
+        payGate.Dispose();
     }
 
     // ---- account ----
@@ -163,6 +164,8 @@ public sealed partial class PhoneDevice : IDisposable
         {
             throw new InvalidOperationException("the chip refused to purge");
         }
+
+        await StandDownAsync(ScreenKind.Dark); // whoever verified a finger meanwhile holds nothing
 
         var epoch = (await Trusted.StateAsync(cancellation)).PurgeEpoch;
         var signsOut = reason == SignOutReason;
@@ -300,10 +303,22 @@ public sealed partial class PhoneDevice : IDisposable
 
     // ---- notices ----
 
-    /// <summary>Delivers what the cloud has still to be told, and ends a purge that lost its power.</summary>
+    /// <summary>Delivers what the cloud has still to be told, ends a purge that lost its power, and learns faces that are still missing.</summary>
     public Task PumpAsync(CancellationToken cancellation = default) => AloneAsync(async () =>
     {
         await DeliverAsync(cancellation);
+        if (!wallet.IsCut && state.SignedIn && state.Cards.Any(static card => card is { State: EnrolmentState.Active, Face.InstanceAid.Length: 0 }))
+        {
+            try
+            {
+                await LearnCardsAsync(cancellation);
+            }
+            catch (PartyUnreachableException)
+            {
+                // With the next round.
+            }
+        }
+
         return 0;
     });
 
@@ -332,6 +347,12 @@ public sealed partial class PhoneDevice : IDisposable
                 };
             }
             catch (PartyUnreachableException)
+            {
+                await store.CommitAsync(session => PhoneTables.Notices.Failed(session, entry, time.GetUtcNow()));
+                return;
+            }
+
+            if (error is not null && Reasons.IsPassing(error))
             {
                 await store.CommitAsync(session => PhoneTables.Notices.Failed(session, entry, time.GetUtcNow()));
                 return;

@@ -4,7 +4,7 @@ using Majia.Core.Primitives;
 
 namespace Majia.Phone;
 
-/// <summary>What the cloud's error codes say to the phone's owner. One row a code; an unknown one shows what came with it.</summary>
+/// <summary>What the cloud's errors say to the phone's owner: the sentence that came with it, else a row of this table, else its description.</summary>
 public static class Reasons
 {
     private static readonly ImmutableDictionary<string, Text> Rows = new Dictionary<string, Text>
@@ -25,5 +25,8 @@ public static class Reasons
     }.ToImmutableDictionary(StringComparer.Ordinal);
 
     public static Refusal Of(ApiError error) =>
-        new(error.ErrorCode, Rows.TryGetValue(error.ErrorCode, out var says) ? says : new Text(error.ErrorDescription, $"操作未完成（{error.ErrorCode}）。"));
+        new(error.ErrorCode, error.Why ?? (Rows.TryGetValue(error.ErrorCode, out var says) ? says : new Text(error.ErrorDescription, $"操作未完成（{error.ErrorCode}）。")));
+
+    /// <summary>Somebody behind the cloud could not be reached: nothing is decided, and the same request may be sent again.</summary>
+    public static bool IsPassing(ApiError error) => error.ErrorCode.EndsWith("_UNREACHABLE", StringComparison.Ordinal);
 }

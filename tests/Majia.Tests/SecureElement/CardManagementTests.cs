@@ -43,7 +43,7 @@ public sealed class CardManagementTests
         Assert.Equal("6A82", bench.Select(ChipPort.Contactless, ChipBench.Debit1).Status.ToString());
         Assert.Equal("6A88", bench.Arm(ChipBench.Debit1).Status.ToString());
         var host = bench.TokenHost();
-        Assert.Equal("0AA00000033301010100010300", Convert.ToHexString(host.Ok(0xF2, 0x40, 0x00, BerTlv.Encode(0x4F, [])).Data.Span));
+        Assert.Equal("0AA00000033301010100010300", Convert.ToHexString(host.Ok(0xF2, 0x40, 0x00, [0x4F, 0x00]).Data.Span));
         host.Ok(0xE6, 0x08, 0x00, ChipBench.Install("", "", ChipBench.Debit1, "", ""));
         Assert.Equal("9000", bench.Pay(ChipBench.Debit1).Status.ToString());
     }
@@ -251,8 +251,9 @@ public sealed class CardManagementTests
         bench.AddCard(ChipBench.Debit1);
         var state = bench.State;
         var aids = new[] { "", Chip.Ppse.ToString(), Chip.IssuerDomain.ToString(), ChipBench.TokenDomain.ToString(), Chip.Binding.ToString(), ChipBench.Debit1.ToString() };
-        var selects = Gen.OneOfConst(aids.Select(aid => Convert.FromHexString($"00A40400{aid.Length / 2:X2}{aid}00")).ToArray());
-        var heads = Gen.Select(Gen.OneOfConst<byte>(0x00, 0x80, 0x84), Gen.OneOfConst<byte>(0x50, 0x82, 0xE6, 0xD8, 0xE2, 0xE4, 0xF0, 0xF2, 0xCA, 0xA8, 0x84, 0x2A, 0x2C, 0x2E, 0x30, 0xB2, 0xA4), Gen.Byte, Gen.Byte, Gen.Byte.Array[0, 60],
+        var selects = Gen.Int[0, aids.Length - 1].Select(i => Convert.FromHexString($"00A40400{aids[i].Length / 2:X2}{aids[i]}00"));
+        byte[] classes = [0x00, 0x80, 0x84], instructions = [0x50, 0x82, 0xE6, 0xD8, 0xE2, 0xE4, 0xF0, 0xF2, 0xCA, 0xA8, 0x84, 0x2A, 0x2C, 0x2E, 0x30, 0xB2, 0xA4];
+        var heads = Gen.Select(Gen.Int[0, 2].Select(i => classes[i]), Gen.Int[0, instructions.Length - 1].Select(i => instructions[i]), Gen.Byte, Gen.Byte, Gen.Byte.Array[0, 60],
             (cla, ins, p1, p2, data) => data.Length == 0 ? (byte[])[cla, ins, p1, p2, 0x00] : [cla, ins, (byte)(p1 & 0x8F), (byte)(p2 & 0x81), (byte)data.Length, .. data]);
         Gen.Select(Gen.Enum<ChipPort>(), Gen.OneOf(selects, heads, Gen.Byte.Array[0, 20])).Array[1, 40].Sample(commands =>
         {

@@ -124,7 +124,7 @@ internal sealed class ChipBench
         byte[] gpo =
         [
             .. BerTlv.Encode(0x82, Convert.FromHexString("7C00")),
-            .. BerTlv.Encode(0x57, Convert.FromHexString(Vector["pan"] + "D3112220000000000000")),
+            .. BerTlv.Encode(0x57, Convert.FromHexString(Vector["pan"] + "D311222000000000000")),
             .. BerTlv.Encode(0x5F34, [0x01]),
             .. BerTlv.Encode(0x9F10, [0x07, 0x01, version, 0x03, 0x00, 0x00, 0x00, sm4 ? (byte)0x04 : (byte)0x01]),
             .. BerTlv.Encode(0x9F63, Convert.FromHexString("38313939303131300080304000000000")),

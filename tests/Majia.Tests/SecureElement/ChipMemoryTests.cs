@@ -127,6 +127,23 @@ public sealed class ChipMemoryTests : IDisposable
     }
 
     [Fact]
+    public void A_tap_on_the_real_memory_saves_once_and_power_finds_the_counter()
+    {
+        using var memory = Open();
+        memory.Load();
+        var bench = new ChipBench(memory);
+        bench.CreateTokenDomain();
+        bench.AddCard(ChipBench.Debit1);
+        for (var i = 1; i <= 10; i++)
+        {
+            Assert.True(bench.Pay(ChipBench.Debit1).Status.IsOk);
+        }
+
+        bench.Restart();
+        Assert.Equal(10, bench.State.Payments[0].Atc);
+    }
+
+    [Fact]
     public void The_file_holds_no_key_in_clear()
     {
         using (var memory = Open())
