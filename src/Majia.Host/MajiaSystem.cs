@@ -216,6 +216,9 @@ public sealed class MajiaSystem : IAsyncDisposable
         }
 
         OwnVault(tokenService, "vault.pan", "vault.index");
+        // What is not a device number is kept sealed where it passes (decisions.md 21).
+        KeyCeremony.Own(acquirer, "card.number", KeyUsage.DataEncryption, CipherAlgorithm.Aes);
+        KeyCeremony.Own(network, "card.number", KeyUsage.DataEncryption, CipherAlgorithm.Aes);
         foreach (var part in (string[])["enc", "mac", "dek"])
         {
             KeyCeremony.Own(tokenService, $"sd.{part}", KeyUsage.SecureChannel, CipherAlgorithm.Aes);

@@ -30,6 +30,8 @@ public sealed class Story(MajiaSystem system)
 
     private static readonly Amount Price = Amount.Cny(8_800);
 
+    private static readonly Text RefusedHandset = new("A handset that is not on the list", "不在名单上的手机");
+
     private readonly SeedCard plastic = SeedData.Card("mingyue-02");
     private readonly List<ReadOnlyMemory<byte>> overheard = [];
     private string cardReference = "";
@@ -61,9 +63,21 @@ public sealed class Story(MajiaSystem system)
 
     private async Task<StoryStep> RefuseHandsetAsync()
     {
-        var account = SeedData.WalletAccounts[2];
-        var reasons = await system.Phones["mi4"].SignInAsync(account.Account, account.Password);
-        return new StoryStep("refuse-handset", new("A handset that is not on the list", "不在名单上的手机"), reasons.Count > 0 ? "refused" : "accepted", "refused", Join(reasons));
+        var (phone, account) = (system.Phones["mi4"], SeedData.WalletAccounts[2]);
+        var reasons = await phone.SignInAsync(account.Account, account.Password);
+        if (reasons.Count == 0)
+        {
+            await phone.SetFindDeviceAsync(true);
+            await phone.EnrolFingerprintAsync(Finger);
+            var outcome = await phone.AddCardAsync(SeedData.AsTyped(SeedData.Card("shahu-02")));
+            reasons = outcome.Reasons;
+            if (outcome.Step != EnrolmentStep.Refused)
+            {
+                return new StoryStep("refuse-handset", RefusedHandset, "accepted", "refused", Join(reasons));
+            }
+        }
+
+        return new StoryStep("refuse-handset", RefusedHandset, "refused", "refused", Join(reasons));
     }
 
     private async Task<StoryStep> AddCardAsync()
