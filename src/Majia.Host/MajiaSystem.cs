@@ -55,6 +55,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     private readonly SortedDictionary<string, KeyModule> modules = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, IssuerParty> issuers = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, TerminalDevice> terminals = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, InMemoryIsoLink> posLines = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, CounterField> fields = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, PhoneDevice> phones = new(StringComparer.Ordinal);
     private readonly List<IDisposable> devices = [];
@@ -104,6 +105,9 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     /// <summary>The air over each terminal.</summary>
     public IReadOnlyDictionary<string, CounterField> Fields => fields;
+
+    /// <summary>The line of each terminal to its acquirer.</summary>
+    public IReadOnlyDictionary<string, InMemoryIsoLink> PosLines => posLines;
 
     /// <summary>By the ids of <see cref="SeedData.Handsets"/>.</summary>
     public IReadOnlyDictionary<string, PhoneDevice> Phones => phones;
@@ -173,6 +177,9 @@ public sealed class MajiaSystem : IAsyncDisposable
         await Store.DisposeAsync();
         folder.Dispose();
     }
+
+    /// <summary>A terminal's key module, for a merchant who turned thief: the demonstration's replay signs with it.</summary>
+    internal KeyModule TerminalKeys(string terminal) => modules[TerminalModule(terminal)];
 
     private static string IssuerModule(string institution) => $"issuer-{institution}";
 
@@ -256,11 +263,13 @@ public sealed class MajiaSystem : IAsyncDisposable
             PinRule = merchant.AlwaysAsksPin ? MerchantPinRule.Always : MerchantPinRule.OverLimit,
             RetapForVoid = merchant.VoidNeedsTap,
         };
+        var line = new InMemoryIsoLink(Acquirer, Wires.PosLine, leaves: Store);
+        posLines.Add(merchant.Terminal, line);
         var device = new TerminalDevice(
             new TerminalOptions(merchant.Terminal, merchant.Merchant, merchant.Name) { Parameters = parameters },
             own,
             modules[TerminalModule(merchant.Terminal)],
-            new InMemoryIsoLink(Acquirer, Wires.PosLine, leaves: Store),
+            line,
             Time,
             entropy,
             Trace);

@@ -19,6 +19,7 @@ public sealed class HostChannel
     private byte[]? hostChallenge;
     private byte keyVersion;
     private Scp03Session? session;
+    private bool closed;
 
     internal HostChannel(KeyModule module, Entropy entropy, Scp03Keys keys, byte[] diversification)
     {
@@ -31,6 +32,7 @@ public sealed class HostChannel
     /// <summary>8050 with key version and a fresh host challenge.</summary>
     public CommandApdu InitializeUpdate(byte keyVersion)
     {
+        ObjectDisposedException.ThrowIf(closed, this); // its keys are zeros now
         this.keyVersion = keyVersion;
         session = null;
         hostChallenge = entropy.Bytes(8);
@@ -107,6 +109,7 @@ public sealed class HostChannel
         session?.End();
         session = null;
         hostChallenge = null;
+        closed = true;
         Wipe(keys);
     }
 

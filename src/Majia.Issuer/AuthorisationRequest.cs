@@ -28,7 +28,7 @@ public sealed class AuthorisationRequest
     public required Operation Operation { get; init; }
 
     /// <summary>F7 ‖ F11 ‖ F32 ‖ F33, institutions in their 11 digits, so that F90 spells the same key (decisions.md 19).</summary>
-    public required string SwitchKey { get; init; }
+    public required string Key { get; init; }
 
     /// <summary>F90 as such a key; present in voids and reversals.</summary>
     public string? OriginalKey { get; init; }
@@ -53,15 +53,15 @@ public sealed class AuthorisationRequest
     /// <summary>SHA-256 over every field but the MAC: same key, other content is answered 94.</summary>
     public required byte[] Digest { get; init; }
 
-    /// <summary>The message matrix of the bank's end of the line (protocols.md 6.4, 6.9).</summary>
-    private static readonly (int Mti, string Processing, Operation Operation, int[] Mandatory)[] Matrix =
+    /// <summary>What the bank offers of the line's message matrix.</summary>
+    private static readonly (Mti Mti, string Processing, Operation Operation)[] Offered =
     [
-        (200, "00", Operation.Sale, [2, 3, 4, 7, 11, 14, 22, 25, 32, 33, 37, 41, 42, 49]),
-        (200, "20", Operation.Void, [2, 3, 4, 7, 11, 32, 33, 37, 41, 42, 49, 90]),
-        (420, "00", Operation.Sale, [2, 3, 4, 7, 11, 32, 33, 90]),
-        (420, "20", Operation.Void, [2, 3, 4, 7, 11, 32, 33, 90]),
-        (421, "00", Operation.Sale, [2, 3, 4, 7, 11, 32, 33, 90]),
-        (421, "20", Operation.Void, [2, 3, 4, 7, 11, 32, 33, 90]),
+        (Mti.FinancialRequest, "00", Operation.Sale),
+        (Mti.FinancialRequest, "20", Operation.Void),
+        (Mti.ReversalAdvice, "00", Operation.Sale),
+        (Mti.ReversalAdvice, "20", Operation.Void),
+        (Mti.ReversalAdviceRepeat, "00", Operation.Sale),
+        (Mti.ReversalAdviceRepeat, "20", Operation.Void),
     ];
 
     /// <summary>Reads a message whose MAC is good. Otherwise the code to answer, with its why.</summary>
@@ -69,25 +69,29 @@ public sealed class AuthorisationRequest
     {
         request = null!;
         var processing = message.Text(3) ?? "";
-        var row = Array.Find(Matrix, r => r.Mti == message.Mti.Value && processing.StartsWith(r.Processing, StringComparison.Ordinal));
-        if (row.Mandatory is null)
+        var offer = Array.Find(Offered, row => row.Mti == message.Mti && processing.StartsWith(row.Processing, StringComparison.Ordinal));
+        if (offer.Processing is null)
         {
             refusal = new(ResponseCode.NotSupported, new("The bank does not offer this kind of transaction.", "发卡行不支持该类交易。"));
             return false;
         }
 
-        foreach (var field in row.Mandatory)
+        if (MessageMatrix.Check(Dialect.Switch, message) is { } wrong)
         {
-            if (!message.Has(field))
-            {
-                refusal = Malformed(field);
-                return false;
-            }
+            refusal = Malformed(wrong.Field);
+            return false;
+        }
+
+        SwitchKey? original = null;
+        if (message.Has(90) && !SwitchKey.TryReadOriginal(message, out original, out _))
+        {
+            refusal = Malformed("F90");
+            return false;
         }
 
         if (!long.TryParse(message.Text(4), NumberStyles.None, CultureInfo.InvariantCulture, out var minor) || minor > Amount.MaxMinor)
         {
-            refusal = Malformed(4);
+            refusal = Malformed("F4");
             return false;
         }
 
@@ -97,25 +101,24 @@ public sealed class AuthorisationRequest
             return false;
         }
 
+        if (!SwitchKey.TryRead(message, out var key, out _))
+        {
+            refusal = Malformed("F7");
+            return false;
+        }
+
         if (!Pan.TryParse(message.Text(2), out var pan, out _))
         {
             refusal = NoSuchCard;
             return false;
         }
 
-        string? original = null;
-        if (message.Has(90) && !TryOriginalKey(message.Text(90)!, out original))
-        {
-            refusal = Malformed(90);
-            return false;
-        }
-
         var verdict = ReadVerdict(message, out var token);
         request = new AuthorisationRequest(pan)
         {
-            Operation = row.Operation,
-            SwitchKey = Key(message.Text(7)!, message.Text(11)!, message.Text(32)!, message.Text(33)!),
-            OriginalKey = original,
+            Operation = offer.Operation,
+            Key = key.ToString(),
+            OriginalKey = original?.ToString(),
             Amount = Amount.Cny(minor),
             Rrn = message.Text(37) ?? "",
             Terminal = (message.Text(41) ?? "").Trim(),
@@ -132,44 +135,29 @@ public sealed class AuthorisationRequest
 
     internal static readonly Decision NoSuchCard = new(ResponseCode.InvalidCard, new("The bank has no such card.", "本行没有这张卡。"));
 
-    public static string Key(string f7, string f11, string f32, string f33) => $"{f7}{f11}{f32.PadLeft(11, '0')}{f33.PadLeft(11, '0')}";
-
-    /// <summary>F90: MTI 4 ‖ F11 6 ‖ F7 10 ‖ F32 11 ‖ F33 11.</summary>
-    private static bool TryOriginalKey(string f90, out string? key)
-    {
-        key = f90.Length == 42 && f90.AsSpan().IndexOfAnyExceptInRange('0', '9') < 0
-            ? $"{f90[10..20]}{f90[4..10]}{f90[20..]}"
-            : null;
-        return key is not null;
-    }
-
     // Both are wanted: the data of the token (F63 TK) and the result of its cryptogram (F61.8).
     private static TokenVerdict ReadVerdict(IsoMessage message, out PaymentToken? token)
     {
         token = null;
-        if (message.Text(63) is not { } tk || message.Text(61) is not { } checks)
+        if (!Field63Token.IsIn(message.Text(63)) || !message.Has(61))
         {
             return TokenVerdict.Missing;
         }
 
-        if (!TokenData.TryRead(tk, out var data))
-        {
-            return TokenVerdict.Missing;
-        }
-
-        if (!PaymentToken.TryParse(data.Token, out token, out _))
+        if (!Field63Token.TryParse(message.Text(63), out var data, out _) || !Field61Switch.TryParse(message.Text(61), out var checks, out _))
         {
             return TokenVerdict.Failed;
         }
 
-        return TokenData.CryptogramResult(checks) switch
+        token = data.Token;
+        return checks.Arqc switch
         {
-            '1' when data.Verified => TokenVerdict.Good,
-            '0' or null => TokenVerdict.Missing,
+            ArqcResult.Good when data.Verified => TokenVerdict.Good,
+            ArqcResult.NotChecked => TokenVerdict.Missing,
             _ => TokenVerdict.Failed,
         };
     }
 
-    private static Decision Malformed(int field) => new(
-        ResponseCode.FormatError, new($"Field {field} is missing or not in its form.", $"第 {field} 域缺失或格式不符。"));
+    private static Decision Malformed(string field) => new(
+        ResponseCode.FormatError, new($"{field} is missing, not in its form or not wanted.", $"{field} 域缺失、格式不符或不应出现。"));
 }

@@ -117,7 +117,7 @@ internal sealed record Customer(string Id, string Name, string Pinyin, byte[] Id
 
     public string MaskedMobile => MaskMobile(Mobile);
 
-    /// <summary>13900000001 → 139****0001; what is too short to mask prints nothing.</summary>
+    /// <summary>12900000001 → 129****0001; what is too short to mask prints nothing.</summary>
     public static string MaskMobile(string? mobile) => mobile is { Length: >= 11 } ? $"{mobile[..3]}****{mobile[^4..]}" : "";
 
     public static Customer? ById(Session session, string institution, string customer) =>

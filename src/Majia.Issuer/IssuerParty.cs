@@ -94,7 +94,7 @@ public sealed class IssuerParty : IIsoServer
             var entries = Array.Empty<LedgerEntry>();
             Decision decision;
             Authorisation? original = null;
-            if (session.Number("SELECT 1 FROM issuer_tombstones WHERE institution = $1 AND switch_key = $2", options.Institution, request.SwitchKey) is not null)
+            if (session.Number("SELECT 1 FROM issuer_tombstones WHERE institution = $1 AND switch_key = $2", options.Institution, request.Key) is not null)
             {
                 decision = AfterReversal;
             }
@@ -113,7 +113,7 @@ public sealed class IssuerParty : IIsoServer
             }
 
             var answer = Answer(message, decision, decision.Approved ? approval : null);
-            var bytes = IsoCodec.Write(Dialect.Switch, answer);
+            var bytes = IsoCodec.Write(Dialect.Switch, answer.Remove(2));
             Insert(session, request, card, entries.Length > 0 ? entries[0].Account : account?.Id ?? "", decision, decision.Approved ? approval : "", bytes, now);
             return new Outcome(bytes, decision, entries);
         });
@@ -126,11 +126,11 @@ public sealed class IssuerParty : IIsoServer
         }
 
         return IsoCodec.TryRead(Dialect.Switch, done.Answer, out var stored, out _)
-            ? stored
+            ? stored.Set(2, message)
             : throw new InvalidOperationException("a stored answer cannot be read");
     }
 
-    /// <param name="Answer">The answer as stored, without its MAC; null when nothing is stored (94).</param>
+    /// <param name="Answer">The answer as stored, without number and MAC: a repeat brings the same number. Null when nothing is stored (94).</param>
     private sealed record Outcome(byte[]? Answer, Decision Decision, LedgerEntry[] Entries);
 
     private Outcome? StoredAnswer(Session session, AuthorisationRequest request)
@@ -138,7 +138,7 @@ public sealed class IssuerParty : IIsoServer
         var row = session.One(
             "SELECT digest, answer, code, why_en, why_zh FROM issuer_authorisations WHERE institution = $1 AND switch_key = $2",
             row => new StoredRow(row.Bytes(0), row.Bytes(1), new Decision(new ResponseCode(row.GetString(2)), new Text(row.GetString(3), row.GetString(4)))),
-            options.Institution, request.SwitchKey);
+            options.Institution, request.Key);
         if (row is null)
         {
             return null;
@@ -173,13 +173,13 @@ public sealed class IssuerParty : IIsoServer
             return decision;
         }
 
-        var lines = Ledger.Pair(request.SwitchKey, EntryKind.Sale, account.Id, -request.Amount, Ledger.Settlement, now);
+        var lines = Ledger.Pair(request.Key, EntryKind.Sale, account.Id, -request.Amount, Ledger.Settlement, now);
         if (!Ledger.TryPost(session, options.Institution, lines, guarded: true))
         {
             return AuthorisationDecider.Insufficient;
         }
 
-        Rewards.Post(session, options.Institution, account.Id, request.SwitchKey, EntryKind.Sale, Rewards.PointsFor(request.Amount), now);
+        Rewards.Post(session, options.Institution, account.Id, request.Key, EntryKind.Sale, Rewards.PointsFor(request.Amount), now);
         entries = lines;
         return decision;
     }
@@ -193,7 +193,7 @@ public sealed class IssuerParty : IIsoServer
             return decision;
         }
 
-        entries = GiveBack(session, request.SwitchKey, EntryKind.Void, original, now);
+        entries = GiveBack(session, request.Key, EntryKind.Void, original, now);
         return account.Closed
             ? decision with { Why = new("Voided: the account is closed, the amount waits in suspense for its owner.", "撤销成功；账户已销户，款项转入待处理账户。") }
             : decision;
@@ -273,7 +273,7 @@ public sealed class IssuerParty : IIsoServer
           amount, currency, rrn, approval, device_last_four, merchant, terminal, merchant_name, original_key, at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
         """,
-        options.Institution, request.SwitchKey, request.Digest, answer, request.Operation.ToString(),
+        options.Institution, request.Key, request.Digest, answer, request.Operation.ToString(),
         (decision.Approved ? AuthorisationState.Approved : AuthorisationState.Declined).ToString(), decision.Code.Value, decision.Why.En, decision.Why.Zh,
         card?.Id ?? "", card?.Account ?? "", booked, request.Amount.Minor, request.Amount.Currency.Numeric, request.Rrn, approval,
         request.Token?.LastFour ?? "", request.Merchant, request.Terminal, request.MerchantName, request.OriginalKey, now);

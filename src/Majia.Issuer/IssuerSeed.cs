@@ -13,6 +13,8 @@ public sealed record SeedBank(
     string Institution, Text Name, int Version, IReadOnlyList<SeedCustomer> Customers, IReadOnlyList<SeedAccount> Accounts, IReadOnlyList<SeedCard> Cards);
 
 /// <param name="Pinyin">As embossed, upper case.</param>
+/// <param name="IdNumber">18 characters in the form of a resident number, of a region (99) that does not exist.</param>
+/// <param name="Mobile">11 digits in a range (129) that is nobody's; null: none on file.</param>
 /// <param name="DocumentExpires">yyyy-MM-dd.</param>
 public sealed record SeedCustomer(string Id, string Name, string Pinyin, string IdNumber, string? Mobile, string DocumentExpires);
 

@@ -11,10 +11,7 @@ internal sealed class IssuerTrace(ITrace trace, TimeProvider time)
     private const string Party = "issuer", Network = "network", TokenService = "token-service", SwitchLink = "network-issuer", JsonLink = "token-issuer";
 
     public void Message(string reference, IsoMessage message, TraceDirection direction, Text why) =>
-        Record(reference, Network, SwitchLink, TraceKind.Iso8583, direction, Kept(message), why);
-
-    private static string Kept(IsoMessage message) =>
-        Convert.ToHexString(IsoCodec.Write(Dialect.Switch, message.Copy().Remove(2).Remove(35).Remove(36).Remove(45).Remove(52).Remove(128)));
+        Record(reference, Network, SwitchLink, TraceKind.Iso8583, direction, Convert.ToHexString(IsoRedaction.Redact(Dialect.Switch, message, numberIsToken: false)), why);
 
     public void Call(string reference, string operation, Text why) =>
         Record(reference, TokenService, JsonLink, TraceKind.Json, TraceDirection.Received, "", new($"{operation}: {why.En}", $"{operation}：{why.Zh}"));

@@ -9,7 +9,7 @@ namespace Majia.Phone;
 /// <remarks>Operations run one after another; a tap does not wait for them. State is in the store before an operation returns.</remarks>
 public sealed partial class PhoneDevice : IDisposable
 {
-    private const string SignOutReason = "SIGN_OUT", FindDeviceOffReason = "FIND_DEVICE_OFF";
+    private const string SignOutReason = "SIGN_OUT", FindDeviceOffReason = "FIND_DEVICE_OFF", NoFingerprintReason = "NO_FINGERPRINT";
 
     private readonly PhoneOptions options;
     private readonly Store store;
@@ -71,6 +71,11 @@ public sealed partial class PhoneDevice : IDisposable
     {
         try
         {
+            if (!await HasToldAllAsync(cancellation))
+            {
+                return [PhoneRules.Offline]; // an older sign-out must not arrive after this sign-in
+            }
+
             var request = new PhoneWallet.SignInRequest(entropy.NewId(), account, password, HandsetNow());
             var reply = await wallet.CallAsync<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, request, cancellation);
             if (reply.Value is not { } signedIn)
@@ -124,10 +129,9 @@ public sealed partial class PhoneDevice : IDisposable
 
         try
         {
-            await DeliverAsync(cancellation); // an older "off" must not arrive after this "on"
-            if (store.Read(session => PhoneTables.Notices.NextAt(session)) is not null)
+            if (!await HasToldAllAsync(cancellation))
             {
-                return [PhoneRules.Offline];
+                return [PhoneRules.Offline]; // an older "off" must not arrive after this "on"
             }
 
             var request = new PhoneWallet.SetFindDeviceRequest(entropy.NewId(), device, credential, true, (await Trusted.StateAsync(cancellation)).PurgeEpoch);
@@ -149,9 +153,9 @@ public sealed partial class PhoneDevice : IDisposable
     /// <summary>One purge: intent in the store, one write in the chip, then the cards leave the store and the notice stands in the outbox. Repeating any part of it is harmless.</summary>
     private async Task FinishPurgeAsync(CancellationToken cancellation)
     {
-        if (state.Purging is not { } reason)
+        if (state.Purging is not { } reason || !IsOn)
         {
-            return;
+            return; // a phone that was switched off meanwhile ends it when it is on again; signed out it is already
         }
 
         await StandDownAsync(ScreenKind.Dark);
@@ -162,11 +166,12 @@ public sealed partial class PhoneDevice : IDisposable
 
         var epoch = (await Trusted.StateAsync(cancellation)).PurgeEpoch;
         var signsOut = reason == SignOutReason;
+        var gone = state.Cards;
         var after = state with
         {
             Purging = null,
             Account = signsOut ? null : state.Account,
-            FindDeviceOn = signsOut && state.FindDeviceOn,
+            FindDeviceOn = reason != FindDeviceOffReason && state.FindDeviceOn,
             DefaultCard = null,
             Cards = [],
             Pending = null,
@@ -183,9 +188,16 @@ public sealed partial class PhoneDevice : IDisposable
             {
                 Notify(session, PhoneWallet.Operations.SignOut, new PhoneWallet.SignOutRequest(id, device, credential, epoch), device);
             }
-            else
+            else if (reason == FindDeviceOffReason)
             {
                 Notify(session, PhoneWallet.Operations.SetFindDevice, new PhoneWallet.SetFindDeviceRequest(id, device, credential, false, epoch), device);
+            }
+            else
+            {
+                foreach (var card in gone)
+                {
+                    Notify(session, PhoneWallet.Operations.DeleteCard, new PhoneWallet.DeleteCardRequest(entropy.NewId(), device, credential, card.CardReference), card.CardReference);
+                }
             }
         });
     }
@@ -207,7 +219,7 @@ public sealed partial class PhoneDevice : IDisposable
             await StandDownAsync(ScreenKind.Dark);
             if (options.PurgeOnLastFingerprint && state.Cards.Length > 0)
             {
-                await SaveAsync(state with { Purging = FindDeviceOffReason });
+                await SaveAsync(state with { Purging = NoFingerprintReason });
                 await FinishPurgeAsync(cancellation);
                 await DeliverAsync(cancellation);
             }
@@ -299,14 +311,15 @@ public sealed partial class PhoneDevice : IDisposable
         PhoneTables.Notices.Enqueue(session, "wallet", operation, JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json), reference, time.GetUtcNow());
 
     /// <summary>In order: what was said first arrives first; an unreachable cloud ends the round.</summary>
-    private async Task DeliverAsync(CancellationToken cancellation)
+    private async Task DeliverAsync(CancellationToken cancellation, bool now = false)
     {
         if (wallet.IsCut)
         {
             return; // nothing is sent, so nothing has failed
         }
 
-        foreach (var entry in store.Read(session => PhoneTables.Notices.Due(session, time.GetUtcNow())))
+        var due = time.GetUtcNow() + (now ? 2 * Outbox.LongestWait : TimeSpan.Zero);
+        foreach (var entry in store.Read(session => PhoneTables.Notices.Due(session, due)))
         {
             ApiError? error;
             try
@@ -340,6 +353,12 @@ public sealed partial class PhoneDevice : IDisposable
                 await RunScriptsAsync(entry.Reference, cancellation); // what the token service wants done with the dead instance
             }
         }
+    }
+
+    private async Task<bool> HasToldAllAsync(CancellationToken cancellation)
+    {
+        await DeliverAsync(cancellation, now: true);
+        return store.Read(session => PhoneTables.Notices.NextAt(session)) is null;
     }
 
     private async Task<ApiError?> TellAsync<T>(OutboxEntry entry, CancellationToken cancellation)

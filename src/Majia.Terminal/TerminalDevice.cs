@@ -10,63 +10,6 @@ using Majia.Terminal.Line;
 
 namespace Majia.Terminal;
 
-/// <summary>How a sale or a void ended, as the counter sees it. Closed.</summary>
-public enum SaleOutcome
-{
-    Approved,
-    Voided,
-
-    /// <summary>By the bank, by the card, or by the kernel.</summary>
-    Declined,
-
-    /// <summary>The bank wants the (right) PIN: tap again, the card's cryptogram is used up.</summary>
-    RetapForPin,
-
-    /// <summary>The phone has no verified fingerprint, and nobody tapped again in time (R17).</summary>
-    SeePhone,
-
-    /// <summary>The card left too early, and nobody tapped again in time.</summary>
-    CardRemoved,
-    TryAnotherInterface,
-    EndApplication,
-
-    /// <summary>Nobody tapped, the merchant cancelled, or the holder pressed cancel on the PIN pad. Nothing was sent.</summary>
-    Cancelled,
-
-    /// <summary>This terminal does not take QuickPass (R1).</summary>
-    NotOffered,
-
-    /// <summary>No usable answer; the acquirer has the reversal, so nothing is charged.</summary>
-    Reversed,
-
-    /// <summary>No usable answer; the reversal is kept and sent before the next transaction.</summary>
-    ReversalPending,
-
-    /// <summary>A void that this terminal cannot do: unknown, other batch, already voided.</summary>
-    Refused,
-}
-
-/// <summary>The end of one sale or void, with its why.</summary>
-/// <param name="Voucher">F11; null when no trace number was used.</param>
-/// <param name="MaskedNumber">First six and last four of the number that was tapped.</param>
-/// <param name="TraceReference"><see cref="Core.Contracts.TraceReference"/> of the payment.</param>
-public sealed record SaleResult(
-    SaleOutcome Outcome,
-    Text Why,
-    Amount Amount,
-    ResponseCode? ResponseCode = null,
-    string? Batch = null,
-    string? Voucher = null,
-    string? Rrn = null,
-    string? MaskedNumber = null,
-    CvmDecision? Verification = null,
-    CvmResult Cvm = CvmResult.None,
-    Slip? Slip = null,
-    string? TraceReference = null)
-{
-    public string? LastFour => MaskedNumber is { Length: >= 4 } masked ? masked[^4..] : null;
-}
-
 /// <summary>A point-of-sale terminal: reader, PIN pad, line to the acquirer, printer, and a store of its own.</summary>
 /// <remarks>
 /// One transaction at a time. Order of what is durable: trace number, then journal row with its reversal, then the 0200 leaves; the reversal goes
@@ -307,7 +250,7 @@ public sealed class TerminalDevice : IDisposable
 
         var request = new Request(
             TransactionKind.Void, batch, stan, amount, sale.Request.Expiry, "072", sale.Request.SequenceNumber,
-            card is null ? default : Field55.Reversal(card, options.TerminalId), sale.Rrn, sale.Authorisation, sale.Request.Batch + sale.Request.Stan + sale.HostDate);
+            card is null ? default : Field55.Reversal(card, options.TerminalId), sale.Rrn, sale.Authorisation, new Field61Pos(sale.Request.Batch, sale.Request.Stan, sale.HostDate).Format());
         return await AuthoriseAsync(start, request, number, card, [], sale.Request.Stan);
     }
 
@@ -468,7 +411,7 @@ public sealed class TerminalDevice : IDisposable
     private Slip SlipFor(SaleResult start, Request request, CardAnswer? card, string? originalStan, IsoMessage answer)
     {
         var free = request.Kind == TransactionKind.Sale && request.Amount <= options.Parameters.NoSignatureLimit && start.Cvm != CvmResult.Signature;
-        var institutions = (answer.Text(44) ?? string.Empty).PadRight(22);
+        Field44.TryParse(answer.Text(44), out var institutions, out _);
         var remark = answer.Text(63) is { Length: > 3 } texts ? texts[3..].Trim() : null;
         return new Slip(
             request.Kind,
@@ -476,8 +419,8 @@ public sealed class TerminalDevice : IDisposable
             options.MerchantId,
             options.TerminalId,
             options.Operator,
-            institutions[..11].Trim(),
-            institutions[11..22].Trim() is { Length: > 0 } acquirer ? acquirer : answer.Text(32) ?? string.Empty,
+            institutions?.Issuer ?? string.Empty,
+            institutions is { Acquirer.Length: > 0 } ? institutions.Acquirer : answer.Text(32) ?? string.Empty,
             start.MaskedNumber ?? string.Empty,
             Entry: 'C',
             request.Batch,

@@ -17,7 +17,7 @@ internal sealed class TerminalTrace(ITrace trace, TimeProvider clock)
     public void Key(string reference, Text why) => Record(reference, Terminal, string.Empty, TraceKind.Key, TraceDirection.Inside, string.Empty, why);
 
     public void Sent(string reference, CommandApdu command) =>
-        Record(reference, Card, Air, TraceKind.Apdu, TraceDirection.Sent, Convert.ToHexString(command.ToBytes()), NameOf(command));
+        Record(reference, Card, Air, TraceKind.Apdu, TraceDirection.Sent, Convert.ToHexString(Redaction.Command(command.ToBytes())), NameOf(command));
 
     public void Received(string reference, CommandApdu command, ResponseApdu response)
     {

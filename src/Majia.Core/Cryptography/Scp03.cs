@@ -224,9 +224,9 @@ public sealed class Scp03Session
     }
 
     /// <summary>Sensitive data under the static DEK: AES-CBC, IV 0, for keys in PUT KEY and DGIs (whole blocks).</summary>
-    public byte[] EncryptSensitive(ReadOnlySpan<byte> data) => Cipher.EncryptCbc(CipherAlgorithm.Aes, dataEncryption, stackalloc byte[16], data);
+    public byte[] EncryptSensitive(ReadOnlySpan<byte> data) => Cipher.EncryptCbc(CipherAlgorithm.Aes, LiveDataEncryption, stackalloc byte[16], data);
 
-    public byte[] DecryptSensitive(ReadOnlySpan<byte> data) => Cipher.DecryptCbc(CipherAlgorithm.Aes, dataEncryption, stackalloc byte[16], data);
+    public byte[] DecryptSensitive(ReadOnlySpan<byte> data) => Cipher.DecryptCbc(CipherAlgorithm.Aes, LiveDataEncryption, stackalloc byte[16], data);
 
     /// <summary>Ends the session and wipes its keys.</summary>
     public void End()
@@ -258,6 +258,9 @@ public sealed class Scp03Session
 
         return result;
     }
+
+    /// <summary>An ended session's keys are zeros: nothing is put under them.</summary>
+    private byte[] LiveDataEncryption => state != State.Ended ? dataEncryption : throw new InvalidOperationException("the secure channel has ended");
 
     private static bool IsProtected(StatusWord status) => status.IsOk || status.Value >> 8 is 0x62 or 0x63;
 

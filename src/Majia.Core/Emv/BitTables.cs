@@ -31,7 +31,7 @@ public sealed record BitTable(string Label, Tag? Tag, int Length, Text Name, str
 /// <summary>The bit layouts of the contactless subset, one row a line, in the standards' order. Decoders, documents and typed views all come from these.</summary>
 public static class BitTables
 {
-    public static readonly BitTable TerminalTransactionQualifiers = new("TTQ", 0x9F66, 4, new("Terminal transaction qualifiers (TTQ)", "终端交易属性"), "protocols.md 1.3; EMV Contactless Book C-7",
+    public static readonly BitTable TerminalTransactionQualifiers = new("TTQ", 0x9F66, 4, new("Terminal transaction qualifiers (TTQ)", "终端交易属性"), "EMV Contactless Book C-7; PBOC 3.0 part 12",
     [
         Flag(1, 8, nameof(Emv.TerminalTransactionQualifiers.MagneticStripeModeSupported), "contactless magnetic stripe mode supported", "支持非接触式磁条模式"),
         Flag(1, 7, nameof(Emv.TerminalTransactionQualifiers.FullContactlessSupported), "full contactless debit/credit supported", "支持非接触式标准借贷记"),
@@ -49,7 +49,7 @@ public static class BitTables
         Flag(4, 8, nameof(Emv.TerminalTransactionQualifiers.Fdda01Supported), "fDDA version 01 supported", "支持 fDDA 01 版本"),
     ]);
 
-    public static readonly BitTable CardTransactionQualifiers = new("CTQ", 0x9F6C, 2, new("Card transaction qualifiers (CTQ)", "卡片交易属性"), "protocols.md 1.3; EMV Contactless Book C-7",
+    public static readonly BitTable CardTransactionQualifiers = new("CTQ", 0x9F6C, 2, new("Card transaction qualifiers (CTQ)", "卡片交易属性"), "EMV Contactless Book C-7; PBOC 3.0 part 12",
     [
         Flag(1, 8, nameof(Emv.CardTransactionQualifiers.OnlinePinRequired), "online PIN required", "需要联机 PIN"),
         Flag(1, 7, nameof(Emv.CardTransactionQualifiers.SignatureRequired), "signature required", "需要签名"),
@@ -63,7 +63,7 @@ public static class BitTables
         Flag(2, 7, nameof(Emv.CardTransactionQualifiers.IssuerUpdateSupported), "card supports issuer update at the point of sale", "卡片支持在销售点进行发卡机构更新"),
     ]);
 
-    public static readonly BitTable CardAdditionalProcesses = new("9F68", 0x9F68, 4, new("Card additional processes", "卡片附加处理"), "protocols.md 1.3; PBOC 3.0 part 12",
+    public static readonly BitTable CardAdditionalProcesses = new("9F68", 0x9F68, 4, new("Card additional processes", "卡片附加处理"), "PBOC 3.0 part 12",
     [
         Flag(1, 8, nameof(Emv.CardAdditionalProcesses.LowValueCheckSupported), "low-value check (electronic cash) supported", "支持小额检查（电子现金）"),
         Flag(1, 7, nameof(Emv.CardAdditionalProcesses.LowValueAndCumulativeCheckSupported), "low-value and cumulative total (CTTA) check supported", "支持小额和 CTTA 检查"),
@@ -136,7 +136,7 @@ public static class BitTables
         Flag(1, 3, nameof(Emv.TransactionStatusInformation.ScriptProcessingPerformed), "script processing was performed", "已进行脚本处理"),
     ]);
 
-    public static readonly BitTable CardVerificationResults = new("CVR", null, 4, new("Card verification results (CVR, in 9F10)", "卡片验证结果（在 9F10 中）"), "protocols.md 1.3; PBOC 3.0 part 5",
+    public static readonly BitTable CardVerificationResults = new("CVR", null, 4, new("Card verification results (CVR, in 9F10)", "卡片验证结果（在 9F10 中）"), "PBOC 3.0 part 5",
     [
         Field(1, 8, 1, 0x03, "three bytes follow", "后随三字节"),
         Field(2, 8, 7, 0, "second GENERATE AC: AAC", "第二次 GENERATE AC 返回 AAC"),
@@ -174,7 +174,7 @@ public static class BitTables
         Field(1, 3, 1, 3, "reason: issuer authentication failed", "原因：发卡机构认证失败"),
     ]);
 
-    public static readonly BitTable CvmResults = new("9F34", 0x9F34, 3, new("CVM results", "持卡人验证方法结果"), "EMV Book 4 annex A4; protocols.md 1.5",
+    public static readonly BitTable CvmResults = new("9F34", 0x9F34, 3, new("CVM results", "持卡人验证方法结果"), "EMV Book 3 annex C3; EMV Book 4 annex A4",
     [
         Flag(1, 7, nameof(Emv.CvmResults.NextIfFails), "try the next method if this one fails", "此方法失败则尝试下一方法"),
         Field(1, 6, 1, 0x00, "fail CVM processing", "CVM 失败处理"),

@@ -89,7 +89,7 @@ public static class IsoCodec
         }
 
         error = default;
-        message = new IsoMessage(new Mti(mti), low, high, body, slots[..count]);
+        message = new IsoMessage(new Mti(mti), low, high, dialect, body, slots[..count]);
         return true;
     }
 
@@ -121,8 +121,15 @@ public static class IsoCodec
                 var field = (64 * half) + BitOperations.TrailingZeroCount(bits) + 1;
                 var slot = message.Slots[index++];
                 ref readonly var format = ref dialect.Format(field);
-                CheckFits(dialect, field, slot.Length, format);
                 var prefix = dialect.PrefixBytes(format.Length);
+                if (message.TryWire(dialect, slot, prefix, out var wire))
+                {
+                    wire.CopyTo(destination[position..]);
+                    position += wire.Length;
+                    continue;
+                }
+
+                CheckFits(dialect, field, slot.Length, format);
                 WriteNumber(dialect, slot.Length, destination.Slice(position, prefix));
                 position += prefix;
                 var into = destination.Slice(position, format.BytesFor(slot.Length));
@@ -250,17 +257,14 @@ public static class IsoCodec
 
         if (format.Content == Content.N)
         {
+            // A nibble is above 9 when its bit 8 and one of its bits 4 and 2 are set; the filling nibble was looked at above.
             for (var i = 0; i < value.Length; i++)
             {
                 var b = value[i];
-                if (b > 0x99 || (b & 0xF) > 9)
+                var above = b & ((b << 1) | (b << 2)) & 0x88;
+                if (above != 0 && !((length & 1) != 0 && (format.Coding == Coding.PackedLeft ? i == value.Length - 1 && above == 0x08 : i == 0 && above == 0x80)))
                 {
-                    // Already looked at: the filling nibble.
-                    var filled = (length & 1) != 0 && (format.Coding == Coding.PackedLeft ? i == value.Length - 1 && b >> 4 <= 9 : i == 0 && (b & 0xF) <= 9);
-                    if (!filled)
-                    {
-                        return i;
-                    }
+                    return i;
                 }
             }
         }
@@ -332,25 +336,28 @@ public static class IsoCodec
             return false;
         }
 
-        foreach (var b in data.Slice(offset, bytes))
+        unchecked
         {
-            if (dialect.Packed)
+            foreach (var b in data.Slice(offset, bytes))
             {
-                if (b > 0x99 || (b & 0xF) > 9)
+                if (dialect.Packed)
                 {
-                    return false;
-                }
+                    if (b > 0x99 || (b & 0xF) > 9)
+                    {
+                        return false;
+                    }
 
-                value = (100 * value) + (10 * (b >> 4)) + (b & 0xF);
-            }
-            else
-            {
-                if (b is < (byte)'0' or > (byte)'9')
+                    value = (100 * value) + (10 * (b >> 4)) + (b & 0xF);
+                }
+                else
                 {
-                    return false;
-                }
+                    if (b is < (byte)'0' or > (byte)'9')
+                    {
+                        return false;
+                    }
 
-                value = (10 * value) + b - '0';
+                    value = (10 * value) + b - '0';
+                }
             }
         }
 

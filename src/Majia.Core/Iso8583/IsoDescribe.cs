@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using Majia.Core.Emv;
 using Majia.Core.Primitives;
-using Majia.Core.Tlv;
 
 namespace Majia.Core.Iso8583;
 
@@ -118,7 +118,7 @@ public static class IsoDescribe
                 return [.. balances.Select((balance, index) => Leaf(at + (Field54.Length * index), "F54", new Text("Balance", "余额"), value.Substring(Field54.Length * index, Field54.Length), Money(balance.Balance.Minor, balance.Balance.Currency.Digits)))];
 
             case 55:
-                return ChipData(bytes.Span, at, reveal);
+                return Describe.Tlv(bytes.Span, at, reveal);
 
             case 56 when Field56Par.TryParse(value, out _, out _):
                 return [Part("PR.01", 7, Field56Par.ParLength, "Payment account reference", "支付账户参考号（PAR）")];
@@ -221,20 +221,6 @@ public static class IsoDescribe
             };
             parts.Add(Leaf(at + index, "TK." + tag, name, tag == "02" && !reveal ? AccountNumber.Mask(content) : content, meaning));
             index += 5 + length;
-        }
-
-        return parts;
-    }
-
-    private static List<DescribedNode> ChipData(ReadOnlySpan<byte> data, int at, bool reveal)
-    {
-        var parts = new List<DescribedNode>();
-        while (!data.IsEmpty && BerTlv.TryRead(data, out var tag, out var value, out var consumed, out _))
-        {
-            var hidden = !reveal && tag.Value is 0x56 or 0x57 or 0x5A or 0x5F20 or 0x9F1F or 0x9F20;
-            parts.Add(Leaf(at, tag.ToString(), new Text("Chip data", "芯片数据"), hidden ? HiddenValue : Convert.ToHexString(value), null));
-            at += consumed;
-            data = data[consumed..];
         }
 
         return parts;

@@ -21,6 +21,7 @@ public sealed class IsoMessage
     private Slot[] slots;
     private int count;
     private ReadOnlyMemory<byte> source;
+    private Dialect? sourceLine;
     private byte[] own = [];
     private int used;
 
@@ -36,8 +37,9 @@ public sealed class IsoMessage
         slots = new Slot[capacity];
     }
 
-    internal IsoMessage(Mti mti, ulong low, ulong high, ReadOnlyMemory<byte> source, ReadOnlySpan<Slot> slots)
+    internal IsoMessage(Mti mti, ulong low, ulong high, Dialect line, ReadOnlyMemory<byte> source, ReadOnlySpan<Slot> slots)
     {
+        sourceLine = line;
         Mti = mti;
         this.low = low;
         this.high = high;
@@ -170,7 +172,9 @@ public sealed class IsoMessage
             return Set(field, Convert.FromHexString(value));
         }
 
-        var fill = IsoFields.Find(field)?.Switch is { Content: Content.Ans, Length: LengthKind.Fixed } shape ? shape.Max : 0;
+        // Fixed ans fields stand with the same length on both lines.
+        ref readonly var format = ref Dialect.Switch.Format(field is > 0 and <= 128 ? field : 0);
+        var fill = format is { Content: Content.Ans, Length: LengthKind.Fixed } ? format.Max : 0;
         if (Ascii.IsValid(value))
         {
             var into = Reserve(field, Math.Max(value.Length, fill));
@@ -219,6 +223,7 @@ public sealed class IsoMessage
         if (!slot.Own && (source.IsEmpty || source.Equals(from.source)))
         {
             source = from.source;
+            sourceLine = from.sourceLine;
             Place(field, slot);
             return this;
         }
@@ -322,6 +327,14 @@ public sealed class IsoMessage
     /// <summary>MTI and the numbers of the fields, no values: a message is never logged by accident.</summary>
     public override string ToString() => $"{Mti} {string.Join(' ', Fields)}";
 
+    /// <summary>The bytes of a field as they were read on this same line, its length in front: they were checked then and can be written as they are.</summary>
+    internal bool TryWire(Dialect line, Slot slot, int prefix, out ReadOnlySpan<byte> wire)
+    {
+        var same = !slot.Own && ReferenceEquals(line, sourceLine);
+        wire = same ? source.Span.Slice(slot.Offset - prefix, prefix + (slot.Coding == Coding.Raw ? slot.Length : (slot.Length + 1) / 2)) : default;
+        return same;
+    }
+
     internal ReadOnlySpan<byte> BytesOf(Slot slot)
     {
         var length = slot.Coding == Coding.Raw ? slot.Length : (slot.Length + 1) / 2;
@@ -331,15 +344,18 @@ public sealed class IsoMessage
     internal static void Unpack<T>(ReadOnlySpan<byte> packed, Slot slot, Span<T> digits)
         where T : unmanaged, INumberBase<T>
     {
-        var nibble = slot.Coding == Coding.PackedRight ? slot.Length & 1 : 0;
-        for (var i = 0; i < digits.Length; i++, nibble++)
+        unchecked
         {
-            var value = (nibble & 1) == 0 ? packed[nibble >> 1] >> 4 : packed[nibble >> 1] & 0xF;
-            digits[i] = T.CreateTruncating(value < 10 ? '0' + value : 'A' - 10 + value);
+            var nibble = slot.Coding == Coding.PackedRight ? slot.Length & 1 : 0;
+            for (var i = 0; i < digits.Length; i++, nibble++)
+            {
+                var value = (nibble & 1) == 0 ? packed[nibble >> 1] >> 4 : packed[nibble >> 1] & 0xF;
+                digits[i] = T.CreateTruncating(value < 10 ? '0' + value : 'A' - 10 + value);
+            }
         }
     }
 
-    private static bool IsBinary(int field) => IsoFields.Find(field) is { } row && (row.Pos ?? row.Switch)!.Value.Content == Content.B;
+    private static bool IsBinary(int field) => field is 52 or 55 or 64 or 96 or 128;
 
     private int Rank(int field) => field <= 64
         ? BitOperations.PopCount(low & ((1UL << (field - 1)) - 1))
@@ -347,7 +363,7 @@ public sealed class IsoMessage
 
     private Span<byte> Reserve(int field, int length)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, MaxValue, $"length of F{field}");
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, MaxValue);
         var into = Grow(length, out var offset);
         Place(field, new Slot(offset, length, Coding.Raw, true));
         return into;
@@ -369,8 +385,10 @@ public sealed class IsoMessage
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(field, 2);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(field, 128);
-        var rank = Rank(field);
-        if (Has(field))
+        // Fields mostly come in ascending order: then there is nothing to move.
+        var last = field <= 64 ? high == 0 && low >> (field - 1) == 0 : high >> (field - 65) == 0;
+        var rank = last ? count : Rank(field);
+        if (!last && Has(field))
         {
             slots[rank] = slot;
             return;

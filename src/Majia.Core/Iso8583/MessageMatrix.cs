@@ -7,7 +7,7 @@ namespace Majia.Core.Iso8583;
 /// <summary>One row: a transaction, by which values it is known, and which fields its request and answer carry.</summary>
 /// <param name="Transaction">Short name: <c>sale</c>.</param>
 /// <param name="Mti">MTI of the request.</param>
-/// <param name="ProcessingCode">F3, or null when not looked at.</param>
+/// <param name="ProcessingCode">F3, on the switch line its first digits; null when not looked at.</param>
 /// <param name="Condition">F25, or null.</param>
 /// <param name="Type">POS line: 60.1 of the request.</param>
 /// <param name="Management">60.3 on the POS line, F70 on the switch line; null when any.</param>
@@ -85,6 +85,7 @@ public static class MessageMatrix
 
         // Switch line: transaction, name, MTI, F3, F70, request, answer
         Switch("authorisation", "authorisation, or a token resolved", "授权、标记解析", 100, null, null, SwitchPayment + " 90c", SwitchAnswer),
+        Switch("balance", "balance", "余额查询", 200, "3", null, SwitchPayment.Replace("3 4 7", "3 4c 7"), SwitchAnswer.Replace("3 4 7", "3 4c 7")),
         Switch("void", "void", "消费撤销", 200, "20", null, SwitchVoid, SwitchAnswer),
         Switch("payment", "payment", "消费", 200, null, null, SwitchPayment, SwitchAnswer),
         Switch("advice", "advice: refund, completion, offline sale", "通知（退货、预授权完成等）", 220, null, null, SwitchAdvice, SwitchAnswer),

@@ -37,7 +37,7 @@ public static class ProtocolTables
             foreach (var row in MessageMatrix.All.Where(row => row.Line == line))
             {
                 var keys = line == Dialect.Pos ? $"{row.Type} | {row.Management ?? "any"}" : row.Management ?? "";
-                var processing = row.ProcessingCode is { Length: 2 } prefix ? prefix + "xxxx" : row.ProcessingCode;
+                var processing = row.ProcessingCode?.PadRight(6, 'x');
                 text.Append(CultureInfo.InvariantCulture, $"| {row.Name.En} | {row.Name.Zh} | {row.Mti}/{row.Mti.Response} | {processing} | {row.Condition} | {keys} | {Sorted(row.Request)} | {Sorted(row.Answer)} |\n");
             }
         }

@@ -8,8 +8,12 @@ namespace Majia.Host.Links;
 /// same log covers this one (decisions.md 22).</param>
 public sealed class InMemoryIsoLink(IIsoServer server, LinkFaults faults, Store? leaves = null) : IIsoLink
 {
+    /// <summary>Somebody who listens on the wire: sees each request as it passes.</summary>
+    public event Action<ReadOnlyMemory<byte>>? Overheard;
+
     public async Task<ReadOnlyMemory<byte>> ExchangeAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation)
     {
+        Overheard?.Invoke(frame);
         var fault = faults.Take();
         if (fault is LinkFault.DropRequest or LinkFault.Cut)
         {

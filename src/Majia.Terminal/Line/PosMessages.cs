@@ -46,8 +46,8 @@ public sealed record Request(
 {
     public string ProcessingCode => Kind == TransactionKind.Void ? "200000" : "000000";
 
-    /// <summary>F60: type, batch, network management 000, capability 6, IC condition 0 (protocols.md 6.3).</summary>
-    public string Reserved => (Kind == TransactionKind.Void ? "23" : "22") + Batch + "000" + "60";
+    /// <summary>F60.1: 22 sale, 23 void (protocols.md 6.3).</summary>
+    public string Type => Kind == TransactionKind.Void ? "23" : "22";
 }
 
 /// <summary>Requests and reversals of the POS line, field by field in the table's order (protocols.md 6.4).</summary>
@@ -91,7 +91,7 @@ public static class PosMessages
         .Set(41, terminal.TerminalId)
         .Set(42, terminal.MerchantId)
         .Set(49, request.Amount.Currency.Digits)
-        .Set(60, request.Reserved)
+        .Set(60, Field60Pos.Payment(request.Type, request.Batch).Format())
         .Set(61, request.OriginalReference);
 
     /// <summary>Is this the answer to that request? The fields that an answer repeats (protocols.md 6.4). Null when it is; else the field that differs.</summary>

@@ -16,9 +16,9 @@ internal sealed class IssuerBench : IAsyncDisposable
 {
     public const string Institution = "63990100", Network = "00010000", Acquirer = "63990900";
 
-    public static readonly PaymentToken Token = PaymentToken.Parse(WithCheckDigit("819901000000000004")), OtherToken = PaymentToken.Parse(WithCheckDigit("819901000000000009"));
+    public static readonly PaymentToken Token = PaymentToken.Parse(WithCheckDigit("819901000000007771")), OtherToken = PaymentToken.Parse(WithCheckDigit("819901000000008882"));
 
-    public static readonly SeedCustomer Lin = new("lin", "林晓云", "LIN XIAOYUN", "640104199203120021", "13900000001", "2035-03-12");
+    public static readonly SeedCustomer Lin = new("lin", "林晓云", "LIN XIAOYUN", "990104199203120021", "12900000001", "2035-03-12");
 
     public static readonly SeedCard
         Debit = new("debit", "lin-debit", "lin", "629901", 1, 19, CardKind.Debit, new("", ""), SequenceNumber: "02"),
@@ -35,7 +35,7 @@ internal sealed class IssuerBench : IAsyncDisposable
 
     public static readonly SeedBank Bank = new(
         Institution, new("Mingyue Bank", "明月银行"), 1,
-        [Lin, new("shen", "沈若溪", "SHEN RUOXI", "640104199511080045", null, "2033-11-08"), new("qin", "秦慕白", "QIN MUBAI", "640104197902280052", "13900000004", "2024-02-28")],
+        [Lin, new("shen", "沈若溪", "SHEN RUOXI", "990104199511080045", null, "2033-11-08"), new("qin", "秦慕白", "QIN MUBAI", "990104197902280052", "12900000004", "2024-02-28")],
         [
             new("lin-debit", "lin", CardKind.Debit, 500_000), new("lin-credit", "lin", CardKind.Credit, -100_000, 1_000_000),
             new("shen-debit", "shen", CardKind.Debit, 100_000), new("qin-debit", "qin", CardKind.Debit, 100_000),
@@ -94,7 +94,7 @@ internal sealed class IssuerBench : IAsyncDisposable
     }
 
     public IsoMessage Void(SeedCard card, IsoMessage sale, long? minor = null) =>
-        Message(Mti.FinancialRequest, card, "200000", minor ?? sale.Number(4)!.Value).Set(90, F90(sale))
+        Message(Mti.FinancialRequest, card, "200000", minor ?? sale.Number(4)!.Value).Set(22, "072").Set(90, F90(sale))
             .Set(63, new Field63Token(true, Token, "3012", "12", "01", "99900000001").Format());
 
     public IsoMessage Reversal(IsoMessage original, Mti? mti = null)

@@ -74,6 +74,16 @@ internal sealed class Counter
         return await task;
     }
 
+    /// <summary>The task waits for this many virtual seconds, not one less.</summary>
+    public async Task<T> WaitsExactlyAsync<T>(int seconds, Task<T> task)
+    {
+        Clock.Advance(TimeSpan.FromSeconds(seconds - 1));
+        await Task.Delay(30, TestContext.Current.CancellationToken);
+        Assert.False(task.IsCompleted, $"it ended before {seconds} s");
+        Clock.Advance(TimeSpan.FromSeconds(1));
+        return await task.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+    }
+
     private sealed class TraceList(List<TraceEvent> rows) : ITrace
     {
         public void Record(TraceEvent row) => rows.Add(row);
@@ -133,6 +143,7 @@ internal sealed class FakeAcquirer(KeyModule keys, TerminalOptions options) : II
         Assert.Equal(options.Header.ToArray(), header.ToArray());
         Assert.True(IsoCodec.TryRead(Dialect.Pos, body.Span, out var request, out var error), error.ToString());
         Assert.True(IsoSealing.Verify(Dialect.Pos, body, request, (block, mac) => keys.VerifyMac("mak", MacAlgorithm.UnionPayEcb, block, mac)));
+        Assert.Null(MessageMatrix.Check(Dialect.Pos, request));
         Received.Add(request);
         Arrived?.Invoke(request);
 

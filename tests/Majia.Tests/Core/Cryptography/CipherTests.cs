@@ -41,7 +41,7 @@ public sealed class CipherTests
 
     [Fact]
     public void Decryption_undoes_encryption_for_every_cipher_and_key_length() =>
-        Gen.Select(Gen.OneOfConst(Shapes), Gen.Byte.Array[32], Gen.Byte.Array[16], Gen.Int[0, 6].SelectMany(blocks => Gen.Byte.Array[16 * blocks])).Sample((shape, key, iv, data) =>
+        Gen.Select(Gen.OneOf(Shapes), Gen.Byte.Array[32], Gen.Byte.Array[16], Gen.Int[0, 6].SelectMany(blocks => Gen.Byte.Array[16 * blocks])).Sample((shape, key, iv, data) =>
         {
             var value = key.AsSpan(0, shape.Length);
             var start = iv.AsSpan(0, Cipher.BlockSize(shape.Algorithm));
@@ -70,7 +70,7 @@ public sealed class CipherTests
 
     [Fact]
     public void Padding_is_always_added_and_taken_away_again() =>
-        Gen.Select(Gen.Byte.Array[0, 70], Gen.OneOfConst(8, 16)).Sample((data, size) =>
+        Gen.Select(Gen.Byte.Array[0, 70], Gen.OneOf(8, 16)).Sample((data, size) =>
         {
             var padded = Cipher.Pad80(data, size);
             Assert.Equal(0, padded.Length % size);

@@ -15,7 +15,7 @@ public sealed class DescribeTests
         Assert.True(Describe.TryApdu(bytes, reveal: false, out var node, out _));
         var lines = Lines(node);
         Assert.Contains("2 82 7C00 Application interchange profile (AIP)", lines);
-        Assert.Equal("629999******9999D2011201***********", Find(node, "57").Value);
+        Assert.Equal("629999******9999D2011201**********", Find(node, "57").Value);
         Assert.Equal("number of 16 digits, valid to 2020-11, service code 201", Find(node, "57").Meaning!.En);
         Assert.Equal("2780", Find(node, "9F36").Meaning!.En);
         Assert.Equal("387.87", Find(node, "9F5D").Meaning!.En);
@@ -24,7 +24,7 @@ public sealed class DescribeTests
         Assert.DoesNotContain(lines, line => line.Contains("99999999", StringComparison.Ordinal));
 
         Assert.True(Describe.TryApdu(bytes, reveal: true, out var revealed, out _));
-        Assert.Equal("6299999999999999D201120101234567899F", Find(revealed, "57").Value);
+        Assert.Equal("6299999999999999D20112010123456789", Find(revealed, "57").Value);
     }
 
     [Fact]
@@ -92,7 +92,7 @@ public sealed class DescribeTests
 
     [Theory]
     [InlineData("80A80000238321", 4, "35 data bytes and at most one Le byte after Lc 23", "2 bytes")]
-    [InlineData("770482027C9000", 4, "2 bytes", "1 bytes")]
+    [InlineData("770482027C9000", 2, "4 bytes", "3 bytes")]
     [InlineData("AABBCC", 1, "a command, or an answer that ends in a status word", "BBCC")]
     [InlineData("90", 1, "a command from 4 bytes or an answer from 2", "1 bytes")]
     public void A_malformed_APDU_names_offset_expected_and_got(string hex, int offset, string expected, string got)
@@ -140,12 +140,12 @@ public sealed class DescribeTests
 
     [Fact]
     public void No_value_of_any_tag_makes_a_decoder_throw() =>
-        Gen.Select(Pick.From(TagDictionary.Rows), Gen.Byte.Array[0, 60], Gen.Bool).Sample((row, value, reveal) =>
+        Gen.Select(Gen.OneOf(TagDictionary.Rows.ToArray()), Gen.Byte.Array[0, 60], Gen.Bool).Sample((row, value, reveal) =>
             Speak(Describe.Element(row.Tag, value, 0, reveal)));
 
     [Fact]
     public void No_data_of_any_command_makes_a_decoder_throw() =>
-        Gen.Select(Pick.From(Instructions.Rows), Gen.Byte, Gen.Byte, Gen.Byte.Array[0, 120], Gen.Bool).Sample((row, p1, p2, data, reveal) =>
+        Gen.Select(Gen.OneOf(Instructions.Rows.ToArray()), Gen.Byte, Gen.Byte, Gen.Byte.Array[0, 120], Gen.Bool).Sample((row, p1, p2, data, reveal) =>
         {
             var command = CommandApdu.Of((byte)(row.Proprietary ? 0x80 : 0x00), row.Ins, p1, p2, data);
             Assert.True(Describe.TryApdu(command.ToBytes(), reveal, out var node, out _));

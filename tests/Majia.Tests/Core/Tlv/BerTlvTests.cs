@@ -6,7 +6,7 @@ namespace Majia.Tests.Core.Tlv;
 
 public sealed class BerTlvTests
 {
-    private static readonly Gen<Tag> PrimitiveTag = Pick.From<Tag>(0x57, 0x82, 0x9F26, 0x9F10, 0x5F34, 0xDF69, 0x9C);
+    private static readonly Gen<Tag> PrimitiveTag = Gen.OneOf<Tag>(0x57, 0x82, 0x9F26, 0x9F10, 0x5F34, 0xDF69, 0x9C);
 
     // Field 55 of a sale as a terminal sends it: 21 objects (protocols.md 6.5).
     private static readonly byte[] FieldFiftyFive = Convert.FromHexString(

@@ -60,7 +60,7 @@ public sealed class DolTests
 
     [Fact]
     public void A_list_written_is_the_list_read() =>
-        Gen.Select(Pick.From(0x9A, 0x9F02, 0x5F2A, 0xDF8129), Gen.Int[0, 255]).Array[0, 20].Sample(pairs =>
+        Gen.Select(Gen.OneOf(0x9A, 0x9F02, 0x5F2A, 0xDF8129), Gen.Int[0, 255]).Array[0, 20].Sample(pairs =>
         {
             Dol.Entry[] entries = [.. pairs.Select(pair => new Dol.Entry(pair.Item1, pair.Item2))];
             Assert.True(Dol.TryParse(Dol.Encode(entries), out var read, out _));

@@ -1,0 +1,321 @@
+using Majia.Core.Contracts;
+using Majia.Issuer;
+
+namespace Majia.Tests.Issuer;
+
+/// <summary>The bank's end of the token service's line: who may put a card on a phone.</summary>
+public sealed class EnrolmentTests
+{
+    [Theory]
+    [InlineData("debit", IssuerDecision.RequireAdditionalAuthentication, "SMS_CODE_WANTED")]
+    [InlineData("credit", IssuerDecision.RequireAdditionalAuthentication, "SMS_CODE_WANTED")]
+    [InlineData("green", IssuerDecision.Approved, null)]
+    [InlineData("red", IssuerDecision.Declined, "RISK_RED")]
+    [InlineData("no-phone", IssuerDecision.Declined, "NO_PHONE_ON_FILE")]
+    [InlineData("old-document", IssuerDecision.Declined, "DOCUMENT_EXPIRED")]
+    [InlineData("lost", IssuerDecision.Declined, "CARD_LOST")]
+    [InlineData("expired", IssuerDecision.Declined, "CARD_EXPIRED")]
+    public async Task Each_card_gets_the_banks_decision_with_its_reason(string card, IssuerDecision decision, string? reason)
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+
+        var reply = (await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Bank.Cards.Single(c => c.Id == card)))).Value!;
+
+        Assert.Equal((decision, reason), (reply.Decision, reply.Reason?.Code));
+        Assert.Equal(decision != IssuerDecision.Declined, reply.Methods.Count == 1);
+        Assert.NotEqual("", reply.Reason?.Why.Zh);
+    }
+
+    [Fact]
+    public async Task A_good_reply_tells_what_the_token_needs_and_masks_the_phone()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+
+        var reply = (await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit))).Value!;
+
+        Assert.Equal(("3012", "02", PinPolicy.OverLimit), (reply.PanExpiry, reply.PanSequenceNumber, reply.PinPolicy));
+        Assert.Equal(new ActivationMethod("SMS", "SMS", "129****0001"), Assert.Single(reply.Methods));
+    }
+
+    public static TheoryData<string> Fields => ["name", "id", "mobile", "expiry", "cvn2", "no-name", "no-cvn2", "no-mobile"];
+
+    [Theory]
+    [MemberData(nameof(Fields))]
+    public async Task Wrong_or_missing_data_are_refused_by_name(string field)
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        var good = IssuerBench.Typed(IssuerBench.Credit);
+        var (typed, code) = field switch
+        {
+            "name" => (good with { HolderName = "林小云" }, "NAME_MISMATCH"),
+            "id" => (good with { IdNumber = "990104199203120022" }, "ID_NUMBER_MISMATCH"),
+            "mobile" => (good with { MobileNumber = "12900000009" }, "MOBILE_MISMATCH"),
+            "expiry" => (good with { Expiry = "3011" }, "EXPIRY_MISMATCH"),
+            "cvn2" => (good with { Cvn2 = "124" }, "CVN2_MISMATCH"),
+            "no-name" => (good with { HolderName = null }, "IDENTITY_WANTED"),
+            "no-cvn2" => (good with { Cvn2 = null }, "EXPIRY_AND_CVN2_WANTED"),
+            _ => (good with { MobileNumber = null }, "MOBILE_WANTED"),
+        };
+
+        var reply = (await bench.AuthorizeAsync(typed)).Value!;
+
+        Assert.Equal((IssuerDecision.Declined, code, ""), (reply.Decision, reply.Reason!.Code, reply.PanExpiry));
+    }
+
+    [Fact]
+    public async Task The_name_may_be_typed_as_it_is_embossed_and_spaces_around_do_not_matter()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+
+        Assert.Equal(IssuerDecision.Approved, (await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Green) with { HolderName = " Lin Xiaoyun " })).Value!.Decision);
+    }
+
+    [Fact]
+    public async Task Guessing_a_cvn2_ends_after_five_wrong_ones_for_a_day()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        var good = IssuerBench.Typed(IssuerBench.Credit);
+        async Task<string> Try(CardToEnrol typed, int i) => (await bench.AuthorizeAsync(typed, $"tur-{i}", $"r-{i}")).Value!.Reason!.Code;
+
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.Equal("CVN2_MISMATCH", await Try(good with { Cvn2 = $"00{i}" }, i));
+        }
+
+        Assert.Equal("TOO_MANY_ATTEMPTS", await Try(good, 6));
+        bench.Time.Advance(TimeSpan.FromHours(25));
+        Assert.Equal("SMS_CODE_WANTED", await Try(good, 7));
+    }
+
+    [Fact]
+    public async Task A_box_that_is_not_the_banks_and_a_card_that_is_not_the_banks_are_refused()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+
+        var foreign = await bench.CallAsync<TokenIssuer.AuthorizeServiceRequest, TokenIssuer.AuthorizeServiceReply>(
+            TokenIssuer.Operations.AuthorizeService, new("r", "tur", "99900000001", "not.a.jwe", "Mi 5", "MANUAL"));
+        Assert.Equal("CRYPTOGRAPHY_ERROR", foreign.Error!.ErrorCode);
+
+        var unknown = (await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit) with { Pan = (IssuerBench.Debit with { Serial = 99 }).Pan.Reveal() })).Value!;
+        Assert.Equal("CARD_NOT_FOUND", unknown.Reason!.Code);
+    }
+
+    [Fact]
+    public async Task The_same_request_again_gets_the_same_reply_and_another_for_the_same_token_is_refused()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        var first = await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit));
+        var again = await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit));
+
+        Assert.Equivalent(first.Value, again.Value);
+        Assert.Equal(Majia.Core.Contracts.Ineligible.InvalidState, (await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit), request: "r-other")).Error!.ErrorCode);
+    }
+
+    // ---- the code ----
+
+    [Fact]
+    public async Task The_code_by_sms_proves_the_holder_once_and_the_notice_follows()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit));
+        Assert.Equal(Ineligible.InvalidState, (await bench.ActivatedAsync("r-early")).Error!.ErrorCode);
+
+        var sent = (await bench.DeliverAsync("r-1")).Value!;
+        Assert.Equal(("129****0001", bench.Time.GetUtcNow().AddMinutes(5)), (sent.Masked, sent.ExpiresAt));
+        var code = await bench.CodeFromOutboxAsync();
+        Assert.Equal(new(CodeVerdict.Right, 3), await bench.ValidateAsync("r-2", code));
+        Assert.Equal(CodeVerdict.NoCode, (await bench.ValidateAsync("r-3", code)).Verdict);
+        Assert.Equal(CodeVerdict.Right, (await bench.ValidateAsync("r-2", code)).Verdict);
+
+        Assert.Null((await bench.ActivatedAsync()).Error);
+        Assert.Null((await bench.ActivatedAsync()).Error);
+        await bench.Store.DurableAsync();
+
+        var device = Assert.Single(bench.Desk.DeviceCards("debit"));
+        Assert.Equal((IssuerBench.Token.LastFour, "Mi 5", TokenState.Active), (device.LastFour, device.Model, device.State));
+        Assert.Equal(2, bench.Desk.Messages("lin").Count);
+        Assert.Contains(IssuerBench.Token.LastFour, bench.Desk.Messages("lin")[1].Body.Zh, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Three_wrong_codes_are_all_that_anybody_has()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit));
+        Assert.Equal(CodeVerdict.NoCode, (await bench.ValidateAsync("r-0", "000000")).Verdict);
+        await bench.DeliverAsync("r-1");
+        var code = await bench.CodeFromOutboxAsync();
+        var wrong = code == "000000" ? "000001" : "000000";
+
+        Assert.Equal(new(CodeVerdict.Wrong, 2), await bench.ValidateAsync("r-2", wrong));
+        Assert.Equal(new(CodeVerdict.Wrong, 2), await bench.ValidateAsync("r-2", wrong));
+        Assert.Equal(new(CodeVerdict.Wrong, 1), await bench.ValidateAsync("r-3", wrong));
+        Assert.Equal(new(CodeVerdict.TriesExceeded, 0), await bench.ValidateAsync("r-4", wrong));
+        Assert.Equal(new(CodeVerdict.TriesExceeded, 0), await bench.ValidateAsync("r-5", code));
+    }
+
+    [Fact]
+    public async Task Guesses_sent_all_at_once_are_still_only_three()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit));
+        await bench.DeliverAsync("r-1");
+        var code = await bench.CodeFromOutboxAsync();
+        var guesses = Enumerable.Range(0, 60).Select(i => $"{i:D6}").Where(guess => guess != code).ToList();
+
+        var verdicts = await Task.WhenAll(guesses.Select(guess => Task.Run(() => bench.ValidateAsync("g-" + guess, guess))));
+
+        Assert.Equal(2, verdicts.Count(v => v.Verdict == CodeVerdict.Wrong));
+        Assert.Equal(guesses.Count - 2, verdicts.Count(v => v.Verdict == CodeVerdict.TriesExceeded));
+        Assert.Equal(CodeVerdict.TriesExceeded, (await bench.ValidateAsync("r-right", code)).Verdict);
+    }
+
+    [Fact]
+    public async Task The_right_code_sent_many_times_at_once_is_right_once()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit));
+        await bench.DeliverAsync("r-1");
+        var code = await bench.CodeFromOutboxAsync();
+
+        var verdicts = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => Task.Run(() => bench.ValidateAsync($"v-{i}", code))));
+
+        Assert.Single(verdicts, v => v.Verdict == CodeVerdict.Right);
+    }
+
+    [Fact]
+    public async Task A_code_dies_after_five_minutes()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit));
+        await bench.DeliverAsync("r-1");
+        var code = await bench.CodeFromOutboxAsync();
+
+        bench.Time.Advance(TimeSpan.FromMinutes(5));
+
+        Assert.Equal(CodeVerdict.Expired, (await bench.ValidateAsync("r-2", code)).Verdict);
+    }
+
+    [Fact]
+    public async Task A_new_code_replaces_the_old_one_and_there_are_three_new_ones()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit));
+        await bench.DeliverAsync("r-1");
+        var first = await bench.CodeFromOutboxAsync();
+        await bench.DeliverAsync("r-1");
+        Assert.Equal(first, await bench.CodeFromOutboxAsync());
+
+        await bench.DeliverAsync("r-2");
+        var second = await bench.CodeFromOutboxAsync();
+        Assert.Equal(CodeVerdict.Wrong, (await bench.ValidateAsync("v-1", first)).Verdict);
+        Assert.NotNull((await bench.DeliverAsync("r-3")).Value);
+        Assert.NotNull((await bench.DeliverAsync("r-4")).Value);
+        Assert.Equal(Ineligible.CodeTriesExceeded, (await bench.DeliverAsync("r-5")).Error!.ErrorCode);
+        Assert.Equal(CodeVerdict.Wrong, (await bench.ValidateAsync("v-2", second)).Verdict);
+        Assert.Equal(CodeVerdict.Right, (await bench.ValidateAsync("v-3", await bench.CodeFromOutboxAsync())).Verdict);
+        Assert.Equal(4, bench.Desk.Messages("lin").Count);
+    }
+
+    [Fact]
+    public async Task Nobody_proves_a_token_that_the_bank_does_not_know()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+
+        Assert.Equal(Ineligible.NotFound, (await bench.DeliverAsync("r-1", "tur-none")).Error!.ErrorCode);
+        Assert.Equal(Ineligible.NotFound, (await bench.ActivatedAsync("r-2", "tur-none")).Error!.ErrorCode);
+    }
+}
+
+/// <summary>What the bank's own staff see and do.</summary>
+public sealed class IssuerDeskTests
+{
+    private static async Task<IssuerBench> WithDeviceCardAsync()
+    {
+        var bench = await IssuerBench.OpenAsync();
+        await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Green));
+        await bench.ActivatedAsync();
+        return bench;
+    }
+
+    [Fact]
+    [Rule("R19")]
+    public async Task The_digits_on_a_slip_lead_to_the_plastic_the_sale_and_how_to_undo_it()
+    {
+        await using var bench = await WithDeviceCardAsync();
+        var sale = bench.Sale(IssuerBench.Green, 8_800);
+        await bench.SendAsync(sale);
+        await bench.SendAsync(bench.Sale(IssuerBench.Green, 1_200));
+        await bench.Store.DurableAsync();
+
+        Assert.NotEqual(IssuerBench.Token.LastFour, IssuerBench.Green.Pan.LastFour);
+        Assert.Equal(2, bench.Desk.Resolve(IssuerBench.Token.LastFour).Sales.Count);
+        var found = Assert.Single(bench.Desk.Resolve(IssuerBench.Token.LastFour, rrn: sale.Text(37)).Sales);
+        Assert.Equal((IssuerBench.Green.Pan.Masked, "林**", "Mi 5", "88.00", "Morning Light Books"), (found.Plastic.Masked, found.Plastic.Holder, found.DeviceModel, found.Amount.ToString(), found.MerchantName));
+        Assert.Contains("void", found.HowToUndo.En, StringComparison.Ordinal);
+        Assert.Single(bench.Desk.Resolve(IssuerBench.Token.LastFour, amount: Majia.Core.Primitives.Amount.Cny(1_200)).Sales);
+        Assert.Empty(bench.Desk.Resolve(IssuerBench.Token.LastFour, day: new DateOnly(2026, 11, 22)).Sales);
+        Assert.Equal("green", Assert.Single(bench.Desk.Resolve(IssuerBench.Token.LastFour).Plastics).Card);
+
+        bench.Time.Advance(TimeSpan.FromDays(1));
+        Assert.Contains("refund", bench.Desk.Resolve(IssuerBench.Token.LastFour, rrn: sale.Text(37)).Sales[0].HowToUndo.En, StringComparison.Ordinal);
+        await bench.SendAsync(bench.Void(IssuerBench.Green, sale));
+        await bench.Store.DurableAsync();
+        Assert.Contains(bench.Desk.Resolve(IssuerBench.Token.LastFour).Sales, s => s.State == AuthorisationState.Voided && s.HowToUndo.En.Contains("gone back", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    [Rule("R23")]
+    public async Task The_hotline_stops_the_plastic_and_every_device_card_until_the_report_is_lifted()
+    {
+        await using var bench = await WithDeviceCardAsync();
+        Assert.True(await bench.Desk.ReportLostAsync("green"));
+        Assert.False(await bench.Desk.ReportLostAsync("green"));
+
+        Assert.Equal("41", await bench.CodeAsync(bench.Sale(IssuerBench.Green, 100)));
+        Assert.Equal("41", await bench.CodeAsync(bench.Sale(IssuerBench.Green, 100, token: IssuerBench.OtherToken)));
+        Assert.Equal("CARD_LOST", (await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Green), "tur-2", "r-2")).Value!.Reason!.Code);
+
+        Assert.True(await bench.Desk.LiftReportAsync("green"));
+        Assert.False(await bench.Desk.LiftReportAsync("green"));
+        Assert.Equal("00", await bench.CodeAsync(bench.Sale(IssuerBench.Green, 100)));
+
+        Assert.True(await bench.Desk.ReportLostAsync("green", stolen: true));
+        Assert.Equal("43", await bench.CodeAsync(bench.Sale(IssuerBench.Green, 100)));
+    }
+
+    [Fact]
+    [Rule("R21")]
+    public async Task A_device_card_that_is_removed_does_not_touch_the_plastic()
+    {
+        await using var bench = await WithDeviceCardAsync();
+        var before = bench.Desk.Find(IssuerBench.Green.Pan);
+
+        var reply = await bench.CallAsync<TokenIssuer.NotifyTokenUpdatedRequest, TokenIssuer.Done>(
+            TokenIssuer.Operations.NotifyTokenUpdated, new("r-gone", "tur-1", TokenState.Deactivated, "CONSUMER_DELETED"));
+        await bench.Store.DurableAsync();
+
+        Assert.Null(reply.Error);
+        Assert.Equal(TokenState.Deactivated, Assert.Single(bench.Desk.DeviceCards("green")).State);
+        Assert.Equal(before, bench.Desk.Find(IssuerBench.Green.Pan));
+    }
+
+    [Fact]
+    public async Task Nothing_that_the_desk_shows_holds_a_full_number()
+    {
+        await using var bench = await WithDeviceCardAsync();
+        await bench.SendAsync(bench.Sale(IssuerBench.Green, 8_800));
+        await bench.Store.DurableAsync();
+        var shown = string.Join('\n', bench.Desk.Cards().Select(c => c.ToString())) + string.Join('\n', bench.Desk.Accounts().Select(a => a.ToString()))
+            + string.Join('\n', bench.Desk.Resolve(IssuerBench.Token.LastFour).Sales.Select(s => s.ToString())) + string.Join('\n', bench.Desk.Messages("lin").Select(m => m.ToString()));
+
+        foreach (var card in IssuerBench.Bank.Cards)
+        {
+            Assert.DoesNotContain(card.Pan.Reveal(), shown, StringComparison.Ordinal);
+        }
+
+        Assert.DoesNotContain(IssuerBench.Lin.Name, shown, StringComparison.Ordinal);
+        Assert.DoesNotContain(IssuerBench.Lin.Mobile!, shown, StringComparison.Ordinal);
+        Assert.DoesNotContain(IssuerBench.Lin.IdNumber, shown, StringComparison.Ordinal);
+    }
+}
