@@ -186,7 +186,13 @@ public sealed class AcquirerParty : IIsoServer
                 return await AnswerOfOtherAsync(request, stored, cancellation) is { } first ? Answer(request, first) : null;
 
             case Claim.Refuse(var refusal, _):
-                return Refuse(request.Message, refusal, reference, row);
+                if (row is null)
+                {
+                    return Refuse(request.Message, refusal, reference);
+                }
+
+                trace.Decision(reference, refusal.Why);
+                return Answer(request, row);
 
             default:
                 try
@@ -335,21 +341,21 @@ public sealed class AcquirerParty : IIsoServer
             }
         });
 
-        var (code, rrn, why) = undo switch
+        var (code, original, why) = undo switch
         {
-            Undo.Reverse(var row) => (ResponseCode.Approved, row.Rrn, new Text("The reversal is stored and goes to the network until it is acknowledged.", "冲正已落库，将持续发送至银联直至确认。")),
-            Undo.Already(var row) => (ResponseCode.Approved, row.Rrn, new Text("Reversed already: answered 00 again, with no second effect.", "已冲正：再次应答 00，不重复冲正。")),
-            Undo.NothingMoved(var row) => (ResponseCode.Approved, row.Rrn, new Text("The original was declined: no money moved, none comes back.", "原交易未成功，未动账，无需退回。")),
-            Undo.Refuse(var row, var refusal) => (refusal.Code, row.Rrn, refusal.Why),
-            _ => (ResponseCode.NoOriginal, (string?)null, new Text("No such original here. Should it still come, it is refused.", "无此原交易；若其随后到达，将予以拒绝。")),
+            Undo.Reverse(var row) => (ResponseCode.Approved, row, new Text("The reversal is stored and goes to the network until it is acknowledged.", "冲正已落库，将持续发送至银联直至确认。")),
+            Undo.Already(var row) => (ResponseCode.Approved, row, new Text("Reversed already: answered 00 again, with no second effect.", "已冲正：再次应答 00，不重复冲正。")),
+            Undo.NothingMoved(var row) => (ResponseCode.Approved, row, new Text("The original was declined: no money moved, none comes back.", "原交易未成功，未动账，无需退回。")),
+            Undo.Refuse(var row, var refusal) => (refusal.Code, row, refusal.Why),
+            _ => (ResponseCode.NoOriginal, (PosTransaction?)null, new Text("No such original here. Should it still come, it is refused.", "无此原交易；若其随后到达，将予以拒绝。")),
         };
-        if (rrn is not null)
+        if (original is not null)
         {
-            trace.Same(reference, TraceReference.Rrn(rrn));
+            trace.Same(reference, TraceReference.Rrn(original.Rrn!));
         }
 
         trace.Decision(reference, why);
-        return PosAnswers.Refusal(reversal.Message, code, at.ToOffset(options.UtcOffset), options.Institution, rrn);
+        return PosAnswers.Refusal(reversal.Message, code, at.ToOffset(options.UtcOffset), options.Institution, original?.Rrn, original?.Institutions);
     }
 
     // ---- outbox ----
@@ -443,10 +449,10 @@ public sealed class AcquirerParty : IIsoServer
     private IsoMessage Answer(PosRequest request, PosTransaction row) =>
         PosAnswers.Financial(request.Message, row, row.At.ToOffset(options.UtcOffset), options.Institution);
 
-    private IsoMessage Refuse(IsoMessage message, Refusal refusal, string reference, PosTransaction? row = null)
+    private IsoMessage Refuse(IsoMessage message, Refusal refusal, string reference)
     {
         trace.Decision(reference, refusal.Why);
-        return PosAnswers.Refusal(message, refusal.Code, (row?.At ?? time.GetUtcNow()).ToOffset(options.UtcOffset), options.Institution, row?.Rrn);
+        return PosAnswers.Refusal(message, refusal.Code, time.GetUtcNow().ToOffset(options.UtcOffset), options.Institution);
     }
 
     private static string MacKey(string terminal) => $"mak.{terminal}";

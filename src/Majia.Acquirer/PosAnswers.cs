@@ -8,7 +8,8 @@ internal static class PosAnswers
 {
     /// <param name="local">F12 and F13.</param>
     /// <param name="acquirer">F32.</param>
-    public static IsoMessage Refusal(IsoMessage request, ResponseCode code, DateTimeOffset local, string acquirer, string? rrn = null)
+    /// <param name="institutions">F44, when the issuer is known.</param>
+    public static IsoMessage Refusal(IsoMessage request, ResponseCode code, DateTimeOffset local, string acquirer, string? rrn = null, string? institutions = null)
     {
         var answer = new IsoMessage(request.Mti.Response, 24)
             .Take(request, 2, 3, 4, 11)
@@ -18,17 +19,19 @@ internal static class PosAnswers
             .Set(32, acquirer)
             .Set(37, rrn)
             .Set(39, code.Value)
-            .Take(request, 41, 42, 49, 60);
-        return request.Mti == Mti.FinancialRequest ? answer.Set(63, "CUP") : answer.Take(request, 61);
+            .Take(request, 41, 42)
+            .Set(44, institutions ?? new Field44(string.Empty, acquirer).Format())
+            .Take(request, 49, 60);
+        return request.Mti == Mti.ReversalRequest ? answer.Take(request, 61) : answer;
     }
 
     /// <summary>0210 of an answered row.</summary>
     public static IsoMessage Financial(IsoMessage request, PosTransaction row, DateTimeOffset local, string acquirer)
     {
-        var answer = Refusal(request, new ResponseCode(row.Code!), local, acquirer, row.Rrn)
+        var answer = Refusal(request, new ResponseCode(row.Code!), local, acquirer, row.Rrn, row.Institutions)
             .Set(15, row.SettlementDate)
             .Set(38, row.Authorisation)
-            .Set(44, row.Institutions ?? new Field44(string.Empty, acquirer).Format());
+            .Set(63, "CUP");
         return row.ChipData is { } chip && row.Undoes is null ? answer.Set(55, chip) : answer;
     }
 }

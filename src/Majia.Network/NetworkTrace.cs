@@ -26,7 +26,11 @@ internal sealed class NetworkTrace(ITrace trace, TimeProvider time)
             ? new("The reversal goes to the bank until it is acknowledged.", "向发卡行发送冲正，直至获得确认。")
             : new("To the bank with the card's own number and the token service's verdict.", "附上实体卡号与标记服务的校验结果，转发至发卡行。"));
 
-    public void FromIssuer(string rrn, IsoMessage message) => Message(rrn, Issuer, "network-issuer", TraceDirection.Received, message, false, Answered(message));
+    /// <summary>Only the fields that the switch reads: what a bank writes into its free texts is not kept.</summary>
+    public void FromIssuer(string rrn, IsoMessage message) => Message(
+        rrn, Issuer, "network-issuer", TraceDirection.Received,
+        new IsoMessage(message.Mti).Take(message, 2, 3, 4, 7, 11, 12, 13, 15, 25, 32, 33, 37, 38, 39, 41, 42, 49, 55),
+        false, Answered(message));
 
     public void Decision(string rrn, Text why) => Inside(rrn, TraceKind.Decision, why);
 

@@ -1,8 +1,7 @@
-using System.Text;
 using Majia.Acquirer;
 using Majia.Core.Contracts;
+using Majia.Core.Cryptography;
 using Majia.Core.Iso8583;
-using Majia.Core.Primitives;
 using Majia.Hsm;
 using Majia.Storage;
 using Majia.Tests.Network;
@@ -75,7 +74,7 @@ public sealed class AcquirerPartyTests
         Assert.Equal("97", bench.ReadPos(stranger, signed: false).Message.Text(39));
 
         var unseeded = bench.Sale().Set(41, PaymentBench.Unseeded);
-        var frame = PosFrame.Write(PaymentBench.Tpdu, PaymentBench.Header, IsoSealing.Seal(Dialect.Pos, unseeded, block => bench.AcquirerKeys.Mac($"mak.{PaymentBench.Unseeded}", Core.Cryptography.MacAlgorithm.UnionPayEcb, block)));
+        var frame = PosFrame.Write(PaymentBench.Tpdu, PaymentBench.Header, IsoSealing.Seal(Dialect.Pos, unseeded, block => bench.AcquirerKeys.Mac($"mak.{PaymentBench.Unseeded}", MacAlgorithm.UnionPayEcb, block)));
         Assert.Equal("97", bench.ReadPos(await acquirer.HandleAsync(frame, default), signed: false).Message.Text(39));
 
         Assert.Equal("03", (await bench.TapAsync(acquirer, bench.Sale().Set(42, PaymentBench.OtherMerchant))).Message.Text(39));
@@ -343,10 +342,10 @@ public sealed class AcquirerPartyTests
     public async Task A_number_that_is_no_token_is_kept_sealed_or_not_taken_at_all()
     {
         var acquirer = await Open();
-        IsoMessage Plastic(string stan) => bench.Sale(stan).Set(2, bench.Pan.Reveal()).Set(35, null);
+        IsoMessage Plastic(string stan) => bench.Sale(stan).Set(2, bench.Pan.Reveal()).Remove(35);
         Assert.Equal("40", (await bench.TapAsync(acquirer, Plastic("000001"))).Message.Text(39));
 
-        bench.AcquirerKeys.Generate("card.number", KeyUsage.DataEncryption, Core.Cryptography.CipherAlgorithm.Aes, test: true);
+        bench.AcquirerKeys.Generate("card.number", KeyUsage.DataEncryption, CipherAlgorithm.Aes, test: true);
         network.Answer = static _ => null;
         var tap = bench.TapAsync(acquirer, Plastic("000002"));
         bench.Clock.Advance(TimeSpan.FromSeconds(40));
@@ -367,7 +366,7 @@ public sealed class AcquirerPartyTests
         Assert.True((await acquirer.HandleAsync(new byte[] { 1, 2, 3 }, default)).IsEmpty);
         Assert.True((await acquirer.HandleAsync(bench.PosFrameOf(new IsoMessage(Mti.FinancialResponse).Set(11, "000001")), default)).IsEmpty);
         Assert.Equal("30", (await bench.TapAsync(acquirer, bench.Sale().Remove(4))).Message.Text(39));
-        Assert.Equal("40", (await bench.TapAsync(acquirer, bench.Sale().Set(3, "310000").Set(60, Field60Pos.Payment("01", "000001").Format()))).Message.Text(39));
+        Assert.Equal("40", (await bench.TapAsync(acquirer, bench.Sale().Remove(4).Set(3, "310000").Set(60, Field60Pos.Payment("01", "000001").Format()))).Message.Text(39));
         Assert.Equal("14", (await bench.TapAsync(acquirer, bench.Sale().Set(2, "8199010000000000001"))).Message.Text(39));
     }
 

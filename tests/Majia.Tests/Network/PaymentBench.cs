@@ -20,7 +20,7 @@ internal sealed class PaymentBench
 
     public PaymentBench()
     {
-        Pan = Core.Primitives.Pan.Parse(WithCheckDigit("629901777777777777"));
+        Pan = Majia.Core.Primitives.Pan.Parse(WithCheckDigit("629901777777777777"));
         Token = PaymentToken.Parse(WithCheckDigit("819901000000012345"));
         Clock = new FakeTimeProvider(new DateTimeOffset(2026, 3, 4, 5, 6, 7, TimeSpan.Zero));
         Share((TerminalKeys, "mak"), (AcquirerKeys, $"mak.{Terminal}"), KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
@@ -108,6 +108,10 @@ internal sealed class PaymentBench
             .Set(55, Convert.FromHexString("9F2608A1A2A3A4A5A6A7A89F270180"));
         return pin ? message.Set(26, "06").Set(52, TerminalKeys.EncryptPin("pik", Pin, Token)).Set(53, Field53.TripleDesWithNumber.Format()) : message;
     }
+
+    private IsoMessage Pos(Mti mti, string processing, string type, string stan, long amount, string entry) => new IsoMessage(mti)
+        .Set(2, Token.Reveal()).Set(3, processing).SetNumber(4, amount, 12).Set(11, stan).Set(22, entry).Set(25, "00").Set(41, Terminal).Set(42, Merchant).Set(49, "156")
+        .Set(60, Field60Pos.Payment(type, Batch).Format());
 
     public IsoMessage Void(IsoMessage saleAnswer, string stan = "000002", long amount = 8800) => Pos(Mti.FinancialRequest, "200000", "23", stan, amount, "072")
         .Set(37, saleAnswer.Text(37))
