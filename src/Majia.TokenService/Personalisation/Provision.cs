@@ -235,9 +235,9 @@ public sealed partial class TokenServiceParty
         }
     }
 
-    // 6985: it is selectable already; the answer to an earlier command was lost.
+    // A repeat is answered 9000; 6985 is an instance that a purge has killed, and must not count as live.
     private Step Selectable(TokenRow row) =>
-        new(ChipScript.MakeSelectable(Aid.Parse(row.InstanceAid)), session => TokenRow.Write(session, row.Index, PersonalisationStage.Selectable, clock.GetUtcNow()), 0x6985);
+        new(ChipScript.MakeSelectable(Aid.Parse(row.InstanceAid)), session => TokenRow.Write(session, row.Index, PersonalisationStage.Selectable, clock.GetUtcNow()));
 
     private async Task<ApiReply<WalletToken.ProvisionReply>> ContinueAsync(TokenRow row, ChipChannel channel, List<ResponseApdu> responses)
     {
