@@ -4,6 +4,7 @@ using Majia.Core.Apdu;
 using Majia.Core.Contracts;
 using Majia.Core.Cryptography;
 using Majia.Core.Primitives;
+using Majia.Core.Tlv;
 using Majia.Phone;
 using Majia.SecureElement;
 using Majia.Storage;
@@ -96,7 +97,7 @@ internal sealed class PhoneBench : IDisposable
             return ppse.Status.ToString();
         }
 
-        Core.Tlv.BerTlv.TryFind(ppse.Data.Span, 0x4F, out var aid);
+        BerTlv.TryFind(ppse.Data.Span, 0x4F, out var aid);
         var selected = await SendAsync(tap, $"00A40400{aid.Length:X2}{Convert.ToHexString(aid)}00");
         return selected.Status.IsOk ? (await SendAsync(tap, $"80A8000023832126004080{amount}0000000000000156000000000001562611220001020304" + "00")).Status.ToString() : selected.Status.ToString();
     }
@@ -291,7 +292,7 @@ internal sealed class TestCloud : IJsonLink
                 CommandApdu[] inside = card.State == EnrolmentState.Activating
                     ? [CommandApdu.Of(0x80, 0xE6, 0x08, 0x00, ChipBench.Install("", "", card.Aid, "", ""))]
                     : Known.Add(request.CardReference) ? [.. ChipBench.PersonalisationScript(host, card.Aid)]
-                    : [CommandApdu.Of(0x80, 0xE4, 0x00, 0x00, Core.Tlv.BerTlv.Encode(0x4F, card.Aid.Bytes)), .. ChipBench.PersonalisationScript(host, card.Aid)];
+                    : [CommandApdu.Of(0x80, 0xE4, 0x00, 0x00, BerTlv.Encode(0x4F, card.Aid.Bytes)), .. ChipBench.PersonalisationScript(host, card.Aid)];
                 return Script(card.State, [authenticate, .. inside.Select(session.Wrap)]);
             default:
                 if (!request.Responses.All(answer => answer.EndsWith("9000", StringComparison.Ordinal)))
