@@ -157,6 +157,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         await Acquirer.PumpAsync(cancellation);
         await Network.PumpAsync(cancellation);
         await TokenService.SweepAsync(cancellation);
+        await TokenService.PumpAsync(cancellation);
         foreach (var phone in phones.Values)
         {
             await phone.PumpAsync(cancellation);
@@ -180,6 +181,9 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     /// <summary>A terminal's key module, for a merchant who turned thief: the demonstration's replay signs with it.</summary>
     internal KeyModule TerminalKeys(string terminal) => modules[TerminalModule(terminal)];
+
+    /// <summary>A party's key module, for whoever proves what keys may and may not do.</summary>
+    internal KeyModule Keys(string party) => modules[party];
 
     private static string IssuerModule(string institution) => $"issuer-{institution}";
 
