@@ -156,6 +156,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     {
         await Acquirer.PumpAsync(cancellation);
         await Network.PumpAsync(cancellation);
+        await TokenService.PumpAsync(cancellation);
         await TokenService.SweepAsync(cancellation);
         foreach (var phone in phones.Values)
         {

@@ -148,7 +148,7 @@ public sealed class Story(MajiaSystem system)
         }
 
         var why = sale.Outcome == SaleOutcome.Approved && hand.Prompts.Count > 0
-            ? new Text($"{sale.Why.En} The PIN was asked because: {hand.Prompts[^1].Why.En}", $"{sale.Why.Zh}输入密码的原因：{hand.Prompts[^1].Why.Zh}")
+            ? hand.Prompts[^1].Why
             : sale.Why;
         return new StoryStep("pay", new($"Pay {Price} at {Terminal.Options.MerchantName.En}", $"在{Terminal.Options.MerchantName.Zh}支付 {Price} 元"), Word(sale.Outcome), "approved", why, Payment(sale));
     }
@@ -242,7 +242,7 @@ public sealed class Story(MajiaSystem system)
         var points = Bank.Points(plastic.Account) - pointsBefore;
         var whole = result.Outcome == SaleOutcome.Voided && points == 0 && Bank.BrokenInvariants().Count == 0;
         return new StoryStep("void", new("The merchant voids the sale", "商户撤销交易"), result.Outcome == SaleOutcome.Voided && !whole ? "incomplete" : Word(result.Outcome), "voided",
-            whole ? new($"{result.Why.En} Money and points are where they were; the books sum to zero.", $"{result.Why.Zh}资金和积分都已退回，账目平衡。") : result.Why, Payment(result), result.Slip?.Print(SlipCopy.Cardholder) ?? "");
+            whole ? new("Money and points are where they were; the books sum to zero.", "资金和积分都已退回，账目平衡。") : result.Why, Payment(result), result.Slip?.Print(SlipCopy.Cardholder) ?? "");
     }
 
     private async Task PickUpAsync()
