@@ -64,6 +64,8 @@ public static class TraceCommand
             return ExitCode.ExpectationFailed;
         }
 
+        // Long lines wrap where the reader's screen ends, not here.
+        AnsiConsole.Profile.Width = 4096;
         foreach (var row in TraceView.Of(rows))
         {
             if (json)
