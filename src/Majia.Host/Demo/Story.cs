@@ -230,7 +230,7 @@ public sealed class Story(MajiaSystem system)
         }
 
         // A trace number that this terminal has not come to yet.
-        message.Set(11, (900_000 + message.Number(11)).ToString("D6", System.Globalization.CultureInfo.InvariantCulture));
+        message.SetNumber(11, 900_000 + message.Number(11).GetValueOrDefault(), 6);
         var keys = system.TerminalKeys(Shop);
         var again = IsoSealing.Seal(Dialect.Pos, message, data => keys.Mac("mak", MacAlgorithm.UnionPayEcb, data));
         var answer = await system.PosLines[Shop].ExchangeAsync(PosFrame.Write(tpdu.Span, header.Span, again), CancellationToken.None);
