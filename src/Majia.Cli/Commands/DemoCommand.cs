@@ -47,7 +47,7 @@ public static class DemoCommand
         var ok = true;
         await foreach (var step in new Story(system).TellAsync())
         {
-            var line = new SortedDictionary<string, object?>(StringComparer.Ordinal)
+            var line = new OrderedDictionary<string, object?>(StringComparer.Ordinal)
             {
                 ["step"] = step.Step,
                 ["outcome"] = step.Outcome,
@@ -77,6 +77,11 @@ public static class DemoCommand
 
     private static async Task<int> TellAsync(MajiaSystem system, Language language)
     {
+        if (Console.IsOutputRedirected)
+        {
+            AnsiConsole.Profile.Width = 100;
+        }
+
         var seen = new List<TraceEvent>();
         void Watch(TraceEvent row)
         {
@@ -113,19 +118,20 @@ public static class DemoCommand
     private static void Print(int number, StoryStep step, TraceEvent[] events, Language language)
     {
         AnsiConsole.MarkupLineInterpolated($"[bold]{number,2}  {step.Title.In(language)}[/]");
+        var rows = new Grid { Expand = false };
+        rows.AddColumn(new GridColumn { Padding = new Padding(4, 0, 2, 0), NoWrap = true });
+        rows.AddColumn(new GridColumn { Padding = new Padding(0, 0, 0, 0) });
         foreach (var line in PartyLines.Of(events, language))
         {
-            AnsiConsole.MarkupLineInterpolated($"    [cyan]{Pad(line.Party, 14)}[/]{line.Says}");
+            rows.AddRow(Markup.FromInterpolated($"[cyan]{line.Party}[/]"), Markup.FromInterpolated($"{line.Says}"));
         }
 
-        if (step.Ok)
-        {
-            AnsiConsole.MarkupLineInterpolated($"    [green]✓ {step.Outcome}[/]  {step.Why.In(language)}");
-        }
-        else
-        {
-            AnsiConsole.MarkupLineInterpolated($"    [red]✗ {step.Outcome}, {new Text("expected", "预期").In(language)} {step.Expected}[/]  {step.Why.In(language)}");
-        }
+        rows.AddRow(
+            step.Ok ? Markup.FromInterpolated($"[green]✓ {step.Outcome}[/]") : Markup.FromInterpolated($"[red]✗ {step.Outcome}[/]"),
+            step.Ok
+                ? Markup.FromInterpolated($"{step.Why.In(language)}")
+                : Markup.FromInterpolated($"[red]{new Text("expected", "预期").In(language)} {step.Expected}.[/] {step.Why.In(language)}"));
+        AnsiConsole.Write(rows);
 
         if (step.Paper.Length > 0)
         {
@@ -138,7 +144,4 @@ public static class DemoCommand
 
         AnsiConsole.WriteLine();
     }
-
-    /// <summary>Pads by columns: a Chinese character takes two.</summary>
-    private static string Pad(string text, int columns) => text + new string(' ', Math.Max(1, columns - text.Sum(letter => letter > 0x2E7F ? 2 : 1)));
 }
