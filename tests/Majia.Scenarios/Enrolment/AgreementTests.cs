@@ -140,6 +140,7 @@ public sealed class AgreementTests
             outcome = outcome.Step switch
             {
                 EnrolmentStep.CodeNeeded when outcome.Reasons.Count > 0 => await phone.ResendCodeAsync(outcome.CardReference!),
+                EnrolmentStep.Refused when outcome.Reasons.Any(reason => reason.Code == Ineligible.CodeInvalid) => await phone.ResendCodeAsync(outcome.CardReference!), // none was on its way
                 EnrolmentStep.CodeNeeded => await phone.EnterCodeAsync(outcome.CardReference!, world.Code(Card)),
                 _ => (await phone.ResumeAsync()).FirstOrDefault() ?? (phone.State.Cards is [{ State: EnrolmentState.Active } live]
                     ? new EnrolmentOutcome(EnrolmentStep.Added, live.CardReference, [], [])

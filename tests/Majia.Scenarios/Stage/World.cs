@@ -51,7 +51,26 @@ public sealed partial class World : IAsyncDisposable
         await StartAsync();
     }
 
-    private async Task StartAsync() => System = await MajiaSystem.OpenAsync(new SystemOptions(Folder, Clock, new SeededEntropy(seed, $"scenario/{starts++}")) { PasswordIterations = 100 });
+    private async Task StartAsync() =>
+        System = await MajiaSystem.OpenAsync(new SystemOptions(Folder, Clock, new RecordedEntropy(new SeededEntropy(seed, $"scenario/{starts++}"), Drawn)) { PasswordIterations = 100 });
+
+    /// <summary>Everything of the length of a key that was ever drawn: keys are among it.</summary>
+    public List<byte[]> Drawn { get; } = [];
+
+    private sealed class RecordedEntropy(Entropy inner, List<byte[]> drawn) : Entropy
+    {
+        public override void Fill(Span<byte> buffer)
+        {
+            inner.Fill(buffer);
+            if (buffer.Length is 16 or 24 or 32)
+            {
+                lock (drawn)
+                {
+                    drawn.Add(buffer.ToArray());
+                }
+            }
+        }
+    }
 
     public async ValueTask DisposeAsync()
     {
