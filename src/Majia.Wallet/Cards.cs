@@ -67,6 +67,9 @@ public sealed partial class WalletParty
         trace.Same(TraceReference.Card(card.CardReference), TraceReference.Card(token.TokenUniqueReference));
         card = card with { Tur = token.TokenUniqueReference, Face = token.Face, Methods = token.Methods };
         await store.WriteAsync(session => card.Update(session));
+
+        // An older try of the same plastic was given up for this one: it leaves the list with it.
+        await ForgetAsync(await store.WriteAsync(session => CardRow.OfDevice(session, device.DeviceId).Where(other => other.IsUnfinished && other.Tur is not null && other.CardReference != card.CardReference).ToList()), cancellation);
         return new PhoneWallet.AddCardReply(card.CardReference, card.State, token.Face, token.Methods);
     }
 
@@ -226,8 +229,13 @@ public sealed partial class WalletParty
     public async Task<int> SweepAsync(CancellationToken cancellation = default)
     {
         var before = clock.GetUtcNow() - options.UnfinishedLife;
+        return await ForgetAsync(await store.WriteAsync(session => CardRow.Unfinished(session, before)), cancellation);
+    }
+
+    private async Task<int> ForgetAsync(List<CardRow> unfinished, CancellationToken cancellation)
+    {
         var givenUp = 0;
-        foreach (var card in await store.WriteAsync(session => CardRow.Unfinished(session, before)))
+        foreach (var card in unfinished)
         {
             if (card.Tur is null)
             {
@@ -249,7 +257,7 @@ public sealed partial class WalletParty
             if (reply.Value is { State: TokenState.Deactivated } || reply.Error?.ErrorCode == Ineligible.NotFound)
             {
                 await store.WriteAsync(session => (card with { State = EnrolmentState.Deleted }).Update(session));
-                Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, "not completed in time: given up", "未在规定时间内完成，已作废");
+                Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, "not completed: given up", "未完成添加，已作废");
                 givenUp++;
             }
         }
