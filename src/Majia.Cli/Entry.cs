@@ -24,6 +24,7 @@ public static class Entry
             DecodeCommand.Create(),
             CalcCommand.Create(),
             BenchCommand.Create(),
+            BenchLoadCommand.Create(),
         };
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
