@@ -67,7 +67,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         entropy = options.Entropy;
         Time = options.Time;
         Store = SqliteStore.Open(folder.Database, [IssuerParty.Schema, TokenServiceParty.Schema, NetworkParty.Schema, AcquirerParty.Schema, WalletParty.Schema], Time);
-        Trace = new TraceStore(SqliteStore.Open(Path.Combine(folder.Path, "trace.db"), [TraceStore.Schema], Time));
+        Trace = new TraceStore(SqliteStore.Open(Path.Combine(folder.Path, "trace.db"), [TraceStore.Schema], Time), Time);
 
         LoadKeys();
         foreach (var bank in SeedData.Banks)

@@ -25,7 +25,7 @@ public sealed class LoadBench : IAsyncDisposable
     public static async Task<LoadBench> OpenAsync(LoadPlan plan, TcpIsoServerOptions? options = null)
     {
         var folder = Directory.CreateTempSubdirectory("majia-bench-").FullName;
-        var trace = new TraceStore(SqliteStore.Open(Path.Combine(folder, "trace.db"), [TraceStore.Schema], TimeProvider.System));
+        var trace = new TraceStore(SqliteStore.Open(Path.Combine(folder, "trace.db"), [TraceStore.Schema], TimeProvider.System), TimeProvider.System);
         var world = await LoadWorld.OpenAsync(plan, Path.Combine(folder, "majia.db"), TimeProvider.System, trace);
         var line = TcpIsoServer.Start(new IPEndPoint(IPAddress.Loopback, 0), Framing.Pos, world.Acquirer, TimeProvider.System, options, world.Store);
         string[] arguments =
