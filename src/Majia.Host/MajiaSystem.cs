@@ -74,7 +74,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         Time = options.Time;
         LoadKeys(options.Production);
         Store = SqliteStore.Open(folder.Database, [IssuerParty.Schema, TokenServiceParty.Schema, NetworkParty.Schema, AcquirerParty.Schema, WalletParty.Schema], Time);
-        Trace = new TraceStore(SqliteStore.Open(Path.Combine(folder.Path, "trace.db"), [TraceStore.Schema], Time));
+        Trace = new TraceStore(SqliteStore.Open(Path.Combine(folder.Path, "trace.db"), [TraceStore.Schema], Time), Time);
 
         foreach (var bank in SeedData.Banks)
         {
