@@ -14,7 +14,7 @@ public static class Running
         {
             return await MajiaSystem.OpenAsync(options);
         }
-        catch (Exception error) when (error is DataFolderInUseException or StoreException or KeyModuleException or ChipMemoryException)
+        catch (Exception error) when (error is DataFolderInUseException or StoreException or KeyModuleException or ChipMemoryException or ProductionRefusedException)
         {
             throw new EnvironmentException(error.Message);
         }

@@ -29,7 +29,7 @@ public static class DemoCommand
         var folder = data ?? Directory.CreateTempSubdirectory("majia-demo-").FullName;
         try
         {
-            Entropy entropy = seed is { } number ? new SeededEntropy(number, "demo") : new SystemEntropy();
+            Entropy entropy = seed is { } number ? new SeededEntropy(number, $"demo/{NextRun(folder)}") : new SystemEntropy();
             await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, entropy));
             return json ? await TellAsJsonAsync(system, language) : await TellAsync(system, language);
         }
@@ -40,6 +40,24 @@ public static class DemoCommand
                 Directory.Delete(folder, recursive: true);
             }
         }
+    }
+
+    /// <summary>How many seeded stories this folder has seen: a stream never repeats over keys that were kept.</summary>
+    private static int NextRun(string folder)
+    {
+        var path = Path.Combine(folder, "seeded-runs");
+        var run = File.Exists(path) && int.TryParse(File.ReadAllText(path), out var runs) ? runs + 1 : 1;
+        try
+        {
+            Directory.CreateDirectory(folder);
+            File.WriteAllText(path, run.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException($"the data folder {Path.GetFullPath(folder)} cannot be written: {error.Message}");
+        }
+
+        return run;
     }
 
     private static async Task<int> TellAsJsonAsync(MajiaSystem system, Language language)
