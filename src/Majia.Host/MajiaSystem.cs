@@ -167,15 +167,17 @@ public sealed class MajiaSystem : IAsyncDisposable
     /// <summary>Delivers what is due in every party's outbox, and sweeps what was left unfinished. Called on the clock.</summary>
     public async Task PumpAsync(CancellationToken cancellation)
     {
-        await Acquirer.PumpAsync(cancellation);
-        await Network.PumpAsync(cancellation);
-        await TokenService.PumpAsync(cancellation);
-        await TokenService.SweepAsync(cancellation);
+        // In the order in which one party's news makes another's: phone → token service → bank, acquirer → network → bank.
         foreach (var phone in phones.Values)
         {
             await phone.PumpAsync(cancellation);
         }
 
+        await Acquirer.PumpAsync(cancellation);
+        await Network.PumpAsync(cancellation);
+        await TokenService.SweepAsync(cancellation);
+        await TokenService.PumpAsync(cancellation);
+        await Wallet.SweepAsync(cancellation);
         await Store.DurableAsync();
     }
 
@@ -194,6 +196,9 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     /// <summary>A terminal's key module, for a merchant who turned thief: the demonstration's replay signs with it.</summary>
     internal KeyModule TerminalKeys(string terminal) => modules[TerminalModule(terminal)];
+
+    /// <summary>A party's key module, for whoever proves what keys may and may not do.</summary>
+    internal KeyModule Keys(string party) => modules[party];
 
     private static string IssuerModule(string institution) => $"issuer-{institution}";
 
