@@ -64,7 +64,7 @@ public sealed class SystemLines : IAsyncDisposable
             return _ => new InMemoryIsoLink(server, faults, innerHop ? null : leaves);
         }
 
-        // What comes after a first hop has a place kept there: inner hops take what the first one let in, and the reversals beside it.
+        // Inner hops have room for all that the POS line lets in, and for the reversals beside it.
         var options = new TcpIsoServerOptions { Overload = overload, MaxInFlight = innerHop ? 1_024 : 512, Inside = innerHop ? inside : null };
         TcpIsoServer listener;
         try

@@ -129,6 +129,11 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
             line.Pending.Fail(Unreachable());
         }
 
+        if (!cancellation.CanBeCanceled)
+        {
+            return await waiting.Task;
+        }
+
         await using var end = cancellation.UnsafeRegister(
             static (state, token) =>
             {
@@ -269,13 +274,18 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
             await ManageAsync(line, LineManagement.SignOn);
         }
 
-        TaskCompletionSource<Line> waiters;
-        lock (gate)
+        // A peer that lets sign-on go unanswered is none: whoever waits goes on waiting for a better connection.
+        if (!line.Connection.Closed)
         {
-            waiters = connected;
+            TaskCompletionSource<Line> waiters;
+            lock (gate)
+            {
+                waiters = connected;
+            }
+
+            waiters.TrySetResult(line);
         }
 
-        waiters.TrySetResult(line);
         while (!ended.IsCompleted)
         {
             if (!Signs)
@@ -297,10 +307,13 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
         {
             lastSeen = line.LastSeen ?? lastSeen;
             signedOn = false;
-            connected = new TaskCompletionSource<Line>(TaskCreationOptions.RunContinuationsAsynchronously);
-            if (!Signs)
+            if (connected.Task.IsCompleted)
             {
-                wanted = Signal();
+                connected = new TaskCompletionSource<Line>(TaskCreationOptions.RunContinuationsAsynchronously);
+                if (!Signs)
+                {
+                    wanted = Signal();
+                }
             }
         }
 

@@ -136,6 +136,20 @@ public sealed class ReconnectTests
     }
 
     [Fact]
+    public async Task A_peer_that_lets_sign_on_go_unanswered_is_no_connection()
+    {
+        var time = new FakeTimeProvider();
+        using var listener = new TcpListener(Wire.Anywhere);
+        listener.Start();
+        var connecting = TcpIsoLink.ConnectAsync((IPEndPoint)listener.LocalEndpoint, Framing.Switch, time, new SeededEntropy(1), Signing, Given);
+        await using var mute = (await listener.AcceptTcpClientAsync(Given)).GetStream();
+        Assert.NotNull(await mute.ReadFrameAsync(Framing.Switch));
+        await AdvanceUntilAsync(time, connecting);
+        await Assert.ThrowsAsync<PartyUnreachableException>(() => connecting);
+        Assert.Null(await mute.ReadFrameAsync(Framing.Switch));
+    }
+
+    [Fact]
     public async Task A_server_knows_who_is_signed_on_until_the_last_connection_ends()
     {
         await using var server = Wire.Serve(Framing.Switch, Handler.Good(Framing.Switch));
