@@ -207,6 +207,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         }
 
         await Acquirer.PumpAsync(cancellation);
+        await Store.DurableAsync(); // what the switch has just been told is sent on in the same round
         await Network.PumpAsync(cancellation);
         await TokenService.SweepAsync(cancellation);
         await TokenService.PumpAsync(cancellation);
