@@ -168,7 +168,12 @@ internal static class Views
         ? new { seq = found.Sequence, hex = found.Event.Hex, tree = found.Tree }
         : null;
 
-    private static Text Name(string party) => new(PartyLines.NameOf(party, Language.English), PartyLines.NameOf(party, Language.Chinese));
+    /// <summary>The token service names a bank by its code, in capitals.</summary>
+    private static Text Name(string party)
+    {
+        var role = party.Length > 0 && party.All(char.IsAsciiLetterUpper) ? "issuer" : party;
+        return new(PartyLines.NameOf(role, Language.English), PartyLines.NameOf(role, Language.Chinese));
+    }
 
     // ---- words ----
 

@@ -219,7 +219,7 @@ function drawCounter(it) {
   if (outcome || it.failed) {
     $('outcome').dataset.outcome = outcome?.outcome ?? 'Failed';
     write($('outcome-words'), outcome ? `${say(outcome.words)}${outcome.code ? ' · ' + outcome.code : ''}` : t('failed'));
-    write($('outcome-why'), outcome ? [say(outcome.why), outcome.cvm !== 'none' && outcome.rrn ? t('cvm', t('cvm:' + outcome.cvm)) : '', outcome.rrn ? 'RRN ' + outcome.rrn : ''].filter(Boolean).join(' · ') : '');
+    write($('outcome-why'), outcome ? [outcome.outcome === 'Approved' || outcome.outcome === 'Voided' ? '' : say(outcome.why), outcome.cvm !== 'none' && outcome.rrn ? t('cvm', t('cvm:' + outcome.cvm)) : '', outcome.rrn ? 'RRN ' + outcome.rrn : ''].filter(Boolean).join(' · ') : '');
   }
   const slip = reprint ?? outcome?.slip;
   show($('paper'), !!slip);
