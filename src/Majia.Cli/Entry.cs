@@ -23,6 +23,7 @@ public static class Entry
             TraceCommand.Create(),
             DecodeCommand.Create(),
             CalcCommand.Create(),
+            SimulateCommand.Create(),
         };
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
