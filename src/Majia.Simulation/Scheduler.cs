@@ -88,7 +88,7 @@ public sealed class Scheduler(DateTimeOffset start, Luck luck)
     {
         if (Environment.CurrentManagedThreadId != thread)
         {
-            escaped ??= $"a continuation of {process.Name} ({callback.Method.DeclaringType}, {(callback.Target ?? state)})" + Environment.StackTrace;
+            escaped ??= $"a continuation of {process.Name}";
             return;
         }
 

@@ -100,7 +100,8 @@ internal sealed class SimIsoLink(World world, Wire wire, Process client, Func<Ta
 
     private void Deliver(byte[] request, PosExchange? seen, TimeSpan after, TaskCompletionSource<ReadOnlyMemory<byte>> answered, TimeSpan? answerLate) => world.Scheduler.After(after, world.Air, () =>
     {
-        if (world.Up(role) is { } node)
+        // Inside one process nothing travels on when it has died: wire and party are the same memory.
+        if ((edge || client.IsAlive) && world.Up(role) is { } node)
         {
             node.Process.Post(() => Serve(node, request, seen, answered, answerLate));
         }
@@ -182,7 +183,7 @@ internal sealed class SimJsonLink(World world, Wire wire, Process client, Func<T
 
     private void Deliver(string operation, byte[] body, TimeSpan after, TaskCompletionSource<byte[]?> answered, TimeSpan? late) => world.Scheduler.After(after, world.Air, () =>
     {
-        if (world.Up(role) is { } node)
+        if ((edge || client.IsAlive) && world.Up(role) is { } node)
         {
             node.Process.Post(() => Serve(node, operation, body, answered, late));
         }
