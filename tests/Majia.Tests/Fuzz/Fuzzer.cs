@@ -29,13 +29,14 @@ internal static class Fuzzer
 
     /// <param name="make">One input out of dice.</param>
     /// <param name="open">A fresh target; opened again every <paramref name="renew"/> inputs, when it has state.</param>
+    /// <param name="memory">More where one input is a whole conversation of two real parties.</param>
     /// <param name="corpus">Run first, as they are.</param>
-    public static void Run(string target, Func<Dice, byte[]> make, Func<Action<byte[]>> open, IReadOnlyList<byte[]>? corpus = null, long renew = long.MaxValue)
+    public static void Run(string target, Func<Dice, byte[]> make, Func<Action<byte[]>> open, IReadOnlyList<byte[]>? corpus = null, long renew = long.MaxValue, long memory = MaxAllocated)
     {
         var once = open();
         foreach (var input in corpus ?? [])
         {
-            Check(target, -1, input, ref once, open);
+            Check(target, -1, input, ref once, open, memory);
         }
 
         var start = Stopwatch.GetTimestamp();
@@ -47,16 +48,16 @@ internal static class Fuzzer
                 once = open();
             }
 
-            Check(target, index, make(Dice.Of(Seed, index)), ref once, open);
+            Check(target, index, make(Dice.Of(Seed, index)), ref once, open, memory);
         }
 
         var took = Stopwatch.GetElapsedTime(start).TotalSeconds;
         TestContext.Current.TestOutputHelper?.WriteLine(string.Create(CultureInfo.InvariantCulture, $"fuzz {target}: {index} inputs, {index / took:F0}/s"));
     }
 
-    private static void Check(string target, long index, byte[] input, ref Action<byte[]> once, Func<Action<byte[]>> open)
+    private static void Check(string target, long index, byte[] input, ref Action<byte[]> once, Func<Action<byte[]>> open, long memory)
     {
-        if (Measure(once, input) is not { } broken)
+        if (Measure(once, input, memory) is not { } broken)
         {
             return;
         }
@@ -66,8 +67,8 @@ internal static class Fuzzer
             for (var again = 0; again < 4; again++)
             {
                 once = open();
-                Measure(once, input); // what only a first call costs
-                if (Measure(once, input) is not { } still)
+                Measure(once, input, memory); // what only a first call costs
+                if (Measure(once, input, memory) is not { } still)
                 {
                     return;
                 }
@@ -80,14 +81,14 @@ internal static class Fuzzer
             }
         }
 
-        var small = Shrink(input, broken, open);
-        var last = Measure(open(), small);
+        var small = Shrink(input, broken, open, memory);
+        var last = Measure(open(), small, memory);
         Assert.Fail(string.Create(CultureInfo.InvariantCulture, $"fuzz {target}: seed {Seed}, input {index}: {(last ?? broken).What}{(last is null ? " (only after the inputs before it)" : "")}\nshrunk to {small.Length} bytes: {Convert.ToHexString(small.AsSpan(0, Math.Min(small.Length, 2000)))}"));
     }
 
     private sealed record Broken(string Kind, string What, bool IsException);
 
-    private static Broken? Measure(Action<byte[]> once, byte[] input)
+    private static Broken? Measure(Action<byte[]> once, byte[] input, long memory)
     {
         var given = input.ToArray();
         var before = GC.GetAllocatedBytesForCurrentThread();
@@ -106,19 +107,19 @@ internal static class Fuzzer
 
         var took = Stopwatch.GetElapsedTime(start);
         var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        return allocated > MaxAllocated ? new Broken("allocated", $"{allocated} bytes allocated", false)
+        return allocated > memory ? new Broken("allocated", $"{allocated} bytes allocated", false)
             : took > MaxTime ? new Broken("time", $"{took.TotalMilliseconds:F0} ms", false)
             : null;
     }
 
     /// <summary>Takes pieces away as long as the same thing breaks; then makes bytes zero.</summary>
-    private static byte[] Shrink(byte[] input, Broken broken, Func<Action<byte[]>> open)
+    private static byte[] Shrink(byte[] input, Broken broken, Func<Action<byte[]>> open, long memory)
     {
         var start = Stopwatch.GetTimestamp();
         bool Breaks(byte[] candidate)
         {
             var once = open();
-            return (Measure(once, candidate) is { } found && found.Kind == broken.Kind) && (broken.IsException || Measure(once, candidate) is not null);
+            return (Measure(once, candidate, memory) is { } found && found.Kind == broken.Kind) && (broken.IsException || Measure(once, candidate, memory) is not null);
         }
 
         if (!Breaks(input))
