@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Immutable;
 using System.Text.Json;
 using Majia.Core.Apdu;
@@ -20,6 +21,9 @@ public sealed partial class PhoneDevice
     {
         public override string ToString() => Card;
     }
+
+    /// <summary>More than any personalisation has.</summary>
+    private const int MaxCommands = 256;
 
     /// <summary>Adds a card. The number is checked, encrypted and dropped; neither store nor trace ever holds it.</summary>
     /// <param name="source">MANUAL, CONTACTLESS_TAP or CAMERA (R5).</param>
@@ -298,9 +302,14 @@ public sealed partial class PhoneDevice
                 return null;
             }
 
+            if (!TryReadScript(script.Commands, out var commands))
+            {
+                return new Interruption(new ApiError(Reasons.InvalidScript, "The service sent a script that is none: nothing of it was run."));
+            }
+
             try
             {
-                responses = await RunScriptAsync(cardReference, script.Commands, cancellation);
+                responses = await RunScriptAsync(cardReference, commands, cancellation);
             }
             catch (CardRemovedException)
             {
@@ -311,13 +320,39 @@ public sealed partial class PhoneDevice
         return new Interruption(Api: null);
     }
 
+    /// <summary>Commands in hex, each of the length of a short APDU. All or nothing: a script that cannot be read is not begun.</summary>
+    private static bool TryReadScript(IReadOnlyList<string> texts, out IReadOnlyList<byte[]> commands)
+    {
+        commands = [];
+        if (texts.Count > MaxCommands)
+        {
+            return false;
+        }
+
+        var read = new List<byte[]>(texts.Count);
+        foreach (var text in texts)
+        {
+            var bytes = new byte[text.Length / 2];
+            if (bytes.Length is < CommandApdu.HeaderLength or > CommandApdu.MaxShortLength || Convert.FromHexString(text, bytes, out _, out _) != OperationStatus.Done)
+            {
+                return false;
+            }
+
+            read.Add(bytes);
+        }
+
+        commands = read;
+        return true;
+    }
+
     /// <summary>One script: every command in order, to the first answer that is not 9000 or 61xx; all answers, that one too.</summary>
-    private async Task<IReadOnlyList<string>> RunScriptAsync(string cardReference, IReadOnlyList<string> commands, CancellationToken cancellation)
+    private async Task<IReadOnlyList<string>> RunScriptAsync(string cardReference, IReadOnlyList<byte[]> commands, CancellationToken cancellation)
     {
         var answers = new List<string>(commands.Count);
-        foreach (var command in commands)
+        foreach (var sent in commands)
         {
-            var bytes = await chip.Wired.TransmitAsync(Convert.FromHexString(command), cancellation);
+            var command = Convert.ToHexString(sent);
+            var bytes = await chip.Wired.TransmitAsync(sent, cancellation);
             var answer = Convert.ToHexString(bytes.Span);
             answers.Add(answer);
             trace.Record(new TraceEvent(TraceReference.Card(cardReference), time.GetUtcNow(), "phone", "chip", "apdu", TraceKind.Apdu, TraceDirection.Sent, command, new Text("Command of a script, as the cloud sent it.", "云端脚本中的指令。")));
