@@ -27,6 +27,6 @@ public static class Reasons
     public static Refusal Of(ApiError error) =>
         new(error.ErrorCode, error.Why ?? (Rows.TryGetValue(error.ErrorCode, out var says) ? says : new Text(error.ErrorDescription, $"操作未完成（{error.ErrorCode}）。")));
 
-    /// <summary>Somebody behind the cloud could not be reached: nothing is decided, and the same request may be sent again.</summary>
-    public static bool IsPassing(ApiError error) => error.ErrorCode.EndsWith("_UNREACHABLE", StringComparison.Ordinal);
+    /// <summary>Somebody behind the cloud could not be reached, or stumbled: nothing is decided, and the same request may be sent again.</summary>
+    public static bool IsPassing(ApiError error) => error.ErrorCode == JsonEndpoint.InternalError || error.ErrorCode.EndsWith("_UNREACHABLE", StringComparison.Ordinal);
 }

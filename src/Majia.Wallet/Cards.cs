@@ -51,7 +51,7 @@ public sealed partial class WalletParty
             WalletToken.Operations.CheckEligibility, new($"{card.CardReference}-check", options.TokenRequestorId, device.Seid, request.EncryptedCard, request.Source), cancellation);
         if (eligible.Value is not { } receipt)
         {
-            return await GiveUpAsync(card, eligible.Error!);
+            return IsPassing(eligible.Error!) ? eligible.Error! : await GiveUpAsync(card, eligible.Error!);
         }
 
         var digitised = await tokenService.CallAsync<WalletToken.DigitizeRequest, WalletToken.DigitizeReply>(
@@ -61,7 +61,7 @@ public sealed partial class WalletParty
         if (digitised.Value is not { } token)
         {
             // Not decided yet: a repeat with the same id goes on where this one stopped.
-            return digitised.Error!.ErrorCode == "ISSUER_UNREACHABLE" ? digitised.Error : await GiveUpAsync(card, digitised.Error);
+            return IsPassing(digitised.Error!) ? digitised.Error! : await GiveUpAsync(card, digitised.Error!);
         }
 
         trace.Same(TraceReference.Card(card.CardReference), TraceReference.Card(token.TokenUniqueReference));
@@ -69,6 +69,9 @@ public sealed partial class WalletParty
         await store.WriteAsync(session => card.Update(session));
         return new PhoneWallet.AddCardReply(card.CardReference, card.State, token.Face, token.Methods);
     }
+
+    /// <summary>Nothing is decided: the card's row stays for the repeat.</summary>
+    private static bool IsPassing(ApiError error) => error.ErrorCode is "ISSUER_UNREACHABLE" or JsonEndpoint.InternalError;
 
     /// <summary>Refused: nothing of it stays.</summary>
     private async Task<ApiReply<PhoneWallet.AddCardReply>> GiveUpAsync(CardRow card, ApiError error)

@@ -42,6 +42,7 @@ public sealed partial class WalletParty
         this.trace = trace;
         handsets = HandsetDirectory.Load(options.HandsetFile);
         Endpoint = new JsonEndpoint("wallet");
+        Endpoint.Failed += (operation, failure) => Record("", "wallet", "phone-wallet", TraceKind.Decision, TraceDirection.Inside, $"{operation} failed: {failure.GetType().Name}", $"{operation} 处理异常：{failure.GetType().Name}");
         Map<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, SignInAsync);
         Map<PhoneWallet.SignOutRequest, PhoneWallet.Done>(PhoneWallet.Operations.SignOut, SignOutAsync);
         Map<PhoneWallet.SetFindDeviceRequest, PhoneWallet.Done>(PhoneWallet.Operations.SetFindDevice, SetFindDeviceAsync);

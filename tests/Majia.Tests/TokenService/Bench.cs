@@ -16,6 +16,9 @@ public sealed class EndpointLink(JsonEndpoint endpoint) : IJsonLink
 {
     public bool IsCut { get; set; }
 
+    /// <summary>What happens elsewhere just before the named operation arrives, once.</summary>
+    public (string Operation, Func<Task> Meanwhile)? Before { get; set; }
+
     public async Task<ApiReply<TResponse>> CallAsync<TRequest, TResponse>(string operation, TRequest request, CancellationToken cancellation)
         where TRequest : notnull
         where TResponse : notnull
@@ -23,6 +26,12 @@ public sealed class EndpointLink(JsonEndpoint endpoint) : IJsonLink
         if (IsCut)
         {
             throw new PartyUnreachableException(endpoint.Party);
+        }
+
+        if (Before is { } before && before.Operation == operation)
+        {
+            Before = null;
+            await before.Meanwhile();
         }
 
         var reply = await endpoint.HandleAsync(operation, JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json), cancellation);
@@ -41,14 +50,15 @@ public sealed class FakeBank
         module.Generate("jwe", KeyUsage.Decryption, CipherAlgorithm.Aes, test: true);
         Endpoint = new JsonEndpoint("issuer")
             .Map<TokenIssuer.GetPublicKeyRequest, TokenIssuer.GetPublicKeyReply>(TokenIssuer.Operations.GetPublicKey, (_, _) => Reply(new TokenIssuer.GetPublicKeyReply(module.PublicJwk("jwe"))))
-            .Map<TokenIssuer.AuthorizeServiceRequest, TokenIssuer.AuthorizeServiceReply>(TokenIssuer.Operations.AuthorizeService, (request, _) =>
+            .Map<TokenIssuer.AuthorizeServiceRequest, TokenIssuer.AuthorizeServiceReply>(TokenIssuer.Operations.AuthorizeService, async (request, _) =>
             {
+                await Thinking;
                 Assert.True(module.TryDecryptJwe("jwe", request.EncryptedCard, out var plain));
                 Cards.Add(JsonSerializer.Deserialize<CardToEnrol>(plain, JsonEndpoint.Json)!);
                 Authorised.Add(request);
-                return Reply(new TokenIssuer.AuthorizeServiceReply(
+                return new TokenIssuer.AuthorizeServiceReply(
                     Decision, Decision == IssuerDecision.Declined ? new Refusal("CVN2", new("The CVN2 is wrong.", "CVN2 有误。")) : null,
-                    Decision == IssuerDecision.RequireAdditionalAuthentication ? [new ActivationMethod("sms", "SMS", "138****0001")] : [], PinPolicy, "3012", "01"));
+                    Decision == IssuerDecision.RequireAdditionalAuthentication ? [new ActivationMethod("sms", "SMS", "138****0001")] : [], PinPolicy, "3012", "01");
             })
             .Map<TokenIssuer.DeliverActivationCodeRequest, TokenIssuer.DeliverActivationCodeReply>(TokenIssuer.Operations.DeliverActivationCode, (_, _) => Reply(new TokenIssuer.DeliverActivationCodeReply("138****0001", DateTimeOffset.UnixEpoch)))
             .Map<TokenIssuer.ValidateActivationCodeRequest, TokenIssuer.ValidateActivationCodeReply>(TokenIssuer.Operations.ValidateActivationCode, (request, _) => Reply(new TokenIssuer.ValidateActivationCodeReply(request.Code == "123456" ? CodeVerdict.Right : CodeVerdict.Wrong, 2)))
@@ -60,6 +70,9 @@ public sealed class FakeBank
     public JsonEndpoint Endpoint { get; }
 
     public EndpointLink Link { get; }
+
+    /// <summary>The bank decides when this is done.</summary>
+    public Task Thinking { get; set; } = Task.CompletedTask;
 
     public IssuerDecision Decision { get; set; } = IssuerDecision.Approved;
 
@@ -137,6 +150,8 @@ public sealed class Bench : IAsyncDisposable
     public EndpointLink TokenLink { get; private set; }
 
     public WalletParty Wallet { get; private set; }
+
+    public JsonEndpoint TokenEndpoint => Party.Endpoint;
 
     public EndpointLink WalletLink => new(Wallet.Endpoint);
 
