@@ -77,20 +77,32 @@ public sealed partial class PhoneDevice : IDisposable
                 return [PhoneRules.Offline]; // an older sign-out must not arrive after this sign-in
             }
 
-            var request = new PhoneWallet.SignInRequest(entropy.NewId(), account, password, HandsetNow());
+            var epoch = (await Trusted.StateAsync(cancellation)).PurgeEpoch;
+            var request = new PhoneWallet.SignInRequest(entropy.NewId(), account, password, HandsetNow(), state.Credential, epoch);
             var reply = await wallet.CallAsync<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, request, cancellation);
             if (reply.Value is not { } signedIn)
             {
                 return [Said(reply.Error)];
             }
 
-            await SaveAsync(state with { Account = account, DeviceId = signedIn.DeviceId, Credential = signedIn.Credential, FindDeviceOn = signedIn.FindDeviceOn });
+            // The sign-in told of every purge: a notice that waited for it would now end what came after it.
+            await SaveAsync(state with { Account = account, DeviceId = signedIn.DeviceId, Credential = signedIn.Credential, FindDeviceOn = signedIn.FindDeviceOn }, session =>
+            {
+                foreach (var told in PhoneTables.Notices.Due(session, DateTimeOffset.MaxValue, int.MaxValue).Where(static entry => entry.Kind is PhoneWallet.Operations.SignOut or PhoneWallet.Operations.SetFindDevice))
+                {
+                    PhoneTables.Notices.Delivered(session, told.Id);
+                }
+            });
             await CheckHandsetAsync(cancellation);
             return [];
         }
         catch (PartyUnreachableException)
         {
             return [PhoneRules.Offline];
+        }
+        catch (CardRemovedException)
+        {
+            return [PhoneRules.ChipFailed];
         }
     });
 
@@ -325,37 +337,43 @@ public sealed partial class PhoneDevice : IDisposable
     private void Notify<T>(Session session, string operation, T request, string reference) =>
         PhoneTables.Notices.Enqueue(session, "wallet", operation, JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json), reference, time.GetUtcNow());
 
-    /// <summary>In order: what was said first arrives first; an unreachable cloud ends the round.</summary>
-    private async Task DeliverAsync(CancellationToken cancellation, bool now = false)
+    /// <summary>In order: what was said first arrives first; an unreachable cloud ends the round. What the cloud does not believe waits for the next sign-in.</summary>
+    /// <returns>Everything that is due was said.</returns>
+    private async Task<bool> DeliverAsync(CancellationToken cancellation, bool now = false)
     {
         if (wallet.IsCut)
         {
-            return; // nothing is sent, so nothing has failed
+            return false; // nothing is sent, so nothing has failed
         }
 
-        var due = time.GetUtcNow() + (now ? 2 * Outbox.LongestWait : TimeSpan.Zero);
-        foreach (var entry in store.Read(session => PhoneTables.Notices.Due(session, due)))
+        var due = now ? DateTimeOffset.MaxValue : time.GetUtcNow();
+        foreach (var entry in store.Read(session => PhoneTables.Notices.Due(session, due, int.MaxValue)))
         {
             ApiError? error;
             try
             {
                 error = entry.Kind switch
                 {
-                    PhoneWallet.Operations.SignOut => await TellAsync<PhoneWallet.SignOutRequest>(entry, cancellation),
-                    PhoneWallet.Operations.SetFindDevice => await TellAsync<PhoneWallet.SetFindDeviceRequest>(entry, cancellation),
-                    _ => await TellAsync<PhoneWallet.DeleteCardRequest>(entry, cancellation),
+                    PhoneWallet.Operations.SignOut => await TellAsync<PhoneWallet.SignOutRequest>(entry, (told, device, credential) => told with { DeviceId = device, Credential = credential }, cancellation),
+                    PhoneWallet.Operations.SetFindDevice => await TellAsync<PhoneWallet.SetFindDeviceRequest>(entry, (told, device, credential) => told with { DeviceId = device, Credential = credential }, cancellation),
+                    _ => await TellAsync<PhoneWallet.DeleteCardRequest>(entry, (told, device, credential) => told with { DeviceId = device, Credential = credential }, cancellation),
                 };
             }
             catch (PartyUnreachableException)
             {
                 await store.CommitAsync(session => PhoneTables.Notices.Failed(session, entry, time.GetUtcNow()));
-                return;
+                return false;
             }
 
-            if (error is not null && Reasons.IsPassing(error))
+            if (error is not null && (Reasons.IsPassing(error) || error.ErrorCode == Reasons.NotAuthenticated))
             {
                 await store.CommitAsync(session => PhoneTables.Notices.Failed(session, entry, time.GetUtcNow()));
-                return;
+                if (error.ErrorCode == Reasons.NotAuthenticated)
+                {
+                    continue;
+                }
+
+                return false;
             }
 
             await store.CommitAsync(session =>
@@ -374,18 +392,22 @@ public sealed partial class PhoneDevice : IDisposable
                 await RunScriptsAsync(entry.Reference, cancellation); // what the token service wants done with the dead instance
             }
         }
+
+        return true;
     }
 
-    private async Task<bool> HasToldAllAsync(CancellationToken cancellation)
-    {
-        await DeliverAsync(cancellation, now: true);
-        return store.Read(session => PhoneTables.Notices.NextAt(session)) is null;
-    }
+    private Task<bool> HasToldAllAsync(CancellationToken cancellation) => DeliverAsync(cancellation, now: true);
 
-    private async Task<ApiError?> TellAsync<T>(OutboxEntry entry, CancellationToken cancellation)
+    /// <summary>As it was written down, with the credential that the handset has now.</summary>
+    private async Task<ApiError?> TellAsync<T>(OutboxEntry entry, Func<T, string, string, T> signed, CancellationToken cancellation)
         where T : notnull
     {
         var request = JsonSerializer.Deserialize<T>(entry.Payload, JsonEndpoint.Json)!;
+        if (state is { DeviceId: { } device, Credential: { } credential })
+        {
+            request = signed(request, device, credential);
+        }
+
         return (await wallet.CallAsync<T, PhoneWallet.Done>(entry.Kind, request, cancellation)).Error;
     }
 

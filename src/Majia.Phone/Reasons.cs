@@ -7,6 +7,9 @@ namespace Majia.Phone;
 /// <summary>What the cloud's errors say to the phone's owner: the sentence that came with it, else a row of this table, else its description.</summary>
 public static class Reasons
 {
+    /// <summary>The cloud does not take this handset's credential.</summary>
+    public const string NotAuthenticated = "NOT_AUTHENTICATED";
+
     private static readonly ImmutableDictionary<string, Text> Rows = new Dictionary<string, Text>
     {
         [Ineligible.BadCheckDigit] = PhoneRules.BadNumber.Why,

@@ -42,18 +42,41 @@ public sealed partial class WalletParty
             return Refused(new Refusal("WRONG_PASSWORD", new("Account or password is wrong.", "帐号或密码错误。")));
         }
 
+        // An account's password says nothing about a handset: one that is another account's is given up with its own credential only.
         var before = await store.WriteAsync(session => DeviceRow.OfChip(session, seid));
-        if (before is not null && before.Account != request.Account && await DeleteAllAsync(before, long.MaxValue, "ACCOUNT_CHANGED", cancellation) is { } failed)
+        if (before is not null && before.Account != request.Account && !before.Knows(request.Credential))
+        {
+            return HandsetOfAnotherAccount;
+        }
+
+        var (gone, why) = before switch
+        {
+            null => (false, ""),
+            _ when before.Account != request.Account => (true, "ACCOUNT_CHANGED"),
+            _ => (request.PurgeEpoch > before.PurgeEpoch, "SIGNED_OUT"),
+        };
+        if (gone && await DeleteAllAsync(before!, why == "ACCOUNT_CHANGED" ? long.MaxValue : request.PurgeEpoch, why, cancellation) is { } failed)
         {
             return failed;
         }
 
-        var credential = Convert.ToHexString(entropy.Bytes(32));
-        var device = new DeviceRow(
-            before?.DeviceId ?? entropy.NewId(), seid, request.Account, true, before is { } row && row.Account == request.Account && row.FindDevice,
-            before is { LostMode: true }, HashOf(credential), request.Handset, before?.PurgeEpoch ?? 0);
-        await store.WriteAsync(session => device.Write(session, clock.GetUtcNow()));
-        return new PhoneWallet.SignInReply(device.DeviceId, credential, device.FindDevice);
+        var (fresh, credential) = (entropy.NewId(), Convert.ToHexString(entropy.Bytes(32)));
+        var device = await store.WriteAsync(session =>
+        {
+            var now = DeviceRow.OfChip(session, seid);
+            if (now?.Account != before?.Account || (now is not null && !now.CredentialHash.AsSpan().SequenceEqual(before!.CredentialHash)))
+            {
+                return null; // somebody else signed in on it meanwhile
+            }
+
+            // A purge that the cloud had not heard of may have been Find Device off: its owner turns it on again.
+            var made = new DeviceRow(
+                now?.DeviceId ?? fresh, seid, request.Account, true, now is { FindDevice: true } && !gone, now is { LostMode: true },
+                DeviceRow.HashOf(credential), request.Handset, Math.Max(now?.PurgeEpoch ?? 0, request.PurgeEpoch));
+            made.Write(session, clock.GetUtcNow());
+            return made;
+        });
+        return device is null ? HandsetOfAnotherAccount : new PhoneWallet.SignInReply(device.DeviceId, credential, device.FindDevice);
     }
 
     /// <summary>The chip purged already, perhaps offline and long ago: token service and cloud follow (R24, decisions.md 3).</summary>

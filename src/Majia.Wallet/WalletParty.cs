@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 using Majia.Storage;
@@ -83,6 +81,8 @@ public sealed partial class WalletParty
 
     private static ApiError NotAuthenticated => Refused(new Refusal("NOT_AUTHENTICATED", new("This handset is not known here, or its credential is wrong.", "未识别该手机，或其凭据有误。")));
 
+    private static ApiError HandsetOfAnotherAccount => Refused(new Refusal("HANDSET_OF_ANOTHER_ACCOUNT", new("This handset is registered to another account. Sign in with that account first.", "该手机已绑定其他帐号，请先使用原帐号登录。")));
+
     private static ApiError NoSuchCard => Refused(new Refusal(Ineligible.NotFound, new("There is no such card on this phone.", "这部手机上没有这张卡。")));
 
     /// <summary>All reasons at once: the first gives the code, each has a line of its own.</summary>
@@ -92,12 +92,10 @@ public sealed partial class WalletParty
         [.. reasons.Select(reason => new FieldError(reason.Code, "", reason.Why.En))],
         new(string.Join(" ", reasons.Select(reason => reason.Why.En)), string.Concat(reasons.Select(reason => reason.Why.Zh))));
 
-    private static byte[] HashOf(string credential) => SHA256.HashData(Encoding.UTF8.GetBytes(credential));
-
     private async Task<DeviceRow?> AuthenticateAsync(string deviceId, string credential)
     {
         var device = await store.WriteAsync(session => DeviceRow.Find(session, deviceId));
-        return device is not null && CryptographicOperations.FixedTimeEquals(device.CredentialHash, HashOf(credential)) ? device : null;
+        return device is not null && device.Knows(credential) ? device : null;
     }
 
     private void Record(string reference, string peer, string link, TraceKind kind, TraceDirection direction, string en, string zh) =>

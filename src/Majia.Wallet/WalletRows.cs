@@ -1,4 +1,6 @@
 using System.Data.Common;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using Majia.Core.Contracts;
 using Majia.Storage;
@@ -9,6 +11,11 @@ namespace Majia.Wallet;
 public sealed record DeviceRow(string DeviceId, string Seid, string Account, bool SignedIn, bool FindDevice, bool LostMode, byte[] CredentialHash, PhoneWallet.Handset Handset, long PurgeEpoch)
 {
     private const string Columns = "device_id, seid, account, signed_in, find_device, lost_mode, credential_hash, model, track, version, purge_epoch";
+
+    public static byte[] HashOf(string credential) => SHA256.HashData(Encoding.UTF8.GetBytes(credential));
+
+    /// <summary>Constant time.</summary>
+    public bool Knows(string? credential) => credential is not null && CryptographicOperations.FixedTimeEquals(CredentialHash, HashOf(credential));
 
     public static DeviceRow? Find(Session session, string deviceId) =>
         session.One($"SELECT {Columns} FROM wallet_device WHERE device_id = $1", Map, deviceId);
