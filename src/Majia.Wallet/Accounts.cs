@@ -146,7 +146,7 @@ public sealed partial class WalletParty
                 on ? WalletToken.Operations.Suspend : WalletToken.Operations.Unsuspend, new(entropy.NewId(), card.Tur!, "TOKEN_REQUESTOR", on ? "LOST" : "FOUND"), cancellation);
             if (reply.Value is { } token && card.State != EnrolmentState.Activating)
             {
-                await store.WriteAsync(session => (card with { State = token.State == TokenState.Suspended ? EnrolmentState.Suspended : EnrolmentState.Active }).Update(session));
+                await store.WriteAsync(session => card.TryMove(session, token.State == TokenState.Suspended ? EnrolmentState.Suspended : EnrolmentState.Active));
             }
         }
 
@@ -191,7 +191,7 @@ public sealed partial class WalletParty
         {
             foreach (var card in CardRow.OfDevice(session, device.DeviceId).Where(card => card.State != EnrolmentState.Deleted && card.PurgeEpoch < purgeEpoch))
             {
-                (card with { State = EnrolmentState.Deleted }).Update(session);
+                CardRow.Delete(session, card.CardReference);
             }
         });
         return null;

@@ -65,8 +65,11 @@ public sealed partial class WalletParty
         }
 
         trace.Same(TraceReference.Card(card.CardReference), TraceReference.Card(token.TokenUniqueReference));
-        card = card with { Tur = token.TokenUniqueReference, Face = token.Face, Methods = token.Methods };
-        await store.WriteAsync(session => card.Update(session));
+        if (!await store.WriteAsync(session => card.TryTake(session, token.TokenUniqueReference, token.Face, token.Methods)))
+        {
+            return await TakeBackAsync(card, token.TokenUniqueReference, NoSuchCard, cancellation);
+        }
+
         return new PhoneWallet.AddCardReply(card.CardReference, card.State, token.Face, token.Methods);
     }
 
@@ -79,6 +82,15 @@ public sealed partial class WalletParty
         Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, $"refused: {error.Why?.En ?? error.ErrorCode}", $"拒绝：{error.Why?.Zh ?? error.ErrorCode}");
         await store.WriteAsync(session => CardRow.Remove(session, card.CardReference));
         return error;
+    }
+
+    /// <summary>The token exists, but the card is wanted no more.</summary>
+    private async Task<ApiReply<PhoneWallet.AddCardReply>> TakeBackAsync(CardRow card, string tur, ApiError why, CancellationToken cancellation)
+    {
+        // Not reached: the token service gives up by itself what nobody personalises (R8).
+        var reply = await tokenService.CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(
+            WalletToken.Operations.Delete, new($"{card.CardReference}-take-back", tur, "TOKEN_REQUESTOR", "ADDITION_WITHDRAWN"), cancellation);
+        return reply.Value is null ? reply.Error! : await GiveUpAsync(card, why);
     }
 
     /// <summary>Relays scripts of the token service, and of the SE issuer where the chip has no domain of the token service yet.</summary>
@@ -125,9 +137,10 @@ public sealed partial class WalletParty
 
         if (card.State != next.State || card.Face != next.Face)
         {
-            card = card with { State = next.State, Face = next.Face };
-            await store.WriteAsync(session => card.Update(session));
-            Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, $"card {next.State.Words().En}", $"卡片状态：{next.State.Words().Zh}");
+            // A state that somebody else wrote meanwhile stands: the next script tells the token service's again.
+            var stands = await store.WriteAsync(session => card.TryMove(session, next.State, next.Face) ? next.State : CardRow.Find(session, device.DeviceId, card.CardReference)?.State ?? EnrolmentState.Deleted);
+            Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, $"card {stands.Words().En}", $"卡片状态：{stands.Words().Zh}");
+            return new PhoneWallet.ExchangeScriptReply(next.Commands, stands);
         }
 
         return new PhoneWallet.ExchangeScriptReply(next.Commands, next.State);
@@ -184,8 +197,11 @@ public sealed partial class WalletParty
         }
 
         // Active at the token service, not yet selectable in the chip: one more script.
-        var state = card.State == EnrolmentState.Active ? EnrolmentState.Active : EnrolmentState.Activating;
-        await store.WriteAsync(session => (card with { State = state }).Update(session));
+        var state = await store.WriteAsync(session =>
+        {
+            var next = card.State == EnrolmentState.Active ? EnrolmentState.Active : EnrolmentState.Activating;
+            return card.TryMove(session, next) ? next : CardRow.Find(session, card.DeviceId, card.CardReference)?.State ?? EnrolmentState.Deleted;
+        });
         Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, "verified; the chip is told next", "验证通过，接下来通知芯片");
         return new PhoneWallet.ActivateReply(state, null);
     }
@@ -217,7 +233,7 @@ public sealed partial class WalletParty
             return reply.Error!;
         }
 
-        await store.WriteAsync(session => (card with { State = EnrolmentState.Deleted }).Update(session));
+        await store.WriteAsync(session => CardRow.Delete(session, card.CardReference));
         return new PhoneWallet.Done();
     }
 

@@ -57,11 +57,23 @@ public sealed record CardRow(string CardReference, string DeviceId, string Reque
         $"INSERT INTO wallet_card ({Columns}, created_at) VALUES ($1, $2, $3, $4, $5, NULL, NULL, $6, $7)",
         CardReference, DeviceId, RequestId, Tur, State.ToString(), PurgeEpoch, now);
 
-    public void Update(Session session) => session.Execute(
-        "UPDATE wallet_card SET tur = $2, state = $3, face = $4, methods = $5 WHERE card_reference = $1",
-        CardReference, Tur, State.ToString(), Face is null ? null : JsonSerializer.SerializeToUtf8Bytes(Face, JsonEndpoint.Json), JsonSerializer.SerializeToUtf8Bytes(Methods, JsonEndpoint.Json));
+    /// <summary>The token service's answer to the addition; false when the card went meanwhile. As every write here, it asks for the state that was read.</summary>
+    public bool TryTake(Session session, string tur, CardFace face, IReadOnlyList<ActivationMethod> methods) => session.Execute(
+        "UPDATE wallet_card SET tur = $2, face = $3, methods = $4 WHERE card_reference = $1 AND state = 'Provisioning' AND (tur IS NULL OR tur = $2)",
+        CardReference, tur, JsonSerializer.SerializeToUtf8Bytes(face, JsonEndpoint.Json), JsonSerializer.SerializeToUtf8Bytes(methods, JsonEndpoint.Json)) == 1;
 
-    public static void Remove(Session session, string cardReference) => session.Execute("DELETE FROM wallet_card WHERE card_reference = $1", cardReference);
+    /// <summary>From the state that was read to <paramref name="next"/>; false when another writer moved it first.</summary>
+    public bool TryMove(Session session, EnrolmentState next, CardFace? face = null) => session.Execute(
+        "UPDATE wallet_card SET state = $2, face = coalesce($3, face) WHERE card_reference = $1 AND state = $4",
+        CardReference, next.ToString(), face is null ? null : JsonSerializer.SerializeToUtf8Bytes(face, JsonEndpoint.Json), State.ToString()) == 1;
+
+    /// <summary>Deleted, whatever it was: nothing leads back from there.</summary>
+    public static void Delete(Session session, string cardReference) =>
+        session.Execute("UPDATE wallet_card SET state = 'Deleted' WHERE card_reference = $1", cardReference);
+
+    /// <summary>An addition that came to nothing leaves no row.</summary>
+    public static void Remove(Session session, string cardReference) =>
+        session.Execute("DELETE FROM wallet_card WHERE card_reference = $1 AND tur IS NULL", cardReference);
 
     private static CardRow Map(DbDataReader row) => new(
         row.GetString(0), row.GetString(1), row.GetString(2), row.TextOrNull(3), Enum.Parse<EnrolmentState>(row.GetString(4)),
