@@ -135,23 +135,74 @@ public sealed partial class WalletParty
     public Task<ApiError?> PaymentOffAsync(string deviceId, CancellationToken cancellation = default) =>
         RemoteAsync(deviceId, "PAYMENT_OFF", now => now, cancellation);
 
-    /// <summary>Lost mode suspends every device card of the phone, its end resumes them.</summary>
+    /// <summary>Lost mode suspends every device card of the phone, its end resumes them. Null when it is done; a part of it is not done, and the call can be repeated.</summary>
     public async Task<ApiError?> SetLostModeAsync(string deviceId, bool on, CancellationToken cancellation = default)
     {
-        var cards = await store.WriteAsync(session => CardRow.OfDevice(session, deviceId).Where(card => card is { Tur: not null, State: EnrolmentState.Active or EnrolmentState.Suspended or EnrolmentState.Activating }).ToList());
-        await ChangeAsync(deviceId, now => now with { LostMode = on });
-        foreach (var card in cards)
+        if (await store.WriteAsync(session => DeviceRow.Find(session, deviceId)) is not { } device)
         {
-            var reply = await tokenService.CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(
-                on ? WalletToken.Operations.Suspend : WalletToken.Operations.Unsuspend, new(entropy.NewId(), card.Tur!, "TOKEN_REQUESTOR", on ? "LOST" : "FOUND"), cancellation);
-            if (reply.Value is { } token && card.State != EnrolmentState.Activating)
+            return NotAuthenticated;
+        }
+
+        if (on)
+        {
+            // First, so that nothing which is under way finishes behind it.
+            await ChangeAsync(deviceId, now => now with { LostMode = true });
+        }
+
+        var listed = await ReachAsync(() => tokenService.CallAsync<WalletToken.SearchTokensRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.SearchTokens, new(device.Seid), cancellation));
+        if (listed.Value is not { } live)
+        {
+            return listed.Error!;
+        }
+
+        ApiError? failed = null;
+        foreach (var token in live.Tokens)
+        {
+            var now = await HoldAsync(token, on, cancellation);
+            failed ??= now.Error;
+            if (now.Value is { State: TokenState.Active or TokenState.Suspended } told)
             {
-                await store.WriteAsync(session => card.TryMove(session, token.State == TokenState.Suspended ? EnrolmentState.Suspended : EnrolmentState.Active));
+                await store.WriteAsync(session => CardRow.OfDevice(session, deviceId)
+                    .Find(card => card.Tur == token.TokenUniqueReference && card.State is EnrolmentState.Active or EnrolmentState.Suspended)
+                    ?.TryMove(session, told.State == TokenState.Suspended ? EnrolmentState.Suspended : EnrolmentState.Active));
             }
         }
 
-        return null;
+        if (failed is null && !on)
+        {
+            await ChangeAsync(deviceId, now => now with { LostMode = false });
+        }
+
+        return failed;
     }
+
+    /// <summary>The wallet's own hold on one token, or its end; the token as it is when it is so already, or not active yet.</summary>
+    private Task<ApiReply<WalletToken.TokenReply>> HoldAsync(WalletToken.TokenReply token, bool on, CancellationToken cancellation)
+    {
+        var held = token.SuspendedBy.Contains("TOKEN_REQUESTOR", StringComparer.Ordinal);
+        return held == on || token.State == TokenState.Inactive
+            ? Task.FromResult<ApiReply<WalletToken.TokenReply>>(token)
+            : ReachAsync(() => tokenService.CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(
+                on ? WalletToken.Operations.Suspend : WalletToken.Operations.Unsuspend, new(entropy.NewId(), token.TokenUniqueReference, "TOKEN_REQUESTOR", on ? "LOST" : "FOUND"), cancellation));
+    }
+
+    private static async Task<ApiReply<T>> ReachAsync<T>(Func<Task<ApiReply<T>>> call)
+        where T : notnull
+    {
+        try
+        {
+            return await call();
+        }
+        catch (PartyUnreachableException)
+        {
+            return TokenServiceUnreachable;
+        }
+    }
+
+    /// <summary>What must hold of a handset whose cards are to live: signed in, Find Device on, not lost. Null when it does. Only a deletion does not ask.</summary>
+    private static ApiError? WhyNotHeld(DeviceRow? device) => device is null
+        ? NotAuthenticated
+        : HandsetDecider.Check(new PhoneWallet.HandsetConditions(true, true, true, true), device.SignedIn, device.FindDevice, device.LostMode) is { Count: > 0 } reasons ? Refused(reasons) : null;
 
     private async Task<ApiError?> RemoteAsync(string deviceId, string reason, Func<DeviceRow, DeviceRow> change, CancellationToken cancellation)
     {

@@ -106,6 +106,11 @@ public sealed partial class WalletParty
             return NoSuchCard;
         }
 
+        if (card.State != EnrolmentState.Deleted && WhyNotHeld(device) is { } why)
+        {
+            return why;
+        }
+
         WalletToken.SecurityDomainKeys? keys = null;
         var responses = request.Responses;
         if (responses.Count > 0 && seIssuer.IsUnderWay(device.Seid))
@@ -135,6 +140,11 @@ public sealed partial class WalletParty
             return Relay(seIssuer.Start(device.Seid, TraceReference.Card(card.CardReference)));
         }
 
+        if (card.State != EnrolmentState.Deleted && await StillHeldAsync(card, cancellation) is { } late)
+        {
+            return late;
+        }
+
         if (card.State != next.State || card.Face != next.Face)
         {
             // A state that somebody else wrote meanwhile stands: the next script tells the token service's again.
@@ -144,6 +154,27 @@ public sealed partial class WalletParty
         }
 
         return new PhoneWallet.ExchangeScriptReply(next.Commands, next.State);
+    }
+
+    /// <summary>After a call that may have made a token active: what changed at the handset meanwhile counts. A lost one's token is held before anybody hears of it.</summary>
+    private async Task<ApiError?> StillHeldAsync(CardRow card, CancellationToken cancellation)
+    {
+        var device = await store.WriteAsync(session => DeviceRow.Find(session, card.DeviceId));
+        if (WhyNotHeld(device) is not { } why)
+        {
+            return null;
+        }
+
+        if (device is { LostMode: true })
+        {
+            var now = await tokenService.CallAsync<WalletToken.GetTokenRequest, WalletToken.TokenReply>(WalletToken.Operations.GetToken, new(card.Tur!), cancellation);
+            if (now.Value is { State: TokenState.Active or TokenState.Suspended } token)
+            {
+                await HoldAsync(token, true, cancellation);
+            }
+        }
+
+        return why;
     }
 
     private static ApiReply<PhoneWallet.ExchangeScriptReply> Relay(SeScript script) => script.Why is { } why
@@ -196,6 +227,11 @@ public sealed partial class WalletParty
             return new PhoneWallet.ActivateReply(card.State, said.TriesLeft);
         }
 
+        if (await StillHeldAsync(card, cancellation) is { } late)
+        {
+            return late;
+        }
+
         // Active at the token service, not yet selectable in the chip: one more script.
         var state = await store.WriteAsync(session =>
         {
@@ -220,7 +256,7 @@ public sealed partial class WalletParty
     /// <summary>Dead at the token service first; the chip's instance goes with the next script. The plastic is not touched (R21).</summary>
     private async Task<ApiReply<PhoneWallet.Done>> DeleteCardAsync(PhoneWallet.DeleteCardRequest request, CancellationToken cancellation)
     {
-        var (card, error) = await CardAsync(request.DeviceId, request.Credential, request.CardReference);
+        var (card, error) = await CardAsync(request.DeviceId, request.Credential, request.CardReference, deletes: true);
         if (card is null)
         {
             return error!;
@@ -237,11 +273,16 @@ public sealed partial class WalletParty
         return new PhoneWallet.Done();
     }
 
-    private async Task<(CardRow? Card, ApiError? Error)> CardAsync(string deviceId, string credential, string reference)
+    private async Task<(CardRow? Card, ApiError? Error)> CardAsync(string deviceId, string credential, string reference, bool deletes = false)
     {
         if (await AuthenticateAsync(deviceId, credential) is not { } device)
         {
             return (null, NotAuthenticated);
+        }
+
+        if (!deletes && WhyNotHeld(device) is { } why)
+        {
+            return (null, why);
         }
 
         return await store.WriteAsync(session => CardRow.Find(session, device.DeviceId, reference)) is { Tur: not null } card ? (card, null) : (null, NoSuchCard);
