@@ -212,20 +212,16 @@ public sealed partial class WalletParty
             return NotAuthenticated;
         }
 
+        // The handset's state first: an addition under way finds it when it comes to store its token, and takes the token back.
+        await ChangeAsync(deviceId, change);
         try
         {
-            if (await DeleteAllAsync(device, long.MaxValue, reason, cancellation) is { } failed)
-            {
-                return failed;
-            }
+            return await DeleteAllAsync(device, long.MaxValue, reason, cancellation);
         }
         catch (PartyUnreachableException)
         {
             return TokenServiceUnreachable;
         }
-
-        await ChangeAsync(deviceId, change);
-        return null;
     }
 
     /// <summary>Token service first, then the cloud's own rows. Null when it is done.</summary>

@@ -65,9 +65,17 @@ public sealed partial class WalletParty
         }
 
         trace.Same(TraceReference.Card(card.CardReference), TraceReference.Card(token.TokenUniqueReference));
-        if (!await store.WriteAsync(session => card.TryTake(session, token.TokenUniqueReference, token.Face, token.Methods)))
+        var late = await store.WriteAsync(session =>
         {
-            return await TakeBackAsync(card, token.TokenUniqueReference, NoSuchCard, cancellation);
+            // The handset as it is now, in the unit that would give it the card (R24).
+            var now = DeviceRow.Find(session, device.DeviceId);
+            return WhyNotHeld(now)
+                ?? (now!.Account != device.Account || now.PurgeEpoch > request.PurgeEpoch ? Refused(new Refusal(HandsetDecider.NotSignedIn, new("The phone signed out meanwhile.", "添加期间手机已退出登录。"))) : null)
+                ?? (card.TryTake(session, token.TokenUniqueReference, token.Face, token.Methods) ? null : NoSuchCard);
+        });
+        if (late is not null)
+        {
+            return await TakeBackAsync(card, token.TokenUniqueReference, late, cancellation);
         }
 
         return new PhoneWallet.AddCardReply(card.CardReference, card.State, token.Face, token.Methods);
