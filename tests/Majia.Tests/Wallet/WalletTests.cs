@@ -364,7 +364,7 @@ public class WalletTests
         await using var bench = new Bench();
         var phone = await PhoneAsync(bench);
         var card = (await phone.AddAsync(Bench.Debit())).Value!.CardReference;
-        bench.Store.WriteAsync(session => session.Execute("UPDATE wallet_card SET state = 'Activating'")).Wait(TestContext.Current.CancellationToken);
+        await bench.Store.WriteAsync(session => session.Execute("UPDATE wallet_card SET state = 'Activating'"));
         bench.TokenLink.Before = (WalletToken.Operations.Provision, async () =>
         {
             bench.TokenLink.Before = null;
