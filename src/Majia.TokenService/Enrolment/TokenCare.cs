@@ -95,7 +95,14 @@ public sealed partial class TokenServiceParty
                 Deactivate(session, row, request.ReasonCode);
             }
 
-            return (dead, UnderWay(session, request.Seid, DateTimeOffset.MaxValue));
+            // In the same unit: from here on no enrolment that is under way can make its token.
+            var open = UnderWay(session, request.Seid, DateTimeOffset.MaxValue);
+            foreach (var claim in open)
+            {
+                GiveUp(session, claim.Tur, claim.Institution, request.ReasonCode);
+            }
+
+            return (dead, open);
         });
         foreach (var row in rows)
         {
@@ -104,7 +111,7 @@ public sealed partial class TokenServiceParty
 
         foreach (var claim in claims)
         {
-            await AbandonClaimAsync(claim.Tur, claim.Seid, claim.PanIndex, claim.Institution, request.ReasonCode);
+            await ReleaseAsync(claim.PanIndex, claim.Seid, claim.Tur);
         }
 
         return await store.WriteAsync(session => Live(session, request.Seid));
