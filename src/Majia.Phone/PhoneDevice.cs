@@ -21,6 +21,9 @@ public sealed partial class PhoneDevice : IDisposable
     private readonly SemaphoreSlim gate = new(1, 1);
     private PhoneState state;
 
+    /// <summary>A sign-in that was not answered: the same request again.</summary>
+    private (string Account, string RequestId)? signingIn;
+
     public PhoneDevice(PhoneOptions options, Store store, IChip chip, IJsonLink wallet, TimeProvider time, Entropy entropy, ITrace trace)
     {
         this.options = options;
@@ -78,8 +81,15 @@ public sealed partial class PhoneDevice : IDisposable
             }
 
             var epoch = (await Trusted.StateAsync(cancellation)).PurgeEpoch;
-            var request = new PhoneWallet.SignInRequest(entropy.NewId(), account, password, HandsetNow(), state.Credential, epoch);
+            var id = signingIn is { } open && open.Account == account ? open.RequestId : entropy.NewId();
+            signingIn = (account, id);
+            var request = new PhoneWallet.SignInRequest(id, account, password, HandsetNow(), state.Credential, epoch);
             var reply = await wallet.CallAsync<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, request, cancellation);
+            if (reply.Error is null || !Reasons.IsPassing(reply.Error))
+            {
+                signingIn = null;
+            }
+
             if (reply.Value is not { } signedIn)
             {
                 return [Said(reply.Error)];

@@ -42,6 +42,11 @@ public sealed partial class WalletParty
             return Refused(new Refusal("WRONG_PASSWORD", new("Account or password is wrong.", "帐号或密码错误。")));
         }
 
+        if (await store.WriteAsync(session => RepeatedSignIn(session, request)) is { } repeated)
+        {
+            return repeated;
+        }
+
         // An account's password says nothing about a handset: one that is another account's is given up with its own credential only.
         var before = await store.WriteAsync(session => DeviceRow.OfChip(session, seid));
         if (before is not null && before.Account != request.Account && !before.Knows(request.Credential))
@@ -74,10 +79,20 @@ public sealed partial class WalletParty
                 now?.DeviceId ?? fresh, seid, request.Account, true, now is { FindDevice: true } && !gone, now is { LostMode: true },
                 DeviceRow.HashOf(credential), request.Handset, Math.Max(now?.PurgeEpoch ?? 0, request.PurgeEpoch));
             made.Write(session, clock.GetUtcNow());
+            new SignInRow(request.RequestId, request.Account, seid, made.DeviceId, credential).Insert(session, clock.GetUtcNow());
             return made;
         });
         return device is null ? HandsetOfAnotherAccount : new PhoneWallet.SignInReply(device.DeviceId, credential, device.FindDevice);
     }
+
+    /// <summary>The password was right again. Null: a new request.</summary>
+    private static ApiReply<PhoneWallet.SignInReply>? RepeatedSignIn(Session session, PhoneWallet.SignInRequest request) => SignInRow.Find(session, request.RequestId) switch
+    {
+        null => null,
+        { Credential: { } credential } known when known.Account == request.Account && known.Seid == request.Handset.Seid && DeviceRow.Find(session, known.DeviceId) is { } device && device.Knows(credential)
+            => new PhoneWallet.SignInReply(device.DeviceId, credential, device.FindDevice),
+        _ => new ApiError("REQUEST_REPEATED", "This requestId was used for another sign-in, or its answer has arrived."),
+    };
 
     /// <summary>The chip purged already, perhaps offline and long ago: token service and cloud follow (R24, decisions.md 3).</summary>
     private async Task<ApiReply<PhoneWallet.Done>> SignOutAsync(PhoneWallet.SignOutRequest request, CancellationToken cancellation)

@@ -92,10 +92,18 @@ public sealed partial class WalletParty
         [.. reasons.Select(reason => new FieldError(reason.Code, "", reason.Why.En))],
         new(string.Join(" ", reasons.Select(reason => reason.Why.En)), string.Concat(reasons.Select(reason => reason.Why.Zh))));
 
-    private async Task<DeviceRow?> AuthenticateAsync(string deviceId, string credential)
+    private Task<DeviceRow?> AuthenticateAsync(string deviceId, string credential)
     {
-        var device = await store.WriteAsync(session => DeviceRow.Find(session, deviceId));
-        return device is not null && device.Knows(credential) ? device : null;
+        return store.WriteAsync(session =>
+        {
+            if (DeviceRow.Find(session, deviceId) is not { } device || !device.Knows(credential))
+            {
+                return null;
+            }
+
+            SignInRow.Arrived(session, deviceId);
+            return device;
+        });
     }
 
     private void Record(string reference, string peer, string link, TraceKind kind, TraceDirection direction, string en, string zh) =>

@@ -39,6 +39,26 @@ public sealed record DeviceRow(string DeviceId, string Seid, string Account, boo
         new(row.GetString(7), row.GetString(8), row.GetString(9), row.GetString(1)), row.GetInt64(10));
 }
 
+/// <summary>One sign-in by the phone's request id: its repeat gets the same credential until that has been used, and nothing after that.</summary>
+/// <param name="Credential">In clear, so that a lost answer can be given again; null from its first use on, and from the handset's next sign-in.</param>
+public sealed record SignInRow(string RequestId, string Account, string Seid, string DeviceId, string? Credential)
+{
+    public static SignInRow? Find(Session session, string requestId) => session.One(
+        "SELECT request_id, account, seid, device_id, credential FROM wallet_sign_in WHERE request_id = $1",
+        static row => new SignInRow(row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), row.TextOrNull(4)), requestId);
+
+    public void Insert(Session session, DateTimeOffset now)
+    {
+        Arrived(session, DeviceId);
+        session.Execute("INSERT INTO wallet_sign_in (request_id, account, seid, device_id, credential, at) VALUES ($1, $2, $3, $4, $5, $6)", RequestId, Account, Seid, DeviceId, Credential, now);
+    }
+
+    public static void Arrived(Session session, string deviceId) =>
+        session.Execute("UPDATE wallet_sign_in SET credential = NULL WHERE device_id = $1 AND credential IS NOT NULL", deviceId);
+
+    public override string ToString() => $"sign-in {RequestId}";
+}
+
 /// <summary>One card of one handset, by a reference of the wallet's own. Null <paramref name="Tur"/>: the token service has not answered yet.</summary>
 public sealed record CardRow(string CardReference, string DeviceId, string RequestId, string? Tur, EnrolmentState State, CardFace? Face, IReadOnlyList<ActivationMethod> Methods, long PurgeEpoch)
 {
