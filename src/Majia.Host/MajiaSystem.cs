@@ -165,18 +165,34 @@ public sealed class MajiaSystem : IAsyncDisposable
     }
 
     /// <summary>Delivers what is due in every party's outbox, and sweeps what was left unfinished. Called on the clock.</summary>
+    /// <remarks>One party's trouble is a row in the trace and keeps no other back; only a store that is gone ends the round.</remarks>
     public async Task PumpAsync(CancellationToken cancellation)
     {
-        await Acquirer.PumpAsync(cancellation);
-        await Network.PumpAsync(cancellation);
-        await TokenService.PumpAsync(cancellation);
-        await TokenService.SweepAsync(cancellation);
+        await PumpAsync("acquirer", () => Acquirer.PumpAsync(cancellation));
+        await PumpAsync("network", () => Network.PumpAsync(cancellation));
+        await PumpAsync("token-service", () => TokenService.PumpAsync(cancellation));
+        await PumpAsync("token-service", () => TokenService.SweepAsync(cancellation));
         foreach (var phone in phones.Values)
         {
-            await phone.PumpAsync(cancellation);
+            await PumpAsync("phone", () => phone.PumpAsync(cancellation));
         }
 
         await Store.DurableAsync();
+    }
+
+    private async Task PumpAsync(string party, Func<Task> round)
+    {
+        try
+        {
+            await round();
+        }
+#pragma warning disable CA1031 // whatever one party's round throws is that party's
+        catch (Exception failure) when (failure is not (PartyFailedException or OperationCanceledException))
+#pragma warning restore CA1031
+        {
+            Trace.Record(new TraceEvent(string.Empty, Time.GetUtcNow(), party, party, string.Empty, TraceKind.Decision, TraceDirection.Inside, string.Empty,
+                new Text($"The round of deliveries failed ({failure.GetType().Name}); again with the next one.", $"本轮投递失败（{failure.GetType().Name}），下一轮重试。")));
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -75,6 +75,11 @@ public sealed partial class PhoneDevice : IDisposable
     {
         try
         {
+            if (state.Purging is not null)
+            {
+                return [PhoneRules.ChipFailed]; // the cards of before are not dead yet
+            }
+
             if (!await HasToldAllAsync(cancellation))
             {
                 return [PhoneRules.Offline]; // an older sign-out must not arrive after this sign-in
@@ -117,12 +122,17 @@ public sealed partial class PhoneDevice : IDisposable
     });
 
     /// <summary>Signs out: the chip's payment cards are dead when this returns, network or not; the cloud hears of it as soon as it can (R24).</summary>
+    /// <exception cref="InvalidOperationException">The chip refused. The phone is signed out all the same, no card can be used, and the purge is tried again with every operation.</exception>
     public Task SignOutAsync(CancellationToken cancellation = default) => AloneAsync(async () =>
     {
         if (state.Account is not null)
         {
             await SaveAsync(state with { Purging = SignOutReason });
-            await FinishPurgeAsync(cancellation);
+            if (!await FinishPurgeAsync(cancellation))
+            {
+                throw new InvalidOperationException("the chip refused to purge");
+            }
+
             await DeliverAsync(cancellation);
         }
 
@@ -140,7 +150,11 @@ public sealed partial class PhoneDevice : IDisposable
         if (!on)
         {
             await SaveAsync(state with { Purging = FindDeviceOffReason });
-            await FinishPurgeAsync(cancellation);
+            if (!await FinishPurgeAsync(cancellation))
+            {
+                return [PhoneRules.ChipFailed];
+            }
+
             await DeliverAsync(cancellation);
             return [];
         }
@@ -174,22 +188,35 @@ public sealed partial class PhoneDevice : IDisposable
     });
 
     /// <summary>One purge: intent in the store, one write in the chip, then the cards leave the store and the notice stands in the outbox. Repeating any part of it is harmless.</summary>
-    private async Task FinishPurgeAsync(CancellationToken cancellation)
+    /// <returns>False when the chip refused: the intent stays, and while it stands nobody is signed in.</returns>
+    private async Task<bool> FinishPurgeAsync(CancellationToken cancellation)
     {
         if (state.Purging is not { } reason || !IsOn)
         {
-            return; // a phone that was switched off meanwhile ends it when it is on again; signed out it is already
+            return true; // a phone that was switched off meanwhile ends it when it is on again; signed out it is already
         }
 
         await StandDownAsync(ScreenKind.Dark);
-        if (!await Trusted.PurgeAsync(cancellation))
+        long epoch;
+        try
         {
-            throw new InvalidOperationException("the chip refused to purge");
+            if (!await Trusted.PurgeAsync(cancellation))
+            {
+                return NotPurged("the chip refused to purge", "芯片拒绝清除");
+            }
+
+            await StandDownAsync(ScreenKind.Dark); // whoever verified a finger meanwhile holds nothing
+            epoch = (await Trusted.StateAsync(cancellation)).PurgeEpoch;
+        }
+        catch (InvalidOperationException failure)
+        {
+            return NotPurged(failure.Message, "芯片未能完成清除");
+        }
+        catch (CardRemovedException)
+        {
+            return NotPurged("the chip lost its power during the purge", "清除过程中芯片断电");
         }
 
-        await StandDownAsync(ScreenKind.Dark); // whoever verified a finger meanwhile holds nothing
-
-        var epoch = (await Trusted.StateAsync(cancellation)).PurgeEpoch;
         var signsOut = reason == SignOutReason;
         var gone = state.Cards;
         var after = state with
@@ -225,6 +252,13 @@ public sealed partial class PhoneDevice : IDisposable
                 }
             }
         });
+        return true;
+    }
+
+    private bool NotPurged(string en, string zh)
+    {
+        Note(string.Empty, TraceKind.Decision, TraceDirection.Inside, "chip", string.Empty, new Text($"The purge did not take effect ({en}); it is tried again.", $"清除未生效（{zh}），稍后重试。"));
+        return false;
     }
 
     // ---- fingerprints ----

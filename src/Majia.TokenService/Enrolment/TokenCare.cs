@@ -206,6 +206,12 @@ public sealed partial class TokenServiceParty
             {
                 // Again later, with the same id.
             }
+#pragma warning disable CA1031 // one notice that cannot be sent keeps no other back
+            catch (Exception failure) when (failure is not (PartyFailedException or OperationCanceledException))
+#pragma warning restore CA1031
+            {
+                Decided(TraceReference.Card(entry.Reference), $"{entry.Kind} could not be sent ({failure.GetType().Name}); it waits", $"{entry.Kind} 发送失败（{failure.GetType().Name}），稍后重试");
+            }
 
             await store.WriteAsync(session =>
             {
