@@ -98,8 +98,16 @@ public sealed partial class PhoneDevice
 
         try
         {
-            var request = new PhoneWallet.ActivateRequest(entropy.NewId(), device, credential, cardReference, code);
+            // Kept until there is an answer: a right code counts once at the bank, and its repeat has to be known as one (R8).
+            var fresh = entropy.NewId();
+            var id = await store.CommitAsync(session => PhoneTables.CodeRequest(session, cardReference, code, fresh));
+            var request = new PhoneWallet.ActivateRequest(id, device, credential, cardReference, code);
             var reply = await wallet.CallAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, request, cancellation);
+            if (reply.Error is null || !Reasons.IsPassing(reply.Error))
+            {
+                await store.CommitAsync(session => PhoneTables.CodeAnswered(session, cardReference));
+            }
+
             if (reply.Value is not { } answer)
             {
                 return EnrolmentOutcome.Refused(cardReference, Said(reply.Error)) with { Methods = Methods(cardReference) };
