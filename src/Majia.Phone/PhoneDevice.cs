@@ -212,11 +212,6 @@ public sealed partial class PhoneDevice : IDisposable
         {
             return NotPurged(failure.Message, "芯片未能完成清除");
         }
-        catch (CardRemovedException)
-        {
-            return NotPurged("the chip lost its power during the purge", "清除过程中芯片断电");
-        }
-
         var signsOut = reason == SignOutReason;
         var gone = state.Cards;
         var after = state with
@@ -480,7 +475,15 @@ public sealed partial class PhoneDevice : IDisposable
         await gate.WaitAsync();
         try
         {
-            await FinishPurgeAsync(CancellationToken.None);
+            try
+            {
+                await FinishPurgeAsync(CancellationToken.None);
+            }
+            catch (CardRemovedException)
+            {
+                NotPurged("the chip lost its power", "芯片断电");
+            }
+
             return await operation();
         }
         finally
