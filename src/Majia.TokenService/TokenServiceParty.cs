@@ -32,6 +32,9 @@ public sealed record TokenServiceOptions
     /// <summary>A device card that is in its chip, but was never verified or never made selectable, is deleted after this.</summary>
     public TimeSpan UnverifiedLife { get; init; } = TimeSpan.FromDays(30);
 
+    /// <summary>A script that the phone does not go on with is dropped after this, with its session keys.</summary>
+    public TimeSpan ChannelLife { get; init; } = TimeSpan.FromMinutes(10);
+
     /// <summary>Device numbers expire this many years after they are made, at the end of the month.</summary>
     public int TokenYears { get; init; } = 5;
 }

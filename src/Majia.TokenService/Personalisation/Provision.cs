@@ -52,6 +52,8 @@ public sealed partial class TokenServiceParty
         public bool AwaitsAuthentication { get; set; }
 
         public Queue<Step> Steps { get; } = new();
+
+        public DateTimeOffset UsedAt { get; set; }
     }
 
     private readonly Lock channelGate = new();
@@ -66,6 +68,19 @@ public sealed partial class TokenServiceParty
         }
 
         var channel = TakeChannel(row.Tur);
+        try
+        {
+            return await ProvisionAsync(request, row, channel);
+        }
+        finally
+        {
+            // Finished, failed, or replaced by another: what no script goes on with ends here.
+            CloseUnless(row.Tur, channel);
+        }
+    }
+
+    private async Task<ApiReply<WalletToken.ProvisionReply>> ProvisionAsync(WalletToken.ProvisionRequest request, TokenRow row, ChipChannel? channel)
+    {
         if (request.DomainKeys is { } keys)
         {
             if (!TryImport(row.Seid, keys))
@@ -96,6 +111,18 @@ public sealed partial class TokenServiceParty
         return channel.Authenticated ? await ContinueAsync(row, channel, responses) : await AuthenticateAsync(row, channel, responses);
     }
 
+    /// <summary>Chips whose script is under way: each has session keys in memory.</summary>
+    public int OpenChannels
+    {
+        get
+        {
+            lock (channelGate)
+            {
+                return channels.Count;
+            }
+        }
+    }
+
     private ChipChannel? TakeChannel(string tur)
     {
         lock (channelGate)
@@ -104,13 +131,42 @@ public sealed partial class TokenServiceParty
         }
     }
 
-    private WalletToken.ProvisionReply Send(TokenRow row, ChipChannel channel, EnrolmentState state, params ReadOnlySpan<CommandApdu> commands)
+    private void CloseUnless(string tur, ChipChannel? channel)
     {
         lock (channelGate)
         {
-            channels[row.Tur] = channel;
+            if (channel is not null && channels.GetValueOrDefault(tur) != channel)
+            {
+                channel.Host.Close();
+            }
         }
+    }
 
+    private void Keep(string tur, ChipChannel channel)
+    {
+        var now = clock.GetUtcNow();
+        lock (channelGate)
+        {
+            // A phone that never came back left its channel open.
+            foreach (var old in channels.Where(other => now - other.Value.UsedAt > options.ChannelLife).Select(static other => other.Key).Order(StringComparer.Ordinal).ToList())
+            {
+                channels.Remove(old, out var forgotten);
+                forgotten!.Host.Close();
+            }
+
+            if (channels.TryGetValue(tur, out var replaced) && replaced != channel)
+            {
+                replaced.Host.Close();
+            }
+
+            channel.UsedAt = now;
+            channels[tur] = channel;
+        }
+    }
+
+    private WalletToken.ProvisionReply Send(TokenRow row, ChipChannel channel, EnrolmentState state, params ReadOnlySpan<CommandApdu> commands)
+    {
+        Keep(row.Tur, channel);
         var hex = new List<string>(commands.Length);
         foreach (var command in commands)
         {

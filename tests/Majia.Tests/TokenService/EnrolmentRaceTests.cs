@@ -131,4 +131,30 @@ public class EnrolmentRaceTests
         await bench.Party.PumpAsync(TestContext.Current.CancellationToken);
         Assert.Single(bench.Bank.Activated);
     }
+
+    [Fact]
+    public async Task A_script_that_nobody_goes_on_with_is_forgotten_with_its_keys()
+    {
+        await using var bench = new Bench();
+        var chip = (await bench.EnrolAsync(Bench.Credit())).Chip;
+        Assert.Equal(0, bench.Party.OpenChannels);
+        var left = (await bench.DigitizeAsync(Bench.Debit(), chip.Seid)).Value!.TokenUniqueReference;
+        await bench.ProvideAsync(left, [], null);
+        await bench.ProvideAsync(left, [], null);
+        Assert.Equal(1, bench.Party.OpenChannels);
+
+        bench.Clock.Advance(TimeSpan.FromMinutes(11));
+        var other = (await bench.DigitizeAsync(Bench.Debit(2), chip.Seid)).Value!.TokenUniqueReference;
+        await bench.ProvideAsync(other, [], null);
+        Assert.Equal(1, bench.Party.OpenChannels);
+        Assert.Equal(EnrolmentState.Active, (await bench.ProvisionAsync(other, chip)).State);
+        Assert.Equal(0, bench.Party.OpenChannels);
+
+        var se = bench.NewSeIssuer();
+        var fresh = bench.NewChip();
+        se.Start(fresh.Seid, "test");
+        Assert.True(se.IsUnderWay(fresh.Seid));
+        bench.Clock.Advance(TimeSpan.FromMinutes(11));
+        Assert.False(se.IsUnderWay(fresh.Seid));
+    }
 }
