@@ -84,7 +84,8 @@ public sealed class MajiaSystem : IAsyncDisposable
         TokenService = new TokenServiceParty(new TokenServiceOptions(), Store, modules["token-service"], issuers.ToDictionary(bank => bank.Key, bank => (IJsonLink)new InMemoryJsonLink(bank.Value.Endpoint, Wires.TokenIssuer)), Time, entropy, Trace);
         Network = new NetworkParty(new NetworkOptions(), Store, modules["network"], new InMemoryIsoLink(TokenService, Wires.NetworkToken), issuers.ToDictionary(bank => bank.Key, bank => (IIsoLink)new InMemoryIsoLink(bank.Value, Wires.NetworkIssuer)), Time, entropy, Trace);
         Acquirer = new AcquirerParty(new AcquirerOptions(), Store, modules["acquirer"], new InMemoryIsoLink(Network, Wires.AcquirerNetwork), Time, entropy, Trace);
-        Wallet = new WalletParty(new WalletOptions { PasswordIterations = options.PasswordIterations }, Store, new SeIssuer(modules["se-issuer"], Store, Time, Trace), new InMemoryJsonLink(TokenService.Endpoint, Wires.WalletToken), Time, entropy, Trace);
+        var wallet = new WalletOptions { PasswordIterations = options.PasswordIterations };
+        Wallet = new WalletParty(wallet, Store, new SeIssuer(modules["se-issuer"], Store, Time, Trace), new InMemoryJsonLink(TokenService.EndpointFor(wallet.TokenRequestorId), Wires.WalletToken), Time, entropy, Trace);
     }
 
     public Wires Wires { get; } = new();

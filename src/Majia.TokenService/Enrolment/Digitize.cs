@@ -19,9 +19,9 @@ public sealed partial class TokenServiceParty
     /// Places reserved → the bank asked → device number made, INACTIVE (decisions.md 2). Idempotent by request id: every step can be
     /// repeated after a crash or a lost answer, and a repeat of the whole gets the stored answer.
     /// </summary>
-    private async Task<ApiReply<WalletToken.DigitizeReply>> DigitizeAsync(WalletToken.DigitizeRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<WalletToken.DigitizeReply>> DigitizeAsync(string caller, WalletToken.DigitizeRequest request, CancellationToken cancellation)
     {
-        if (CheckRequestor(request.TokenRequestorId, request.Seid) is { } wrong)
+        if (CheckRequestor(caller, request.TokenRequestorId, request.Seid) is { } wrong)
         {
             return wrong;
         }
@@ -111,8 +111,8 @@ public sealed partial class TokenServiceParty
 
         session.Execute("DELETE FROM token_receipt WHERE receipt = $1", request.EligibilityReceipt);
         session.Execute(
-            "INSERT INTO token_request (request_id, digest, tur, seid, pan_index, institution, reply, at) VALUES ($1, $2, $3, $4, $5, $6, NULL, $7)",
-            request.RequestId, digest, fresh, request.Seid, panIndex, institution, now);
+            "INSERT INTO token_request (request_id, digest, tur, seid, pan_index, institution, reply, at, trid) VALUES ($1, $2, $3, $4, $5, $6, NULL, $7, $8)",
+            request.RequestId, digest, fresh, request.Seid, panIndex, institution, now, request.TokenRequestorId);
         session.Execute(
             "INSERT INTO token_chip (seid, domain, next_instance, purge_epoch) VALUES ($1, 'None', 1, $2) ON CONFLICT (seid) DO UPDATE SET purge_epoch = excluded.purge_epoch",
             request.Seid, request.PurgeEpoch);

@@ -59,9 +59,9 @@ public sealed partial class TokenServiceParty
     private readonly Lock channelGate = new();
     private readonly Dictionary<string, ChipChannel> channels = new(StringComparer.Ordinal);
 
-    private async Task<ApiReply<WalletToken.ProvisionReply>> ProvisionAsync(WalletToken.ProvisionRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<WalletToken.ProvisionReply>> ProvisionAsync(string caller, WalletToken.ProvisionRequest request)
     {
-        var row = await store.WriteAsync(session => TokenRow.Find(session, request.TokenUniqueReference));
+        var row = await store.WriteAsync(session => FindFor(session, caller, request.TokenUniqueReference));
         if (row is null)
         {
             return NotFound;

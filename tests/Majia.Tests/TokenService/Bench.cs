@@ -93,7 +93,7 @@ public sealed class FakeBank
 /// <summary>Token service, wallet cloud, SE issuer and three banks in memory, on one clock and one seed.</summary>
 public sealed class Bench : IAsyncDisposable
 {
-    public const string Trid = "99900000001", Account = "lin@example.com", Password = "correct horse";
+    public const string Trid = "99900000001", OtherTrid = "99900000002", Account = "lin@example.com", Password = "correct horse";
 
     public Bench(Store? store = null)
     {
@@ -125,7 +125,7 @@ public sealed class Bench : IAsyncDisposable
         }
 
         Party = NewParty();
-        TokenLink = new EndpointLink(Party.Endpoint);
+        TokenLink = new EndpointLink(Party.EndpointFor(Trid));
         Wallet = NewWallet();
     }
 
@@ -151,7 +151,7 @@ public sealed class Bench : IAsyncDisposable
 
     public WalletParty Wallet { get; private set; }
 
-    public JsonEndpoint TokenEndpoint => Party.Endpoint;
+    public JsonEndpoint TokenEndpoint => Party.EndpointFor(Trid);
 
     public EndpointLink WalletLink => new(Wallet.Endpoint);
 
@@ -159,11 +159,11 @@ public sealed class Bench : IAsyncDisposable
     public void Restart()
     {
         Party = NewParty();
-        TokenLink = new EndpointLink(Party.Endpoint);
+        TokenLink = new EndpointLink(Party.EndpointFor(Trid));
         Wallet = NewWallet();
     }
 
-    private TokenServiceParty NewParty() => new(new(), Store, Module, Banks.ToDictionary(bank => bank.Key, bank => (IJsonLink)bank.Value.Link), Clock, Entropy, NoTrace.Instance);
+    private TokenServiceParty NewParty() => new(new() { TokenRequestors = [Trid, OtherTrid] }, Store, Module, Banks.ToDictionary(bank => bank.Key, bank => (IJsonLink)bank.Value.Link), Clock, Entropy, NoTrace.Instance);
 
     private WalletParty NewWallet() => new(new() { PasswordIterations = 10 }, Store, new SeIssuer(SeModule, Store, Clock, NoTrace.Instance), TokenLink, Clock, Entropy, NoTrace.Instance);
 

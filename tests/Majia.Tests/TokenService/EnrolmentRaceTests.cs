@@ -157,4 +157,30 @@ public class EnrolmentRaceTests
         bench.Clock.Advance(TimeSpan.FromMinutes(11));
         Assert.False(se.IsUnderWay(fresh.Seid));
     }
+
+    [Fact]
+    public async Task A_token_requestor_reaches_its_own_device_cards_only()
+    {
+        await using var bench = new Bench();
+        var (tur, _, chip, _) = await bench.EnrolAsync(Bench.Debit());
+        var other = new EndpointLink(bench.Party.EndpointFor(Bench.OtherTrid));
+        Task<ApiReply<TReply>> AskAsync<TRequest, TReply>(string operation, TRequest request)
+            where TRequest : notnull
+            where TReply : notnull => other.CallAsync<TRequest, TReply>(operation, request, TestContext.Current.CancellationToken);
+
+        Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.GetTokenRequest, WalletToken.TokenReply>(WalletToken.Operations.GetToken, new(tur))).Error?.ErrorCode);
+        foreach (var operation in (string[])[WalletToken.Operations.Suspend, WalletToken.Operations.Unsuspend, WalletToken.Operations.Delete])
+        {
+            Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(operation, new("x", tur, "TOKEN_REQUESTOR", "X"))).Error?.ErrorCode);
+        }
+
+        Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.ProvisionRequest, WalletToken.ProvisionReply>(WalletToken.Operations.Provision, new("x", tur, [], null))).Error?.ErrorCode);
+        Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.ActivateRequest, WalletToken.ActivateReply>(WalletToken.Operations.Activate, new("x", tur, "123456"))).Error?.ErrorCode);
+        Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(WalletToken.Operations.RequestActivationCode, new("x", tur, "sms"))).Error?.ErrorCode);
+        Assert.Empty((await AskAsync<WalletToken.SearchTokensRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.SearchTokens, new(chip.Seid))).Value!.Tokens);
+        Assert.Empty((await AskAsync<WalletToken.DeleteDeviceRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.DeleteDevice, new("x", chip.Seid, long.MaxValue, "X"))).Value!.Tokens);
+        Assert.Equal("tokenRequestorId", (await AskAsync<WalletToken.CheckEligibilityRequest, WalletToken.CheckEligibilityReply>(WalletToken.Operations.CheckEligibility, new("x", Bench.Trid, chip.Seid, bench.Encrypt(Bench.Credit()), "MANUAL"))).Error?.Errors![0].Field);
+        Assert.Equal(1, bench.Count("SELECT count(*) FROM token_token WHERE state = 'Active'"));
+        Assert.Throws<ArgumentException>(() => bench.Party.EndpointFor("99900000009"));
+    }
 }
