@@ -124,7 +124,7 @@ public sealed partial class WalletParty
         {
             card = card with { State = next.State, Face = next.Face };
             await store.WriteAsync(session => card.Update(session));
-            Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, $"card {next.State}", $"卡片状态：{next.State}");
+            Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, $"card {next.State.Words().En}", $"卡片状态：{next.State.Words().Zh}");
         }
 
         return new PhoneWallet.ExchangeScriptReply(next.Commands, next.State);
