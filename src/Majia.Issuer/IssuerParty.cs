@@ -48,7 +48,7 @@ public sealed class IssuerParty : IIsoServer
         }
 
         var reference = message.Text(37) is { } rrn ? TraceReference.Rrn(rrn) : string.Empty;
-        trace.Message(reference, message, TraceDirection.Received, Mentions.Arrived(message));
+        trace.Message(reference, message, TraceDirection.Received);
 
         IsoMessage answer;
         if (!IsoSealing.Verify(Dialect.Switch, body, message, (block, mac) => keys.VerifyMac(IssuerKeys.MacZone, options.MacAlgorithm, block, mac)))
@@ -69,7 +69,7 @@ public sealed class IssuerParty : IIsoServer
         }
 
         var sealedBody = IsoSealing.Seal(Dialect.Switch, answer, block => keys.Mac(IssuerKeys.MacZone, options.MacAlgorithm, block));
-        trace.Message(reference, answer, TraceDirection.Sent, Mentions.Answered(answer));
+        trace.Message(reference, answer, TraceDirection.Sent);
         return SwitchFrame.Write(source, destination, sealedBody);
     }
 

@@ -95,6 +95,14 @@ public sealed class Story(MajiaSystem system)
             return new StoryStep("add-card", title, "refused", "added", Join(missing));
         }
 
+        // The story begins with an empty phone, also when it was told here before.
+        foreach (var old in Phone.State.Cards)
+        {
+            await Phone.DeleteCardAsync(old.CardReference);
+        }
+
+        await system.PumpAsync(CancellationToken.None);
+
         // R7: no fingerprint yet, so enrolling one is a step of adding the card.
         var outcome = await Phone.AddCardAsync(SeedData.AsTyped(plastic));
         if (outcome.Step == EnrolmentStep.FingerprintNeeded)
@@ -221,7 +229,8 @@ public sealed class Story(MajiaSystem system)
             return new StoryStep("replay", title, "nothing-overheard", "declined", new("No sale was overheard.", "没有截获交易。"));
         }
 
-        message.Set(11, "999001");
+        // A trace number that this terminal has not come to yet.
+        message.SetNumber(11, 900_000 + message.Number(11).GetValueOrDefault(), 6);
         var keys = system.TerminalKeys(Shop);
         var again = IsoSealing.Seal(Dialect.Pos, message, data => keys.Mac("mak", MacAlgorithm.UnionPayEcb, data));
         var answer = await system.PosLines[Shop].ExchangeAsync(PosFrame.Write(tpdu.Span, header.Span, again), CancellationToken.None);
