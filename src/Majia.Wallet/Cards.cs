@@ -78,6 +78,8 @@ public sealed partial class WalletParty
             return await TakeBackAsync(card, token.TokenUniqueReference, late, cancellation);
         }
 
+        // An older try of the same plastic was given up for this one: it leaves the list with it.
+        await ForgetAsync(await store.WriteAsync(session => CardRow.OfDevice(session, device.DeviceId).Where(other => other.IsUnfinished && other.Tur is not null && other.CardReference != card.CardReference).ToList()), cancellation);
         return new PhoneWallet.AddCardReply(card.CardReference, card.State, token.Face, token.Methods);
     }
 
@@ -289,8 +291,13 @@ public sealed partial class WalletParty
     public async Task<int> SweepAsync(CancellationToken cancellation = default)
     {
         var before = clock.GetUtcNow() - options.UnfinishedLife;
+        return await ForgetAsync(await store.WriteAsync(session => CardRow.Unfinished(session, before)), cancellation);
+    }
+
+    private async Task<int> ForgetAsync(List<CardRow> unfinished, CancellationToken cancellation)
+    {
         var givenUp = 0;
-        foreach (var card in await store.WriteAsync(session => CardRow.Unfinished(session, before)))
+        foreach (var card in unfinished)
         {
             if (card.Tur is null)
             {
@@ -312,7 +319,7 @@ public sealed partial class WalletParty
             if (reply.Value is { State: TokenState.Deactivated } || reply.Error?.ErrorCode == Ineligible.NotFound)
             {
                 await store.WriteAsync(session => CardRow.Delete(session, card.CardReference));
-                Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, "not completed in time: given up", "未在规定时间内完成，已作废");
+                Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, "not completed: given up", "未完成添加，已作废");
                 givenUp++;
             }
         }

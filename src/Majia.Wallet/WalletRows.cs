@@ -62,6 +62,8 @@ public sealed record SignInRow(string RequestId, string Account, string Seid, st
 /// <summary>One card of one handset, by a reference of the wallet's own. Null <paramref name="Tur"/>: the token service has not answered yet.</summary>
 public sealed record CardRow(string CardReference, string DeviceId, string RequestId, string? Tur, EnrolmentState State, CardFace? Face, IReadOnlyList<ActivationMethod> Methods, long PurgeEpoch)
 {
+    public bool IsUnfinished => State is EnrolmentState.Provisioning or EnrolmentState.VerificationRequired or EnrolmentState.Activating;
+
     private const string Columns = "card_reference, device_id, request_id, tur, state, face, methods, purge_epoch";
 
     public static CardRow? Find(Session session, string deviceId, string cardReference) =>
