@@ -20,7 +20,7 @@ public sealed partial class TokenServiceParty
 
     public async Task<ReadOnlyMemory<byte>> HandleAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation)
     {
-        if (!SwitchFrame.TryRead(frame, out _, out var source, out var body, out _) || !IsoCodec.TryRead(Dialect.Switch, body.Span, out var request, out _))
+        if (!SwitchFrame.TryRead(frame, out _, out var source, out var body, out _) || !IsoCodec.TryRead(Dialect.Switch, body.Span, out var request, out _) || request.Mti.IsResponse)
         {
             return default;
         }
@@ -154,19 +154,9 @@ public sealed partial class TokenServiceParty
             .Set(100, row.Institution);
     }
 
-    private static IsoMessage Echo(IsoMessage request, ResponseCode code)
-    {
-        var response = new IsoMessage(request.Mti.Response);
-        foreach (var field in (ReadOnlySpan<int>)[2, 3, 4, 7, 11, 18, 25, 32, 33, 37, 41, 42, 49])
-        {
-            if (request.Text(field) is { } value)
-            {
-                response.Set(field, value);
-            }
-        }
-
-        return response.Set(39, code.Value);
-    }
+    /// <summary>The fields go back byte for byte: a character that GBK does not have must not change on the way.</summary>
+    private static IsoMessage Echo(IsoMessage request, ResponseCode code) =>
+        new IsoMessage(request.Mti.Response).Take(request, 2, 3, 4, 7, 11, 18, 25, 32, 33, 37, 41, 42, 49).Set(39, code.Value);
 
     /// <summary>What makes a repeat a repeat: token, processing, amount, currency and chip data.</summary>
     private static byte[] Digest(IsoMessage request)

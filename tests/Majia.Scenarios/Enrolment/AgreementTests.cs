@@ -157,7 +157,7 @@ public sealed class AgreementTests
     {
         var phone = world.Phone(handset);
         var seid = world.Seid(handset);
-        var reply = await world.System.TokenService.Endpoint.HandleAsync(WalletToken.Operations.SearchTokens, System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(new WalletToken.SearchTokensRequest(seid), JsonEndpoint.Json), CancellationToken.None);
+        var reply = await world.System.TokenService.EndpointFor("99900000001").HandleAsync(WalletToken.Operations.SearchTokens, System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(new WalletToken.SearchTokensRequest(seid), JsonEndpoint.Json), CancellationToken.None);
         var tokens = System.Text.Json.JsonSerializer.Deserialize<ApiReply<WalletToken.SearchTokensReply>>(reply, JsonEndpoint.Json)!.Value!.Tokens;
         await world.System.Store.DurableAsync();
         var found = (
