@@ -42,6 +42,8 @@ public sealed class Watch(World world)
     /// <summary>Trace numbers that no terminal but the thief has used.</summary>
     public SortedSet<string> Thefts { get; } = new(StringComparer.Ordinal);
 
+    public int SentWhileBarred { get; private set; }
+
     /// <summary>The first of each kind.</summary>
     public string? Clash { get; private set; }
 
@@ -83,6 +85,7 @@ public sealed class Watch(World world)
             var bar = bars.GetValueOrDefault(token);
             exchange = new PosExchange(message.Mti.Value, key, terminal, isVoid, token, Atc(message), frame, bar.Barred, bar.Version);
             first.Add(key, exchange);
+            SentWhileBarred += bar.Barred && !isVoid ? 1 : 0;
             if (!isVoid && client.Name != "thief")
             {
                 Overheard.Add(exchange);
