@@ -48,7 +48,7 @@ public sealed class IssuerParty : IIsoServer
         }
 
         var reference = message.Text(37) is { } rrn ? TraceReference.Rrn(rrn) : string.Empty;
-        trace.Message(reference, message, TraceDirection.Received, Mentions.Arrived(message));
+        trace.Message(reference, message, TraceDirection.Received);
 
         IsoMessage answer;
         if (!IsoSealing.Verify(Dialect.Switch, body, message, (block, mac) => keys.VerifyMac(IssuerKeys.MacZone, options.MacAlgorithm, block, mac)))
@@ -69,7 +69,7 @@ public sealed class IssuerParty : IIsoServer
         }
 
         var sealedBody = IsoSealing.Seal(Dialect.Switch, answer, block => keys.Mac(IssuerKeys.MacZone, options.MacAlgorithm, block));
-        trace.Message(reference, answer, TraceDirection.Sent, Mentions.Answered(answer));
+        trace.Message(reference, answer, TraceDirection.Sent);
         return SwitchFrame.Write(source, destination, sealedBody);
     }
 
@@ -307,13 +307,8 @@ public sealed class IssuerParty : IIsoServer
     /// <summary>The answer without its MAC; F44 names the bank and the acquirer, eleven characters each (protocols.md 6.4).</summary>
     private IsoMessage Answer(IsoMessage request, Decision decision, string? approval)
     {
-        var answer = new IsoMessage(request.Mti.Response);
-        foreach (var field in Echo)
-        {
-            answer.Set(field, request.Text(field));
-        }
-
-        return answer
+        // The bytes as they came: a character that GBK does not have must not change on the way back.
+        return new IsoMessage(request.Mti.Response).Take(request, Echo)
             .Set(15, BankTime.MonthDay(time.GetUtcNow()))
             .Set(38, approval)
             .Set(39, decision.Code.Value)

@@ -5,6 +5,7 @@ using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 using Majia.Host;
 using Majia.Host.Demo;
+using Majia.Host.Links;
 using Spectre.Console;
 using Text = Majia.Core.Primitives.Text;
 
@@ -18,19 +19,20 @@ public static class DemoCommand
         var json = new Option<bool>("--json") { Description = "one JSON object a step on stdout" };
         var seed = new Option<long?>("--seed") { Description = "replayable numbers and keys instead of random ones" };
         var data = new Option<string?>("--data") { Description = "keep the data in this folder (default: a temporary one)" };
+        var links = new Option<LinkMode>("--links") { Description = "memory, or tcp: the parties talk over sockets", DefaultValueFactory = _ => LinkMode.Memory };
         var language = Languages.Option();
-        var command = new Command("demo", "One story from an empty phone to a voided payment, every party real.") { json, seed, data, language };
-        command.SetAction(async parse => await RunAsync(parse.GetValue(json), parse.GetValue(seed), parse.GetValue(data), Languages.Of(parse.GetValue(language))));
+        var command = new Command("demo", "One story from an empty phone to a voided payment, every party real.") { json, seed, data, links, language };
+        command.SetAction(async parse => await RunAsync(parse.GetValue(json), parse.GetValue(seed), parse.GetValue(data), parse.GetValue(links), Languages.Of(parse.GetValue(language))));
         return command;
     }
 
-    private static async Task<int> RunAsync(bool json, long? seed, string? data, Language language)
+    private static async Task<int> RunAsync(bool json, long? seed, string? data, LinkMode links, Language language)
     {
         var folder = data ?? Directory.CreateTempSubdirectory("majia-demo-").FullName;
         try
         {
-            Entropy entropy = seed is { } number ? new SeededEntropy(number, "demo") : new SystemEntropy();
-            await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, entropy));
+            Entropy entropy = seed is { } number ? new SeededEntropy(number, $"demo/{NextRun(folder)}") : new SystemEntropy();
+            await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, entropy) { Links = links });
             return json ? await TellAsJsonAsync(system, language) : await TellAsync(system, language);
         }
         finally
@@ -42,12 +44,30 @@ public static class DemoCommand
         }
     }
 
+    /// <summary>How many seeded stories this folder has seen: a stream never repeats over keys that were kept.</summary>
+    private static int NextRun(string folder)
+    {
+        var path = Path.Combine(folder, "seeded-runs");
+        var run = File.Exists(path) && int.TryParse(File.ReadAllText(path), out var runs) ? runs + 1 : 1;
+        try
+        {
+            Directory.CreateDirectory(folder);
+            File.WriteAllText(path, run.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException($"the data folder {Path.GetFullPath(folder)} cannot be written: {error.Message}");
+        }
+
+        return run;
+    }
+
     private static async Task<int> TellAsJsonAsync(MajiaSystem system, Language language)
     {
         var ok = true;
         await foreach (var step in new Story(system).TellAsync())
         {
-            var line = new SortedDictionary<string, object?>(StringComparer.Ordinal)
+            var line = new OrderedDictionary<string, object?>(StringComparer.Ordinal)
             {
                 ["step"] = step.Step,
                 ["outcome"] = step.Outcome,
@@ -77,6 +97,11 @@ public static class DemoCommand
 
     private static async Task<int> TellAsync(MajiaSystem system, Language language)
     {
+        if (Console.IsOutputRedirected)
+        {
+            AnsiConsole.Profile.Width = 100;
+        }
+
         var seen = new List<TraceEvent>();
         void Watch(TraceEvent row)
         {
@@ -113,19 +138,20 @@ public static class DemoCommand
     private static void Print(int number, StoryStep step, TraceEvent[] events, Language language)
     {
         AnsiConsole.MarkupLineInterpolated($"[bold]{number,2}  {step.Title.In(language)}[/]");
+        var rows = new Grid { Expand = false };
+        rows.AddColumn(new GridColumn { Padding = new Padding(4, 0, 2, 0), NoWrap = true });
+        rows.AddColumn(new GridColumn { Padding = new Padding(0, 0, 0, 0) });
         foreach (var line in PartyLines.Of(events, language))
         {
-            AnsiConsole.MarkupLineInterpolated($"    [cyan]{Pad(line.Party, 14)}[/]{line.Says}");
+            rows.AddRow(Markup.FromInterpolated($"[cyan]{line.Party}[/]"), Markup.FromInterpolated($"{line.Says}"));
         }
 
-        if (step.Ok)
-        {
-            AnsiConsole.MarkupLineInterpolated($"    [green]✓ {step.Outcome}[/]  {step.Why.In(language)}");
-        }
-        else
-        {
-            AnsiConsole.MarkupLineInterpolated($"    [red]✗ {step.Outcome}, {new Text("expected", "预期").In(language)} {step.Expected}[/]  {step.Why.In(language)}");
-        }
+        rows.AddRow(
+            step.Ok ? Markup.FromInterpolated($"[green]✓ {step.Outcome}[/]") : Markup.FromInterpolated($"[red]✗ {step.Outcome}[/]"),
+            step.Ok
+                ? Markup.FromInterpolated($"{step.Why.In(language)}")
+                : Markup.FromInterpolated($"[red]{new Text("expected", "预期").In(language)} {step.Expected}.[/] {step.Why.In(language)}"));
+        AnsiConsole.Write(rows);
 
         if (step.Paper.Length > 0)
         {
@@ -138,7 +164,4 @@ public static class DemoCommand
 
         AnsiConsole.WriteLine();
     }
-
-    /// <summary>Pads by columns: a Chinese character takes two.</summary>
-    private static string Pad(string text, int columns) => text + new string(' ', Math.Max(1, columns - text.Sum(letter => letter > 0x2E7F ? 2 : 1)));
 }
