@@ -264,6 +264,7 @@ public sealed class Actors(World world)
             world.Watch.Unbar(token);
         }
 
+        var since = world.Watch.BarOf(token);
         var request = new WalletToken.ChangeStateRequest(world.Entropy.NewId(), tur, "CARDHOLDER", suspends ? "LOST" : "FOUND");
         Spawn(node.Process, operation, async () =>
         {
@@ -273,7 +274,7 @@ public sealed class Actors(World world)
                 await node.Store.DurableAsync();
                 if (suspends && reply.Value is { State: TokenState.Suspended })
                 {
-                    world.Watch.Bar(token);
+                    world.Watch.Bar(token, since);
                 }
             }
             catch (PartyUnreachableException)
