@@ -109,7 +109,7 @@ internal static class IssuerSchema
           institution TEXT NOT NULL, account TEXT NOT NULL, entry TEXT NOT NULL, transaction_key TEXT NOT NULL, points BIGINT NOT NULL, at BIGINT NOT NULL,
           PRIMARY KEY (institution, account, entry));
         CREATE TABLE issuer_authorisations (
-          institution TEXT NOT NULL, switch_key TEXT NOT NULL, digest BYTEA NOT NULL, answer BYTEA NOT NULL, operation TEXT NOT NULL, state TEXT NOT NULL,
+          institution TEXT NOT NULL, switch_key TEXT NOT NULL, fingerprint BYTEA NOT NULL, answer BYTEA NOT NULL, operation TEXT NOT NULL, state TEXT NOT NULL,
           code TEXT NOT NULL, why_en TEXT NOT NULL, why_zh TEXT NOT NULL, card TEXT NOT NULL, account TEXT NOT NULL, booked_account TEXT NOT NULL,
           amount BIGINT NOT NULL, currency BIGINT NOT NULL, rrn TEXT NOT NULL, approval TEXT NOT NULL, device_last_four TEXT NOT NULL, merchant TEXT NOT NULL,
           terminal TEXT NOT NULL, merchant_name TEXT NOT NULL, original_key TEXT, at BIGINT NOT NULL, PRIMARY KEY (institution, switch_key));
