@@ -83,7 +83,7 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
         var paused = card.IdentityFailures >= options.IdentityTries && now < card.IdentityFailedAt.AddSeconds(options.IdentityPauseSeconds);
         var facts = new EnrolmentFacts(evidence, customer.MaskedMobile.Length > 0, customer.DocumentExpires, BankTime.Date(now), BankTime.YearMonth(now), paused);
         var decision = EnrolmentDecider.Decide(facts, card);
-        CountFailures(session, card, evidence, paused, now);
+        CountFailures(session, card, evidence, decision, paused, now);
         if (decision.Decision == IssuerDecision.Declined)
         {
             return new AuthorizeServiceReply(decision.Decision, decision.Reason, [], card.PinPolicy, "", "");
@@ -128,16 +128,11 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
     private static bool Same(string typed, string kept) =>
         CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(typed), Encoding.UTF8.GetBytes(kept));
 
-    private void CountFailures(Session session, Card card, IdentityEvidence evidence, bool paused, DateTimeOffset now)
+    private void CountFailures(Session session, Card card, IdentityEvidence evidence, EnrolmentDecision decision, bool paused, DateTimeOffset now)
     {
-        if (paused)
-        {
-            return;
-        }
-
         var fresh = now >= card.IdentityFailedAt.AddSeconds(options.IdentityPauseSeconds);
-        var failures = evidence.AnyWrong ? (fresh ? 1 : card.IdentityFailures + 1) : 0;
-        if (failures != card.IdentityFailures || evidence.AnyWrong)
+        var failures = EnrolmentDecider.Failures(card.IdentityFailures, evidence, decision, paused, fresh);
+        if (failures != card.IdentityFailures || (evidence.AnyWrong && !paused))
         {
             session.Execute("UPDATE issuer_cards SET identity_failures = $3, identity_failed_at = $4 WHERE institution = $1 AND card = $2", options.Institution, card.Id, failures, now);
         }

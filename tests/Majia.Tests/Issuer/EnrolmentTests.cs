@@ -88,6 +88,43 @@ public sealed class EnrolmentTests
     }
 
     [Fact]
+    public async Task Leaving_a_field_out_does_not_give_the_guesses_back()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        var good = IssuerBench.Typed(IssuerBench.Credit);
+        var request = 0;
+        async Task<string> Try(CardToEnrol typed) => (await bench.AuthorizeAsync(typed, $"tur-{++request}", $"r-{request}")).Value!.Reason!.Code;
+
+        for (var i = 0; i < 4; i++)
+        {
+            Assert.Equal("CVN2_MISMATCH", await Try(good with { Cvn2 = $"00{i}" }));
+            Assert.Equal("MOBILE_WANTED", await Try(good with { MobileNumber = null }));
+            Assert.Equal("IDENTITY_WANTED", await Try(good with { HolderName = null }));
+        }
+
+        Assert.Equal("CVN2_MISMATCH", await Try(good with { Cvn2 = "004" }));
+        Assert.Equal("TOO_MANY_ATTEMPTS", await Try(good));
+    }
+
+    [Fact]
+    public async Task The_right_data_give_the_guesses_back()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        var good = IssuerBench.Typed(IssuerBench.Credit);
+        var request = 0;
+        async Task<string> Try(CardToEnrol typed) => (await bench.AuthorizeAsync(typed, $"tur-{++request}", $"r-{request}")).Value!.Reason!.Code;
+        for (var round = 0; round < 2; round++)
+        {
+            for (var i = 0; i < 4; i++)
+            {
+                Assert.Equal("CVN2_MISMATCH", await Try(good with { Cvn2 = $"00{i}" }));
+            }
+
+            Assert.Equal("SMS_CODE_WANTED", await Try(good));
+        }
+    }
+
+    [Fact]
     public async Task A_box_that_is_not_the_banks_and_a_card_that_is_not_the_banks_are_refused()
     {
         await using var bench = await IssuerBench.OpenAsync();
