@@ -65,13 +65,20 @@ public sealed class NetworkParty : IIsoServer
             return ReadOnlyMemory<byte>.Empty;
         }
 
+        if (!IsoSealing.Verify(Dialect.Switch, body, message, (block, mac) => keys.VerifyMac(MacKey(source), options.Mac, block, mac)))
+        {
+            // Not even its reference number is believed: the history of that payment is not for strangers to write into.
+            trace.Unverified(SwitchDecider.MacWrong.Why);
+            return Sealed(source, SwitchMessages.Answer(message, SwitchDecider.MacWrong.Code));
+        }
+
         var rrn = message.Text(37) ?? string.Empty;
         var token = message.Text(2) is { Length: > 6 } number && options.TokenBins.Contains(number[..6]);
         trace.FromAcquirer(rrn, message, token);
         IsoMessage? answer;
-        if (!IsoSealing.Verify(Dialect.Switch, body, message, (block, mac) => keys.VerifyMac(MacKey(source), options.Mac, block, mac)))
+        if (!options.Acquirers.Contains(source))
         {
-            answer = Refuse(message, SwitchDecider.MacWrong);
+            answer = Refuse(message, SwitchDecider.NotAnAcquirer);
         }
         else if (!SwitchRequest.TryParse(message, source, options.TokenBins, out var request, out var refusal))
         {
@@ -88,8 +95,11 @@ public sealed class NetworkParty : IIsoServer
         }
 
         trace.ToAcquirer(rrn, answer, token);
-        return SwitchFrame.Write(source, options.Institution, IsoSealing.Seal(Dialect.Switch, answer, block => keys.Mac(MacKey(source), options.Mac, block)));
+        return Sealed(source, answer);
     }
+
+    private byte[] Sealed(string to, IsoMessage answer) =>
+        SwitchFrame.Write(to, options.Institution, IsoSealing.Seal(Dialect.Switch, answer, block => keys.Mac(MacKey(to), options.Mac, block)));
 
     /// <summary>Closes what nobody waits for any more, and sends each reversal that is due.</summary>
     public async Task PumpAsync(CancellationToken cancellation)
@@ -133,13 +143,22 @@ public sealed class NetworkParty : IIsoServer
             key, request.Digest, request.Rrn, request.Processing, now, now + options.TokenServiceTimeout + options.IssuerTimeout,
             request.NumberIsToken ? request.Number.Reveal() : null,
             request.NumberIsToken ? null : keys.Seal(NumberKey, Encoding.ASCII.GetBytes(request.Number.Reveal()), NumberContext(key)),
-            request.Message.Number(4)!.Value, request.Message.Text(41)!, request.Message.Text(42)!, null, null, null, null, null, null);
+            request.Amount, request.Message.Text(41)!, request.Message.Text(42)!, null, null, null, null, null, null);
         var mine = new TaskCompletionSource<SwitchedTransaction>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var taken = await store.WriteAsync(session =>
+        var (taken, objection) = await store.WriteAsync<(SwitchedTransaction?, Refusal?)>(session =>
         {
+            if (request.IsVoid && SwitchedTransaction.ByKey(session, key) is null)
+            {
+                var sale = request.Original is { } named ? SwitchedTransaction.ByKey(session, named.ToString()) : null;
+                if (SwitchDecider.ObjectToVoid(request, sale, SameNumber(request, sale)) is { } wrong)
+                {
+                    return (null, wrong);
+                }
+            }
+
             if (!row.TryInsert(session))
             {
-                return SwitchedTransaction.ByKey(session, key);
+                return (SwitchedTransaction.ByKey(session, key), null);
             }
 
             lock (gate)
@@ -147,8 +166,13 @@ public sealed class NetworkParty : IIsoServer
                 running[key] = mine;
             }
 
-            return null;
+            return (null, null);
         });
+
+        if (objection is not null)
+        {
+            return Refuse(request.Message, objection);
+        }
 
         if (taken is not null)
         {
@@ -174,7 +198,7 @@ public sealed class NetworkParty : IIsoServer
 
     private async Task<IsoMessage?> AnswerRepeatAsync(SwitchRequest request, SwitchedTransaction taken, CancellationToken cancellation)
     {
-        switch (SwitchDecider.Decide(request, taken, NumberOf(taken) == request.Number.Reveal()))
+        switch (SwitchDecider.Decide(request, taken, SameNumber(request, taken)))
         {
             case Repeat.ReversedFirst:
                 return Refuse(request.Message, SwitchDecider.ReversedFirst);
@@ -352,15 +376,15 @@ public sealed class NetworkParty : IIsoServer
     {
         var now = time.GetUtcNow();
         var key = reversal.Original!.ToString();
-        var undo = await store.WriteAsync(session =>
+        var (undo, refusal) = await store.WriteAsync(session =>
         {
             var original = SwitchedTransaction.ByKey(session, key);
-            var decided = SwitchDecider.DecideReversal(original);
-            switch (decided)
+            var decided = SwitchDecider.DecideReversal(reversal, original, SameNumber(reversal, original));
+            switch (decided.Undo)
             {
                 case Undo.Bar:
                     new SwitchedTransaction(
-                        key, [], reversal.Rrn, string.Empty, now, now, null, null, reversal.Message.Number(4)!.Value, reversal.Message.Text(41)!, reversal.Message.Text(42)!,
+                        key, [], reversal.Rrn, string.Empty, now, now, null, null, reversal.Amount, reversal.Message.Text(41)!, reversal.Message.Text(42)!,
                         SwitchDecider.ReversedFirst.Code.Value, null, null, null, null, now).TryInsert(session);
                     break;
 
@@ -376,6 +400,11 @@ public sealed class NetworkParty : IIsoServer
 
             return decided;
         });
+
+        if (refusal is not null)
+        {
+            return Refuse(reversal.Message, refusal);
+        }
 
         trace.Decision(reversal.Rrn, undo switch
         {
@@ -514,6 +543,8 @@ public sealed class NetworkParty : IIsoServer
 
     private string? NumberOf(SwitchedTransaction row) =>
         row.Token ?? (row.NumberBox is { } box && keys.TryUnseal(NumberKey, box, NumberContext(row.Key), out var digits) ? Encoding.ASCII.GetString(digits) : null);
+
+    private bool SameNumber(SwitchRequest request, SwitchedTransaction? row) => row is not null && NumberOf(row) == request.Number.Reveal();
 
     private SwitchedView View(SwitchedTransaction row) => new(
         row.Rrn, row.At, row.Key, row.Processing, Amount.Cny(row.Amount), AccountNumber.Mask(NumberOf(row) ?? string.Empty), row.Institution, row.Code, row.ReversedAt is not null);

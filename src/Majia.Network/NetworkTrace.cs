@@ -32,6 +32,10 @@ internal sealed class NetworkTrace(ITrace trace, TimeProvider time)
         new IsoMessage(message.Mti).Take(message, 2, 3, 4, 7, 11, 12, 13, 15, 25, 32, 33, 37, 38, 39, 41, 42, 49, 55),
         false, Answered(message));
 
+    /// <summary>What came over a line and bore a wrong MAC: under a reference of its own.</summary>
+    public void Unverified(Text why) =>
+        trace.Record(new TraceEvent("unverified:acquirer-network", time.GetUtcNow(), Self, Acquirer, "acquirer-network", TraceKind.Decision, TraceDirection.Received, string.Empty, why));
+
     public void Decision(string rrn, Text why) => Inside(rrn, TraceKind.Decision, why);
 
     public void Key(string rrn, Text why) => Inside(rrn, TraceKind.Key, why);

@@ -14,7 +14,7 @@ namespace Majia.Tests.Network;
 /// <summary>Key modules, clock and numbers for tests of acquirer and switch; every party that is not under test is a fake behind a real line.</summary>
 internal sealed class PaymentBench
 {
-    public const string Merchant = "990031058120001", OtherMerchant = "990031059440002", Terminal = "10000001", Unseeded = "10000009", Batch = "000001", Pin = "246813";
+    public const string Merchant = "990031058120001", OtherMerchant = "990031059440002", OtherAcquirer = "63990800", Terminal = "10000001", Unseeded = "10000009", Batch = "000001", Pin = "246813";
     public const string Acquirer = "63990900", Switch = "00010000", TokenService = "00019900", Bank = "63990100";
     public static readonly byte[] Tpdu = Convert.FromHexString("6000030000"), Header = Convert.FromHexString("603100311001");
 
@@ -31,7 +31,8 @@ internal sealed class PaymentBench
         Share((NetworkKeys, $"zak.{Bank}"), (BankKeys, "zak.network"), KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
         Share((NetworkKeys, $"zpk.{Bank}"), (BankKeys, "zpk.network"), KeyUsage.PinEncryption, CipherAlgorithm.TripleDes);
         Share((NetworkKeys, "zak.token-service"), (VaultKeys, "zak.network"), KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
-        Share((NetworkKeys, "bind.token-service"), (VaultKeys, "bind.network"), KeyUsage.TokenBinding, CipherAlgorithm.Aes);
+        Share((NetworkKeys, "bind.token-service"), (VaultKeys, "bind.network"), KeyUsage.TokenBinding, CipherAlgorithm.Aes, KeyUsage.TokenBindingCheck);
+        NetworkKeys.Generate($"zak.{OtherAcquirer}", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes, test: true);
         BankKeys.Generate("pvk", KeyUsage.PinVerification, CipherAlgorithm.TripleDes, test: true);
     }
 
@@ -67,7 +68,7 @@ internal sealed class PaymentBench
     }
 
     public NetworkParty Network(Store store, IIsoLink vault, IIsoLink bank) =>
-        new(new NetworkOptions(), store, NetworkKeys, vault, new Dictionary<string, IIsoLink> { [Bank] = bank }, Clock, new SeededEntropy(7), Trace);
+        new(new NetworkOptions { Acquirers = [Acquirer, OtherAcquirer] }, store, NetworkKeys, vault, new Dictionary<string, IIsoLink> { [Bank] = bank }, Clock, new SeededEntropy(7), Trace);
 
     /// <summary>The network as the acquirer sees it.</summary>
     public FakePeer FakeNetwork(Func<IsoMessage, IsoMessage?> answer) => new(NetworkKeys, $"zak.{Acquirer}", answer);
@@ -158,6 +159,18 @@ internal sealed class PaymentBench
     {
         Assert.True(Field90.TryNaming(original, out var named, out _));
         return new IsoMessage(mti).Take(original, 2, 3, 4, 18, 25, 32, 33, 37, 41, 42, 49).Set(7, "0304130700").Set(11, "900001").Set(39, "98").Set(90, named.Format());
+    }
+
+    /// <summary>As another institution sends it: its own F32, F33 and key.</summary>
+    public byte[] SwitchFrameOf(IsoMessage message, string institution) => SwitchFrame.Write(
+        Switch, institution, IsoSealing.Seal(Dialect.Switch, message.Set(32, institution).Set(33, institution), block => NetworkKeys.Mac($"zak.{institution}", MacAlgorithm.UnionPayEcb, block)));
+
+    /// <summary>F39 of the answer to another institution.</summary>
+    public static string? CodeOf(ReadOnlyMemory<byte> frame)
+    {
+        Assert.True(SwitchFrame.TryRead(frame, out _, out _, out var body, out var error), error.ToString());
+        Assert.True(IsoCodec.TryRead(Dialect.Switch, body, out var message, out error), error.ToString());
+        return message.Text(39);
     }
 
     public byte[] SwitchFrameOf(IsoMessage message) =>
