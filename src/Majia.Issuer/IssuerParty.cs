@@ -191,9 +191,15 @@ public sealed class IssuerParty : IIsoServer
     {
         entries = [];
         var decision = UndoDecider.Void(original, account.Id, request.Amount);
-        if (!decision.Approved || !Move(session, original!.SwitchKey, AuthorisationState.Approved, AuthorisationState.Voided))
+        if (!decision.Approved)
         {
             return decision;
+        }
+
+        // Read and written in one unit: should it fail all the same, nobody is told of money that did not move.
+        if (!Move(session, original!.SwitchKey, AuthorisationState.Approved, AuthorisationState.Voided))
+        {
+            throw new InvalidOperationException("a sale changed its state under its own void");
         }
 
         entries = GiveBack(session, request.Key, EntryKind.Void, original, now);
