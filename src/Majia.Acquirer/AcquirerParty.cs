@@ -68,19 +68,17 @@ public sealed class AcquirerParty : IIsoServer
 
         var terminal = message.Text(41)?.TrimEnd() ?? string.Empty;
         var known = keys.TryInfo(MacKey(terminal), out _);
-        var reference = Reference(message);
         IsoMessage? answer;
+        if (!known || !IsoSealing.Verify(Dialect.Pos, body, message, (block, mac) => keys.VerifyMac(MacKey(terminal), options.Mac, block, mac)))
+        {
+            // Without a key neither the question nor the answer can be authenticated; with a wrong MAC not even the trace number is believed.
+            answer = Refuse(message, known ? PosDecider.MacWrong : PosDecider.UnknownTerminal, AcquirerTrace.Unverified);
+            return Framed();
+        }
+
+        var reference = Reference(message);
         var token = false;
-        if (!known)
-        {
-            // Without a key neither the question nor the answer can be authenticated.
-            answer = Refuse(message, PosDecider.UnknownTerminal, reference);
-        }
-        else if (!IsoSealing.Verify(Dialect.Pos, body, message, (block, mac) => keys.VerifyMac(MacKey(terminal), options.Mac, block, mac)))
-        {
-            answer = Refuse(message, PosDecider.MacWrong, reference);
-        }
-        else if (!PosRequest.TryParse(message, options.TokenBins, out var request, out var refusal))
+        if (!PosRequest.TryParse(message, options.TokenBins, out var request, out var refusal))
         {
             answer = Refuse(message, refusal, reference);
         }
@@ -99,10 +97,15 @@ public sealed class AcquirerParty : IIsoServer
         }
 
         trace.ToTerminal(reference, answer, token);
-        var answerBody = known
-            ? IsoSealing.Seal(Dialect.Pos, answer, block => keys.Mac(MacKey(terminal), options.Mac, block))
-            : IsoCodec.Write(Dialect.Pos, answer);
-        return PosFrame.Write(PosFrame.AnswerTpdu(tpdu.Span), header.Span, answerBody);
+        return Framed();
+
+        ReadOnlyMemory<byte> Framed()
+        {
+            var answerBody = known
+                ? IsoSealing.Seal(Dialect.Pos, answer, block => keys.Mac(MacKey(terminal), options.Mac, block))
+                : IsoCodec.Write(Dialect.Pos, answer);
+            return PosFrame.Write(PosFrame.AnswerTpdu(tpdu.Span), header.Span, answerBody);
+        }
     }
 
     /// <summary>Closes what nobody waits for any more, and sends each reversal that is due.</summary>

@@ -48,16 +48,18 @@ public sealed class IssuerParty : IIsoServer
             return ReadOnlyMemory<byte>.Empty;
         }
 
+        if (!IsoSealing.Verify(Dialect.Switch, body, message, (block, mac) => keys.VerifyMac(IssuerKeys.MacZone, options.MacAlgorithm, block, mac)))
+        {
+            // Not even its reference number is believed: the history of that payment is not for strangers to write into.
+            trace.Decision(IssuerTrace.Unverified, MacFailure);
+            return Sealed(Answer(message, MacFailure, approval: null), source, destination);
+        }
+
         var reference = message.Text(37) is { } rrn ? TraceReference.Rrn(rrn) : string.Empty;
         trace.Message(reference, message, TraceDirection.Received, Mentions.Arrived(message));
 
         IsoMessage answer;
-        if (!IsoSealing.Verify(Dialect.Switch, body, message, (block, mac) => keys.VerifyMac(IssuerKeys.MacZone, options.MacAlgorithm, block, mac)))
-        {
-            answer = Answer(message, MacFailure, approval: null);
-            trace.Decision(reference, MacFailure);
-        }
-        else if (!AuthorisationRequest.TryParse(message, out var request, out var refusal))
+        if (!AuthorisationRequest.TryParse(message, out var request, out var refusal))
         {
             answer = Answer(message, refusal, approval: null);
             trace.Decision(reference, refusal);
@@ -69,10 +71,13 @@ public sealed class IssuerParty : IIsoServer
                 : await ReverseAsync(message, request, reference);
         }
 
-        var sealedBody = IsoSealing.Seal(Dialect.Switch, answer, block => keys.Mac(IssuerKeys.MacZone, options.MacAlgorithm, block));
+        var answerFrame = Sealed(answer, source, destination);
         trace.Message(reference, answer, TraceDirection.Sent, Mentions.Answered(answer));
-        return SwitchFrame.Write(source, destination, sealedBody);
+        return answerFrame;
     }
+
+    private byte[] Sealed(IsoMessage answer, string to, string from) =>
+        SwitchFrame.Write(to, from, IsoSealing.Seal(Dialect.Switch, answer, block => keys.Mac(IssuerKeys.MacZone, options.MacAlgorithm, block)));
 
     private static readonly Decision MacFailure = new(ResponseCode.MacFailure, new("The message's MAC is wrong: nothing in it is believed.", "报文 MAC 校验失败，内容不予采信。"));
     private static readonly Decision OtherContent = new(ResponseCode.Duplicate, new("The same transaction came before with other content.", "同一交易先前以不同内容到达。"));
