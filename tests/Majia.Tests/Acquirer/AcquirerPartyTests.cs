@@ -46,7 +46,7 @@ public sealed class AcquirerPartyTests
 
         var block = network.Got[0].Binary(52).ToArray();
         Assert.NotEqual(bench.TerminalKeys.EncryptPin("pik", PaymentBench.Pin, bench.Token), block);
-        Assert.Equal(bench.NetworkKeys.EncryptPin($"zpk.{PaymentBench.Acquirer}", PaymentBench.Pin, bench.Token), block);
+        Assert.Equal(bench.ZonePad.EncryptPin("zpk.network", PaymentBench.Pin, bench.Token), block);
     }
 
     [Fact]

@@ -79,7 +79,7 @@ public sealed class IssuerLineTests
         Assert.Equal("00", await bench.CodeAsync(sale));
 
         Assert.Equal("94", await bench.CodeAsync(sale.Copy().Set(4, "000000008801")));
-        Assert.Equal("94", await bench.CodeAsync(sale.Copy().Set(26, "06").Set(52, bench.Keys.EncryptPin("zpk.network", "123456", IssuerBench.Debit.Pan))));
+        Assert.Equal("94", await bench.CodeAsync(sale.Copy().Set(26, "06").Set(52, bench.Keys.EncryptPin("zpk.pad", "123456", IssuerBench.Debit.Pan))));
         await bench.Store.DurableAsync();
 
         Assert.Equal(491_200, bench.Balance());

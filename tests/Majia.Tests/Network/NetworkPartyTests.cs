@@ -367,7 +367,7 @@ public sealed class NetworkPartyTests
     public async Task A_plastic_number_goes_by_its_bin_with_track_and_chip_data_as_they_are()
     {
         IsoMessage Plastic(string stan) => bench.Purchase(stan).Set(2, bench.Pan.Reveal()).Set(35, bench.Pan.Reveal() + "D30122200000000000").Set(26, "06")
-            .Set(52, bench.AcquirerKeys.EncryptPin("zpk.network", PaymentBench.Pin, bench.Pan)).Set(53, Field53.TripleDesWithNumber.Format());
+            .Set(52, bench.ZonePad.EncryptPin("zpk.network", PaymentBench.Pin, bench.Pan)).Set(53, Field53.TripleDesWithNumber.Format());
         Assert.Equal("40", (await bench.SwitchAsync(network, Plastic("000001"))).Message.Text(39));
 
         bench.NetworkKeys.Generate("card.number", KeyUsage.DataEncryption, CipherAlgorithm.Aes, test: true);
