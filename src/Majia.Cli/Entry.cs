@@ -23,6 +23,9 @@ public static class Entry
             TraceCommand.Create(),
             DecodeCommand.Create(),
             CalcCommand.Create(),
+            BenchCommand.Create(),
+            BenchLoadCommand.Create(),
+            SimulateCommand.Create(),
         };
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)

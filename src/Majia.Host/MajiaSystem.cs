@@ -27,6 +27,12 @@ public sealed record SystemOptions(string DataPath, TimeProvider Time, Entropy E
 
     /// <summary>Refuses test keys, and to make any: nothing that the seeding makes may touch real money (decisions.md 31).</summary>
     public bool Production { get; init; }
+
+    /// <summary>Whether the parties talk in memory or over sockets (decisions.md 31).</summary>
+    public LinkMode Links { get; init; } = LinkMode.Memory;
+
+    /// <summary>N of the ports of <see cref="SystemLines"/>; 0 lets the system choose each.</summary>
+    public int BasePort { get; init; }
 }
 
 /// <summary>Production mode was asked for, and what is here is for demonstration and test.</summary>
@@ -61,33 +67,52 @@ public sealed class MajiaSystem : IAsyncDisposable
     private readonly SortedDictionary<string, KeyModule> modules = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, IssuerParty> issuers = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, TerminalDevice> terminals = new(StringComparer.Ordinal);
-    private readonly SortedDictionary<string, InMemoryIsoLink> posLines = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, ITappedLink> posLines = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, CounterField> fields = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, PhoneDevice> phones = new(StringComparer.Ordinal);
     private readonly List<IDisposable> devices = [];
     private readonly List<Store> deviceStores = [];
 
-    private MajiaSystem(SystemOptions options, DataFolder folder)
+    private readonly Func<SystemLines.Caller, ITappedLink> posLine;
+
+    private MajiaSystem(SystemOptions options, DataFolder folder, SystemLines lines)
     {
         this.folder = folder;
+        Lines = lines;
         entropy = options.Entropy;
         Time = options.Time;
         LoadKeys(options.Production);
         Store = SqliteStore.Open(folder.Database, [IssuerParty.Schema, TokenServiceParty.Schema, NetworkParty.Schema, AcquirerParty.Schema, WalletParty.Schema], Time);
-        Trace = new TraceStore(SqliteStore.Open(Path.Combine(folder.Path, "trace.db"), [TraceStore.Schema], Time));
+        Trace = new TraceStore(SqliteStore.Open(Path.Combine(folder.Path, "trace.db"), [TraceStore.Schema], Time), Time);
 
         foreach (var bank in SeedData.Banks)
         {
             issuers.Add(bank.Institution, new IssuerParty(new IssuerOptions(bank.Institution, bank.Name), Store, modules[IssuerModule(bank.Institution)], Time, entropy, Trace));
         }
 
-        TokenService = new TokenServiceParty(new TokenServiceOptions(), Store, modules["token-service"], issuers.ToDictionary(bank => bank.Key, bank => (IJsonLink)new InMemoryJsonLink(bank.Value.Endpoint, Wires.TokenIssuer)), Time, entropy, Trace);
-        Network = new NetworkParty(new NetworkOptions(), Store, modules["network"], new InMemoryIsoLink(TokenService, Wires.NetworkToken), issuers.ToDictionary(bank => bank.Key, bank => (IIsoLink)new InMemoryIsoLink(bank.Value, Wires.NetworkIssuer)), Time, entropy, Trace);
-        Acquirer = new AcquirerParty(new AcquirerOptions(), Store, modules["acquirer"], new InMemoryIsoLink(Network, Wires.AcquirerNetwork), Time, entropy, Trace);
-        Wallet = new WalletParty(new WalletOptions { PasswordIterations = options.PasswordIterations }, Store, new SeIssuer(modules["se-issuer"], Store, Time, Trace), new InMemoryJsonLink(TokenService.Endpoint, Wires.WalletToken), Time, entropy, Trace);
+        var (acquiring, switching) = (new AcquirerOptions(), new NetworkOptions());
+        TokenService = new TokenServiceParty(
+            new TokenServiceOptions(), Store, modules["token-service"], issuers.ToDictionary(bank => bank.Key, bank => lines.Json(IssuerModule(bank.Key), bank.Value.Endpoint, Wires.TokenIssuer, Store, innerHop: true)), Time, entropy, Trace);
+        var toTokenService = lines.Listen(
+            "network-token", 4, Framing.Switch, TokenService, Wires.NetworkToken, Store, innerHop: true, OverloadAnswers.Switch((_, _) => (modules["token-service"], "zak.network"), switching.Mac));
+        var toIssuers = lines.Listen(
+            "network-issuer", 3, Framing.Switch, new IsoRouter(issuers.ToDictionary(bank => bank.Key, bank => (IIsoServer)bank.Value)), Wires.NetworkIssuer, Store, innerHop: true,
+            OverloadAnswers.Switch((destination, _) => modules.TryGetValue(IssuerModule(destination), out var issuer) ? (issuer, "zak.network") : null, switching.Mac));
+        Network = new NetworkParty(
+            switching, Store, modules["network"], toTokenService(new(switching.Institution, switching.TokenService)),
+            issuers.ToDictionary(bank => bank.Key, bank => (IIsoLink)toIssuers(new(switching.Institution, bank.Key))), Time, entropy, Trace);
+        var toNetwork = lines.Listen(
+            "acquirer-network", 2, Framing.Switch, Network, Wires.AcquirerNetwork, Store, innerHop: true, OverloadAnswers.Switch((_, source) => (modules["network"], $"zak.{source}"), switching.Mac));
+        Acquirer = new AcquirerParty(acquiring, Store, modules["acquirer"], toNetwork(new(acquiring.Institution, acquiring.Network)), Time, entropy, Trace);
+        posLine = lines.Listen(
+            "pos-line", 1, Framing.Pos, Acquirer, Wires.PosLine, Store, innerHop: false, OverloadAnswers.Pos(modules["acquirer"], acquiring.Mac, acquiring.Institution, acquiring.UtcOffset, Time));
+        Wallet = new WalletParty(new WalletOptions { PasswordIterations = options.PasswordIterations }, Store, new SeIssuer(modules["se-issuer"], Store, Time, Trace), lines.Json("token-service", TokenService.Endpoint, Wires.WalletToken, Store, innerHop: true), Time, entropy, Trace);
     }
 
     public Wires Wires { get; } = new();
+
+    /// <summary>What listens and what calls, where the parties talk over sockets.</summary>
+    public SystemLines Lines { get; }
 
     public TimeProvider Time { get; }
 
@@ -113,7 +138,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     public IReadOnlyDictionary<string, CounterField> Fields => fields;
 
     /// <summary>The line of each terminal to its acquirer.</summary>
-    public IReadOnlyDictionary<string, InMemoryIsoLink> PosLines => posLines;
+    public IReadOnlyDictionary<string, ITappedLink> PosLines => posLines;
 
     /// <summary>By the ids of <see cref="SeedData.Handsets"/>.</summary>
     public IReadOnlyDictionary<string, PhoneDevice> Phones => phones;
@@ -122,16 +147,24 @@ public sealed class MajiaSystem : IAsyncDisposable
     /// <exception cref="DataFolderInUseException">Another process has the folder.</exception>
     /// <exception cref="ProductionRefusedException">Production mode, and test keys or none.</exception>
     /// <exception cref="StoreException">The folder or a database cannot be used.</exception>
+    /// <exception cref="PortTakenException">A line's port is in use.</exception>
     public static async Task<MajiaSystem> OpenAsync(SystemOptions options)
     {
         var folder = DataFolder.Open(options.DataPath);
+        SystemLines? lines = null;
         MajiaSystem system;
         try
         {
-            system = new MajiaSystem(options, folder);
+            lines = await SystemLines.OpenAsync(options.Links, options.BasePort, options.Time, options.Entropy);
+            system = new MajiaSystem(options, folder, lines);
         }
         catch
         {
+            if (lines is not null)
+            {
+                await lines.DisposeAsync();
+            }
+
             folder.Dispose();
             throw;
         }
@@ -167,21 +200,24 @@ public sealed class MajiaSystem : IAsyncDisposable
     /// <summary>Delivers what is due in every party's outbox, and sweeps what was left unfinished. Called on the clock.</summary>
     public async Task PumpAsync(CancellationToken cancellation)
     {
-        await Acquirer.PumpAsync(cancellation);
-        await Network.PumpAsync(cancellation);
-        await TokenService.PumpAsync(cancellation);
-        await TokenService.SweepAsync(cancellation);
+        // In the order in which one party's news makes another's: phone → token service → bank, acquirer → network → bank.
         foreach (var phone in phones.Values)
         {
             await phone.PumpAsync(cancellation);
         }
 
+        await Acquirer.PumpAsync(cancellation);
+        await Network.PumpAsync(cancellation);
+        await TokenService.SweepAsync(cancellation);
+        await TokenService.PumpAsync(cancellation);
+        await Wallet.SweepAsync(cancellation);
         await Store.DurableAsync();
     }
 
     public async ValueTask DisposeAsync()
     {
         devices.ForEach(device => device.Dispose());
+        await Lines.DisposeAsync();
         foreach (var deviceStore in deviceStores)
         {
             await deviceStore.DisposeAsync();
@@ -194,6 +230,9 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     /// <summary>A terminal's key module, for a merchant who turned thief: the demonstration's replay signs with it.</summary>
     internal KeyModule TerminalKeys(string terminal) => modules[TerminalModule(terminal)];
+
+    /// <summary>A party's key module, for whoever proves what keys may and may not do.</summary>
+    internal KeyModule Keys(string party) => modules[party];
 
     private static string IssuerModule(string institution) => $"issuer-{institution}";
 
@@ -285,7 +324,7 @@ public sealed class MajiaSystem : IAsyncDisposable
             PinRule = merchant.AlwaysAsksPin ? MerchantPinRule.Always : MerchantPinRule.OverLimit,
             RetapForVoid = merchant.VoidNeedsTap,
         };
-        var line = new InMemoryIsoLink(Acquirer, Wires.PosLine, leaves: Store);
+        var line = posLine(new(merchant.Terminal, "acquirer"));
         posLines.Add(merchant.Terminal, line);
         var device = new TerminalDevice(
             new TerminalOptions(merchant.Terminal, merchant.Merchant, merchant.Name) { Parameters = parameters },
@@ -321,7 +360,7 @@ public sealed class MajiaSystem : IAsyncDisposable
             new PhoneOptions(handset.Model, handset.Track, handset.Version, SiliconKey(handset.Id)),
             own,
             chip,
-            new InMemoryJsonLink(Wallet.Endpoint, Wires.PhoneWallet, leaves: Store),
+            Lines.Json("wallet", Wallet.Endpoint, Wires.PhoneWallet, Store, innerHop: false),
             Time,
             entropy,
             Trace);

@@ -56,7 +56,7 @@ public sealed class IssuerParty : IIsoServer
         }
 
         var reference = message.Text(37) is { } rrn ? TraceReference.Rrn(rrn) : string.Empty;
-        trace.Message(reference, message, TraceDirection.Received, Mentions.Arrived(message));
+        trace.Message(reference, message, TraceDirection.Received);
 
         IsoMessage answer;
         if (!AuthorisationRequest.TryParse(message, out var request, out var refusal))
@@ -72,7 +72,7 @@ public sealed class IssuerParty : IIsoServer
         }
 
         var answerFrame = Sealed(answer, source, destination);
-        trace.Message(reference, answer, TraceDirection.Sent, Mentions.Answered(answer));
+        trace.Message(reference, answer, TraceDirection.Sent);
         return answerFrame;
     }
 
@@ -321,13 +321,8 @@ public sealed class IssuerParty : IIsoServer
     /// <summary>The answer without its MAC; F44 names the bank and the acquirer, eleven characters each (protocols.md 6.4).</summary>
     private IsoMessage Answer(IsoMessage request, Decision decision, string? approval)
     {
-        var answer = new IsoMessage(request.Mti.Response);
-        foreach (var field in Echo)
-        {
-            answer.Set(field, request.Text(field));
-        }
-
-        return answer
+        // The bytes as they came: a character that GBK does not have must not change on the way back.
+        return new IsoMessage(request.Mti.Response).Take(request, Echo)
             .Set(15, BankTime.MonthDay(time.GetUtcNow()))
             .Set(38, approval)
             .Set(39, decision.Code.Value)

@@ -13,14 +13,25 @@ internal sealed class IssuerTrace(ITrace trace, TimeProvider time)
     /// <summary>Reference of what came over the line and bore a wrong MAC.</summary>
     public const string Unverified = "unverified:" + SwitchLink;
 
-    public void Message(string reference, IsoMessage message, TraceDirection direction, Text why) =>
-        Record(reference, Network, SwitchLink, TraceKind.Iso8583, direction, Convert.ToHexString(IsoRedaction.Redact(Dialect.Switch, message, numberIsToken: false)), why);
+    public void Message(string reference, IsoMessage message, TraceDirection direction)
+    {
+        if (Takes(reference))
+        {
+            var why = direction == TraceDirection.Received ? Mentions.Arrived(message) : Mentions.Answered(message);
+            Record(reference, Network, SwitchLink, TraceKind.Iso8583, direction, Convert.ToHexString(IsoRedaction.Redact(Dialect.Switch, message, numberIsToken: false)), why);
+        }
+    }
 
     public void Call(string reference, string operation, Text why) =>
         Record(reference, TokenService, JsonLink, TraceKind.Json, TraceDirection.Received, "", new($"{operation}: {why.En}", $"{operation}：{why.Zh}"));
 
-    public void Decision(string reference, Decision decision) =>
-        Record(reference, Party, "", TraceKind.Decision, TraceDirection.Inside, "", new($"{decision.Code}: {decision.Why.En}", $"{decision.Code}：{decision.Why.Zh}"));
+    public void Decision(string reference, Decision decision)
+    {
+        if (Takes(reference))
+        {
+            Record(reference, Party, "", TraceKind.Decision, TraceDirection.Inside, "", new($"{decision.Code}: {decision.Why.En}", $"{decision.Code}：{decision.Why.Zh}"));
+        }
+    }
 
     public void PinChecked(string reference, PinVerdict verdict, string zoneCheck, string verificationCheck) =>
         Record(reference, Party, "", TraceKind.Key, TraceDirection.Inside, "", verdict switch
@@ -32,6 +43,11 @@ internal sealed class IssuerTrace(ITrace trace, TimeProvider time)
 
     public void Posted(string reference, IReadOnlyList<LedgerEntry> entries)
     {
+        if (!Takes(reference))
+        {
+            return;
+        }
+
         foreach (var entry in entries)
         {
             var sign = entry.Amount.Minor < 0 ? "" : "+";
@@ -40,6 +56,8 @@ internal sealed class IssuerTrace(ITrace trace, TimeProvider time)
                 $"记账（{KindName(entry.Kind)}）：{entry.Account} {sign}{entry.Amount} {entry.Amount.Currency}"));
         }
     }
+
+    private bool Takes(string reference) => reference.Length > 0 && trace.Takes(reference);
 
     private static string KindName(EntryKind kind) => kind switch
     {
@@ -51,7 +69,7 @@ internal sealed class IssuerTrace(ITrace trace, TimeProvider time)
 
     private void Record(string reference, string peer, string link, TraceKind kind, TraceDirection direction, string hex, Text why)
     {
-        if (reference.Length > 0)
+        if (Takes(reference))
         {
             trace.Record(new TraceEvent(reference, time.GetUtcNow(), Party, peer, link, kind, direction, hex, why));
         }

@@ -17,7 +17,7 @@ public sealed record NetworkOptions
     public IReadOnlyList<string> Acquirers { get; init; } = ["63990900"];
 
     /// <summary>First six digits of device numbers: only the token service knows what is behind them.</summary>
-    public IReadOnlyList<string> TokenBins { get; init; } = ["819901", "819902", "819903"];
+    public IReadOnlyList<string> TokenBins { get; init; } = PaymentToken.Bins;
 
     /// <summary>Plastic cards, longest match first.</summary>
     public IReadOnlyList<BinRoute> Routes { get; init; } =

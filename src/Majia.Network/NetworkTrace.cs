@@ -13,13 +13,13 @@ internal sealed class NetworkTrace(ITrace trace, TimeProvider time)
         Message(rrn, Acquirer, "acquirer-network", TraceDirection.Received, message, numberIsToken, new("The acquirer's request arrives.", "收到收单机构请求。"));
 
     public void ToAcquirer(string rrn, IsoMessage message, bool numberIsToken) =>
-        Message(rrn, Acquirer, "acquirer-network", TraceDirection.Sent, message, numberIsToken, Answered(message));
+        Message(rrn, Acquirer, "acquirer-network", TraceDirection.Sent, message, numberIsToken, null);
 
     public void ToTokenService(string rrn, IsoMessage message) =>
         Message(rrn, TokenService, "network-token", TraceDirection.Sent, message, true, new("The number is a device number: the token service is asked whose it is and whether it is good.", "该卡号为设备卡号：向标记服务查询其有效性及对应的银行卡。"));
 
     public void FromTokenService(string rrn, IsoMessage message) =>
-        Message(rrn, TokenService, "network-token", TraceDirection.Received, message, !message.Has(48), Answered(message));
+        Message(rrn, TokenService, "network-token", TraceDirection.Received, message, !message.Has(48), null);
 
     public void ToIssuer(string rrn, IsoMessage message) =>
         Message(rrn, Issuer, "network-issuer", TraceDirection.Sent, message, false, message.Mti.Class == 4
@@ -27,10 +27,16 @@ internal sealed class NetworkTrace(ITrace trace, TimeProvider time)
             : new("To the bank with the card's own number and the token service's verdict.", "附上实体卡号与标记服务的校验结果，转发至发卡行。"));
 
     /// <summary>Only the fields that the switch reads: what a bank writes into its free texts is not kept.</summary>
-    public void FromIssuer(string rrn, IsoMessage message) => Message(
-        rrn, Issuer, "network-issuer", TraceDirection.Received,
-        new IsoMessage(message.Mti).Take(message, 2, 3, 4, 7, 11, 12, 13, 15, 25, 32, 33, 37, 38, 39, 41, 42, 49, 55),
-        false, Answered(message));
+    public void FromIssuer(string rrn, IsoMessage message)
+    {
+        if (trace.Takes(TraceReference.Rrn(rrn)))
+        {
+            Message(
+                rrn, Issuer, "network-issuer", TraceDirection.Received,
+                new IsoMessage(message.Mti).Take(message, 2, 3, 4, 7, 11, 12, 13, 15, 25, 32, 33, 37, 38, 39, 41, 42, 49, 55),
+                false, null);
+        }
+    }
 
     /// <summary>What came over a line and bore a wrong MAC: under a reference of its own.</summary>
     public void Unverified(Text why) =>
@@ -47,10 +53,23 @@ internal sealed class NetworkTrace(ITrace trace, TimeProvider time)
         return new Text($"Answered {code}: {meaning.En}.", $"应答码 {code}：{meaning.Zh}。");
     }
 
-    private void Inside(string rrn, TraceKind kind, Text why) =>
-        trace.Record(new TraceEvent(TraceReference.Rrn(rrn), time.GetUtcNow(), Self, Self, string.Empty, kind, TraceDirection.Inside, string.Empty, why));
+    private void Inside(string rrn, TraceKind kind, Text why)
+    {
+        var reference = TraceReference.Rrn(rrn);
+        if (trace.Takes(reference))
+        {
+            trace.Record(new TraceEvent(reference, time.GetUtcNow(), Self, Self, string.Empty, kind, TraceDirection.Inside, string.Empty, why));
+        }
+    }
 
-    private void Message(string rrn, string peer, string link, TraceDirection direction, IsoMessage message, bool numberIsToken, Text why) =>
-        trace.Record(new TraceEvent(
-            TraceReference.Rrn(rrn), time.GetUtcNow(), Self, peer, link, TraceKind.Iso8583, direction, Convert.ToHexString(IsoRedaction.Redact(Dialect.Switch, message, numberIsToken)), why));
+    /// <param name="why">Null for an answer: its code says it.</param>
+    private void Message(string rrn, string peer, string link, TraceDirection direction, IsoMessage message, bool numberIsToken, Text? why)
+    {
+        var reference = TraceReference.Rrn(rrn);
+        if (trace.Takes(reference))
+        {
+            trace.Record(new TraceEvent(
+                reference, time.GetUtcNow(), Self, peer, link, TraceKind.Iso8583, direction, Convert.ToHexString(IsoRedaction.Redact(Dialect.Switch, message, numberIsToken)), why ?? Answered(message)));
+        }
+    }
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Immutable;
 using System.Text.Json;
 using Majia.Core.Apdu;
@@ -12,6 +13,17 @@ public sealed partial class PhoneDevice
 {
     /// <summary>A card that needs more rounds than this is not being added any more.</summary>
     private const int MaxRounds = 64;
+
+    /// <summary>The last code that was sent and not yet answered. In memory only: a code is never written down.</summary>
+    private CodeAttempt? unanswered;
+
+    private sealed record CodeAttempt(string Card, string Code, string RequestId)
+    {
+        public override string ToString() => Card;
+    }
+
+    /// <summary>More than any personalisation has.</summary>
+    private const int MaxCommands = 256;
 
     /// <summary>Adds a card. The number is checked, encrypted and dropped; neither store nor trace ever holds it.</summary>
     /// <param name="source">MANUAL, CONTACTLESS_TAP or CAMERA (R5).</param>
@@ -96,10 +108,14 @@ public sealed partial class PhoneDevice
             return EnrolmentOutcome.Refused(cardReference, PhoneRules.CardNotLive);
         }
 
+        // A code whose answer was lost is the same request when it is typed again: the bank lets each code count once.
+        var attempt = unanswered is { } last && last.Card == cardReference && last.Code == code ? last : new CodeAttempt(cardReference, code, entropy.NewId());
+        unanswered = attempt;
         try
         {
-            var request = new PhoneWallet.ActivateRequest(entropy.NewId(), device, credential, cardReference, code);
+            var request = new PhoneWallet.ActivateRequest(attempt.RequestId, device, credential, cardReference, code);
             var reply = await wallet.CallAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, request, cancellation);
+            unanswered = reply.Error is { } error && Reasons.IsPassing(error) ? attempt : null;
             if (reply.Value is not { } answer)
             {
                 return EnrolmentOutcome.Refused(cardReference, Said(reply.Error)) with { Methods = Methods(cardReference) };
@@ -230,7 +246,16 @@ public sealed partial class PhoneDevice
                 Note(cardReference, TraceKind.Decision, TraceDirection.Inside, "phone", string.Empty, new Text("The card is live on this phone.", "银行卡已可在本机使用。"));
                 return EnrolmentOutcome.At(EnrolmentStep.Added, cardReference);
             case EnrolmentState.VerificationRequired:
-                var refusal = Methods(cardReference) is { Count: 1 } ? await RequestCodeAsync(cardReference, null, cancellation) : null;
+                Refusal? refusal;
+                try
+                {
+                    refusal = Methods(cardReference) is { Count: 1 } ? await RequestCodeAsync(cardReference, null, cancellation) : null;
+                }
+                catch (PartyUnreachableException)
+                {
+                    refusal = PhoneRules.Offline; // the card is in the chip and waits; only the code has still to be asked for
+                }
+
                 return refusal is null ? CodeNeeded(cardReference) : CodeNeeded(cardReference) with { Reasons = [refusal] };
             case EnrolmentState.Provisioning or EnrolmentState.Activating:
                 return EnrolmentOutcome.At(EnrolmentStep.Interrupted, cardReference);
@@ -277,9 +302,14 @@ public sealed partial class PhoneDevice
                 return null;
             }
 
+            if (!TryReadScript(script.Commands, out var commands))
+            {
+                return new Interruption(new ApiError(Reasons.InvalidScript, "The service sent a script that is none: nothing of it was run."));
+            }
+
             try
             {
-                responses = await RunScriptAsync(cardReference, script.Commands, cancellation);
+                responses = await RunScriptAsync(cardReference, commands, cancellation);
             }
             catch (CardRemovedException)
             {
@@ -290,13 +320,39 @@ public sealed partial class PhoneDevice
         return new Interruption(Api: null);
     }
 
+    /// <summary>Commands in hex, each of the length of a short APDU. All or nothing: a script that cannot be read is not begun.</summary>
+    private static bool TryReadScript(IReadOnlyList<string> texts, out IReadOnlyList<byte[]> commands)
+    {
+        commands = [];
+        if (texts.Count > MaxCommands)
+        {
+            return false;
+        }
+
+        var read = new List<byte[]>(texts.Count);
+        foreach (var text in texts)
+        {
+            var bytes = new byte[text.Length / 2];
+            if (bytes.Length is < CommandApdu.HeaderLength or > CommandApdu.MaxShortLength || Convert.FromHexString(text, bytes, out _, out _) != OperationStatus.Done)
+            {
+                return false;
+            }
+
+            read.Add(bytes);
+        }
+
+        commands = read;
+        return true;
+    }
+
     /// <summary>One script: every command in order, to the first answer that is not 9000 or 61xx; all answers, that one too.</summary>
-    private async Task<IReadOnlyList<string>> RunScriptAsync(string cardReference, IReadOnlyList<string> commands, CancellationToken cancellation)
+    private async Task<IReadOnlyList<string>> RunScriptAsync(string cardReference, IReadOnlyList<byte[]> commands, CancellationToken cancellation)
     {
         var answers = new List<string>(commands.Count);
-        foreach (var command in commands)
+        foreach (var sent in commands)
         {
-            var bytes = await chip.Wired.TransmitAsync(Convert.FromHexString(command), cancellation);
+            var command = Convert.ToHexString(sent);
+            var bytes = await chip.Wired.TransmitAsync(sent, cancellation);
             var answer = Convert.ToHexString(bytes.Span);
             answers.Add(answer);
             trace.Record(new TraceEvent(TraceReference.Card(cardReference), time.GetUtcNow(), "phone", "chip", "apdu", TraceKind.Apdu, TraceDirection.Sent, command, new Text("Command of a script, as the cloud sent it.", "云端脚本中的指令。")));

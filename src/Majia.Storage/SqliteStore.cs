@@ -12,7 +12,9 @@ public sealed record GroupCommit(int IdleMilliseconds = 50, int MaxUnits = 512, 
 /// <summary>SQLite in a file: WAL, synchronous=FULL, one writer thread with group commit (decisions.md 22).</summary>
 /// <remarks>
 /// Units run one after the other in one open transaction, each in a savepoint. Results are handed back when a unit has run.
+/// A unit that finds the writer free runs at once on its caller's thread, the others queue up; only the writer's own thread ever waits for the disk.
 /// The commit is driven by demand: as soon as somebody waits in <see cref="DurableAsync"/> and nothing is left to run, so a lone caller waits for one commit and not for company.
+/// Whoever had to queue during the last commit is company on its way: the next commit waits for as many to be ready, while there is something to run, and no longer than the policy says.
 /// </remarks>
 public sealed class SqliteStore : Store
 {
@@ -27,7 +29,9 @@ public sealed class SqliteStore : Store
     // Under the gate.
     private Queue<IUnit> queue = new();
     private Batch batch = new();
-    private bool wanted;
+    private int company;
+    private bool busy;
+    private bool due;
     private bool stopping;
     private StoreFailedException? failure;
 
@@ -98,10 +102,21 @@ public sealed class SqliteStore : Store
             }
 
             ObjectDisposedException.ThrowIf(stopping, this);
-            queue.Enqueue(entry);
-            Monitor.Pulse(gate);
+            if (busy || due || queue.Count > 0)
+            {
+                queue.Enqueue(entry);
+                if (!busy)
+                {
+                    Monitor.Pulse(gate);
+                }
+
+                return entry.Task;
+            }
+
+            busy = true;
         }
 
+        RunHere(entry);
         return entry.Task;
     }
 
@@ -119,8 +134,16 @@ public sealed class SqliteStore : Store
                 return Task.CompletedTask;
             }
 
-            wanted = true;
-            Monitor.Pulse(gate);
+            batch.Waiting++;
+            if (batch.Waiting == 1 || batch.Waiting >= company)
+            {
+                due |= batch.Waiting >= company;
+                if (!busy)
+                {
+                    Monitor.Pulse(gate);
+                }
+            }
+
             return batch.Durable.Task;
         }
     }
@@ -182,56 +205,103 @@ public sealed class SqliteStore : Store
         writer.Dispose();
     }
 
+    /// <summary>Runs one unit on the thread of its caller, who has found the writer free; then what came meanwhile, once.</summary>
+    private void RunHere(IUnit unit)
+    {
+        var more = new Queue<IUnit>(0);
+        if (RunOne(unit) && !CommitDue())
+        {
+            lock (gate)
+            {
+                if (queue.Count > 0 && !due)
+                {
+                    (queue, more) = (more, queue);
+                }
+            }
+
+            RunAll(more);
+        }
+
+        Free(CommitDue());
+    }
+
+    private void RunAll(Queue<IUnit> running)
+    {
+        while (running.TryDequeue(out var unit))
+        {
+            if (!RunOne(unit))
+            {
+                Abandon(running);
+            }
+        }
+    }
+
+    /// <summary>Gives the writer back, and wakes its thread where there is something for it.</summary>
+    private void Free(bool commit)
+    {
+        lock (gate)
+        {
+            busy = false;
+            due |= commit;
+            if (due || queue.Count > 0 || batch.Units == 1 || batch.Waiting > 0 || stopping)
+            {
+                Monitor.Pulse(gate);
+            }
+        }
+    }
+
     private void Run()
     {
         var running = new Queue<IUnit>();
-        while (Next(ref running))
+        while (Next(ref running, out var commit))
         {
-            while (running.TryDequeue(out var unit))
+            if (commit)
             {
-                if (!RunOne(unit) || (CommitDue() && !Commit()))
-                {
-                    Abandon(running);
-                    break;
-                }
+                Commit();
             }
+            else
+            {
+                RunAll(running);
+            }
+
+            Free(CommitDue());
         }
 
         ended.SetResult();
     }
 
-    /// <summary>Waits for units, committing meanwhile when that is wanted or due; false when the store has stopped.</summary>
-    private bool Next(ref Queue<IUnit> running)
+    /// <summary>Takes the writer, for units or for a commit that is wanted or due; false when the store has stopped.</summary>
+    private bool Next(ref Queue<IUnit> running, out bool commit)
     {
-        while (true)
+        lock (gate)
         {
-            lock (gate)
+            var seen = -1;
+            var quiet = false;
+            while (true)
             {
-                while (true)
+                commit = batch.Units > 0 && (due || (queue.Count == 0 && (stopping || quiet || (batch.Waiting > 0 && batch.Waiting >= company))));
+                due &= batch.Units > 0;
+                if (!busy && (commit || queue.Count > 0))
                 {
-                    if (queue.Count > 0)
+                    busy = true;
+                    if (!commit)
                     {
                         (queue, running) = (running, queue);
-                        return true;
                     }
 
-                    if (batch.Units == 0)
-                    {
-                        if (stopping)
-                        {
-                            return false;
-                        }
-
-                        Monitor.Wait(gate);
-                    }
-                    else if (wanted || stopping || (!Monitor.Wait(gate, policy.IdleMilliseconds) && queue.Count == 0))
-                    {
-                        break;
-                    }
+                    return true;
                 }
-            }
 
-            Commit();
+                if (batch.Units == 0 && queue.Count == 0 && stopping && !busy)
+                {
+                    return false;
+                }
+
+                // Quiet: nobody ran anything for this long, whoever is expected.
+                seen = batch.Units;
+                var patience = batch.Units == 0 || busy ? Timeout.Infinite : batch.Waiting > 0 ? 1 : policy.IdleMilliseconds;
+                quiet = !Monitor.Wait(gate, patience) && !busy && batch.Units == seen;
+            }
         }
     }
 
@@ -316,7 +386,7 @@ public sealed class SqliteStore : Store
 
     private bool CommitDue() =>
         batch.Units >= policy.MaxUnits
-        || (batch.Units > 0 && time.GetElapsedTime(batch.Since).TotalMilliseconds >= (Volatile.Read(ref wanted) ? policy.MaxAgeMilliseconds : policy.IdleMilliseconds));
+        || (batch.Units > 0 && time.GetElapsedTime(batch.Since).TotalMilliseconds >= (Volatile.Read(ref batch.Waiting) > 0 ? policy.MaxAgeMilliseconds : policy.IdleMilliseconds));
 
     private bool Commit()
     {
@@ -335,7 +405,8 @@ public sealed class SqliteStore : Store
         {
             done = batch;
             batch = new Batch();
-            wanted = false;
+            due = false;
+            company = queue.Count;
         }
 
         done.Durable.TrySetResult();
@@ -353,7 +424,8 @@ public sealed class SqliteStore : Store
             (refused, queue) = (queue, new Queue<IUnit>());
             lost = batch;
             batch = new Batch();
-            wanted = false;
+            due = false;
+            company = 0;
         }
 
         if (writer.InTransaction)
@@ -417,6 +489,7 @@ public sealed class SqliteStore : Store
     {
         public readonly TaskCompletionSource Durable = new(TaskCreationOptions.RunContinuationsAsynchronously);
         public int Units;
+        public int Waiting;
         public long Since;
     }
 

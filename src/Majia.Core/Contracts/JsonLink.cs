@@ -1,5 +1,7 @@
+using System.Collections;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using Majia.Core.Primitives;
 
 namespace Majia.Core.Contracts;
@@ -38,13 +40,35 @@ public sealed record ApiReply<T>(T? Value, ApiError? Error)
 /// <summary>The operations that one party offers on one JSON line, by name. In memory and over HTTP the same table answers.</summary>
 public sealed class JsonEndpoint(string party)
 {
-    /// <summary>camelCase, enums as strings, absent when null; unknown members are refused.</summary>
+    /// <summary>camelCase, enums as strings, absent when null. Refused at the door: unknown members, and a member that is null or absent where the contract has no <c>?</c>, in lists too.</summary>
     public static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
     {
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        RespectNullableAnnotations = true,
+        TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { RequireWhatIsNotNullable } },
         Converters = { new JsonStringEnumConverter() },
     };
+
+    private static void RequireWhatIsNotNullable(JsonTypeInfo type)
+    {
+        if (type.Kind == JsonTypeInfoKind.Enumerable)
+        {
+            type.OnDeserialized = static list =>
+            {
+                foreach (var item in (IEnumerable)list)
+                {
+                    _ = item ?? throw new JsonException("A list holds no null.");
+                }
+            };
+            return;
+        }
+
+        foreach (var property in type.Properties)
+        {
+            property.IsRequired |= property.AssociatedParameter is { HasDefaultValue: false, IsNullable: false };
+        }
+    }
 
     private readonly SortedDictionary<string, Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>>> operations = new(StringComparer.Ordinal);
 

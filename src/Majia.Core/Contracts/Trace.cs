@@ -54,6 +54,9 @@ public static class TraceReference
 /// <summary>Where parties put what they saw. Never blocks, never throws, may sample under load: the trace is not part of any decision.</summary>
 public interface ITrace
 {
+    /// <summary>Whether rows of this reference are wanted: ask before a row is made, for under load most are not. A payment is kept whole or not at all.</summary>
+    bool Takes(string reference) => true;
+
     void Record(TraceEvent row);
 
     /// <summary>Says that two references are the same payment (the acquirer, when it gives the RRN to a POS key).</summary>
@@ -64,6 +67,8 @@ public interface ITrace
 public sealed class NoTrace : ITrace
 {
     public static readonly NoTrace Instance = new();
+
+    public bool Takes(string reference) => false;
 
     public void Record(TraceEvent row)
     {

@@ -65,36 +65,47 @@ public static class IsoRedaction
     /// <summary>Reads bytes of <see cref="Redact"/>, where F2 may hold stars.</summary>
     public static bool TryRead(Dialect dialect, ReadOnlyMemory<byte> body, [NotNullWhen(true)] out IsoMessage? message, out ParseError error) => IsoCodec.TryRead(dialect.Kept, body, out message, out error);
 
-    /// <summary>Field 55 without the tags that hold card data; nothing at all of one that is malformed or hides them inside templates.</summary>
+    /// <summary>Field 55 without the tags that hold card data; nothing at all of one that is malformed, at any depth, or hides them inside templates.</summary>
     private static byte[] WithoutCardData(ReadOnlySpan<byte> data)
     {
+        if (!BerTlv.TryCheck(data, out _))
+        {
+            return [];
+        }
+
         var kept = new byte[data.Length];
         var length = 0;
-        while (!data.IsEmpty)
+        foreach (var item in BerTlv.Objects(data))
         {
-            if (!BerTlv.TryRead(data, out var tag, out var value, out var consumed, out _))
+            if (CardTags.Contains(item.Tag.Value))
+            {
+                continue;
+            }
+
+            if (item.Tag.IsConstructed && HidesCardData(item.Value))
             {
                 return [];
             }
 
-            if (!CardTags.Contains(tag.Value))
-            {
-                foreach (var hidden in CardTags)
-                {
-                    if (tag.IsConstructed && BerTlv.TryFind(value, hidden, out _))
-                    {
-                        return [];
-                    }
-                }
-
-                data[..consumed].CopyTo(kept.AsSpan(length));
-                length += consumed;
-            }
-
-            data = data[consumed..];
+            var one = data[item.Offset..(item.ValueOffset + item.Value.Length)];
+            one.CopyTo(kept.AsSpan(length));
+            length += one.Length;
         }
 
         return kept[..length];
+    }
+
+    private static bool HidesCardData(ReadOnlySpan<byte> template)
+    {
+        foreach (var item in BerTlv.Objects(template))
+        {
+            if (CardTags.Contains(item.Tag.Value) || (item.Tag.IsConstructed && HidesCardData(item.Value)))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private static bool StartsWith(IsoMessage message, int field, ReadOnlySpan<byte> usage) => message.Binary(field).Span.StartsWith(usage);

@@ -235,7 +235,8 @@ public static class BerTlv
 
             if (tag.IsConstructed)
             {
-                var inside = depth == MaxDepth ? Search.Malformed : Find(value, wanted, out value, depth + 1);
+                // An empty template may stand on the last level, as TryCheck has it.
+                var inside = depth < MaxDepth ? Find(value, wanted, out value, depth + 1) : IsPadding(value) ? Search.Absent : Search.Malformed;
                 if (inside != Search.Absent)
                 {
                     return inside;

@@ -6,9 +6,8 @@ namespace Majia.Host.Links;
 /// <summary>An ISO 8583 line inside one process: the frames are whole and real, only the socket is missing.</summary>
 /// <param name="leaves">The store that must be durable before an answer may leave on this line; null on an inner hop, where a later commit of the
 /// same log covers this one (decisions.md 22).</param>
-public sealed class InMemoryIsoLink(IIsoServer server, LinkFaults faults, Store? leaves = null) : IIsoLink
+public sealed class InMemoryIsoLink(IIsoServer server, LinkFaults faults, Store? leaves = null) : ITappedLink
 {
-    /// <summary>Somebody who listens on the wire: sees each request as it passes.</summary>
     public event Action<ReadOnlyMemory<byte>>? Overheard;
 
     public async Task<ReadOnlyMemory<byte>> ExchangeAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation)
@@ -17,7 +16,7 @@ public sealed class InMemoryIsoLink(IIsoServer server, LinkFaults faults, Store?
         var fault = faults.Take();
         if (fault is LinkFault.DropRequest or LinkFault.Cut)
         {
-            return await Never(cancellation);
+            return await NeverAsync(frame, cancellation);
         }
 
         var answer = await server.HandleAsync(frame, cancellation);
@@ -26,13 +25,14 @@ public sealed class InMemoryIsoLink(IIsoServer server, LinkFaults faults, Store?
             await leaves.DurableAsync();
         }
 
-        return answer.IsEmpty || fault == LinkFault.DropAnswer ? await Never(cancellation) : answer;
+        return answer.IsEmpty || fault == LinkFault.DropAnswer ? await NeverAsync(frame, cancellation) : answer;
     }
 
     /// <summary>A lost answer: the caller's own clock ends the wait.</summary>
-    private static async Task<ReadOnlyMemory<byte>> Never(CancellationToken cancellation)
+    private async Task<ReadOnlyMemory<byte>> NeverAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation)
     {
         var silence = new TaskCompletionSource<ReadOnlyMemory<byte>>(TaskCreationOptions.RunContinuationsAsynchronously);
+        faults.Lose(frame);
         await using var end = cancellation.Register(() => silence.TrySetCanceled(cancellation));
         return await silence.Task;
     }

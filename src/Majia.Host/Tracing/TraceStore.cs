@@ -13,13 +13,26 @@ public sealed class TraceStore : ITrace, IAsyncDisposable
 {
     public const int QueueLength = 8192;
 
+    /// <summary>Payments and enrolments that are kept whole in one second; of what comes on top nothing is made.</summary>
+    public const int BudgetOfASecond = 100;
+
     private readonly Store store;
+    private readonly TimeProvider? time;
+    private readonly Lock gate = new();
     private readonly Channel<object> queue = Channel.CreateBounded<object>(new BoundedChannelOptions(QueueLength) { FullMode = BoundedChannelFullMode.Wait, SingleReader = true });
     private readonly Task pump;
 
-    public TraceStore(Store store)
+    // Under the gate: what was decided of the last references, in two generations, and what is left of this second's budget.
+    private Dictionary<string, bool> young = new(StringComparer.Ordinal);
+    private Dictionary<string, bool> old = new(StringComparer.Ordinal);
+    private long second;
+    private int left = BudgetOfASecond;
+
+    /// <param name="time">Null: everything is kept, whatever the load.</param>
+    public TraceStore(Store store, TimeProvider? time = null)
     {
         this.store = store;
+        this.time = time;
         pump = PumpAsync();
     }
 
@@ -48,13 +61,70 @@ public sealed class TraceStore : ITrace, IAsyncDisposable
     /// <summary>Raised for each row as it is recorded, on the recording party's turn: handlers must be quick.</summary>
     public event Action<TraceEvent>? Recorded;
 
+    public bool Takes(string reference)
+    {
+        if (time is null)
+        {
+            return true;
+        }
+
+        lock (gate)
+        {
+            if (young.TryGetValue(reference, out var known) || old.TryGetValue(reference, out known))
+            {
+                return known;
+            }
+
+            var now = time.GetUtcNow().ToUnixTimeSeconds();
+            if (now != second)
+            {
+                (second, left) = (now, BudgetOfASecond);
+            }
+
+            var taken = left > 0;
+            left -= taken ? 1 : 0;
+            Decide(reference, taken);
+            return taken;
+        }
+    }
+
     public void Record(TraceEvent row)
     {
         queue.Writer.TryWrite(row);
         Recorded?.Invoke(row);
     }
 
-    public void Same(string reference, string other) => queue.Writer.TryWrite((reference, other));
+    public void Same(string reference, string other)
+    {
+        if (time is not null)
+        {
+            lock (gate)
+            {
+                if ((young.TryGetValue(reference, out var known) || old.TryGetValue(reference, out known)) && !young.ContainsKey(other) && !old.ContainsKey(other))
+                {
+                    Decide(other, known);
+                }
+
+                if (!known)
+                {
+                    return;
+                }
+            }
+        }
+
+        queue.Writer.TryWrite((reference, other));
+    }
+
+    private void Decide(string reference, bool taken)
+    {
+        const int Generation = 16_384;
+        if (young.Count >= Generation)
+        {
+            (old, young) = (young, new(StringComparer.Ordinal));
+        }
+
+        young[reference] = taken;
+    }
 
     /// <summary>Completes when everything recorded before this call can be read.</summary>
     public async Task FlushAsync()

@@ -20,7 +20,7 @@ public sealed partial class TokenServiceParty
 
     public async Task<ReadOnlyMemory<byte>> HandleAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation)
     {
-        if (!SwitchFrame.TryRead(frame, out _, out var source, out var body, out _) || !IsoCodec.TryRead(Dialect.Switch, body.Span, out var request, out _))
+        if (!SwitchFrame.TryRead(frame, out _, out var source, out var body, out _) || !IsoCodec.TryRead(Dialect.Switch, body.Span, out var request, out _) || request.Mti.IsResponse)
         {
             return default;
         }
@@ -59,10 +59,9 @@ public sealed partial class TokenServiceParty
             return Say(request, Echo(request, ResponseCode.InvalidCard), new("no such device number", "设备卡号不存在"));
         }
 
-        // What never changes of a token is read from committed rows; what gates is read again on the writer.
+        // What never changes of token and account; what gates is read again in the deciding unit.
         var index = module.Index(IndexKey, token);
-        var row = store.Read(session => TokenRow.Find(session, index)) ?? await store.WriteAsync(session => TokenRow.Find(session, index));
-        var account = row is null ? null : await store.WriteAsync(session => AccountRow.Find(session, row.PanIndex));
+        var (row, account) = await store.WriteAsync(session => TokenRow.Find(session, index) is { } found ? (found, AccountRow.Find(session, found.PanIndex)) : default((TokenRow?, AccountRow?)));
         var facts = Facts(request, row, processing.StartsWith("20", StringComparison.Ordinal), out var unpredictable);
         var verdict = facts.Resolve || row is null
             ? TokenVerdictDecider.Decide(row is null ? null : Facts(row), facts)
@@ -161,19 +160,9 @@ public sealed partial class TokenServiceParty
             .Set(100, row.Institution);
     }
 
-    private static IsoMessage Echo(IsoMessage request, ResponseCode code)
-    {
-        var response = new IsoMessage(request.Mti.Response);
-        foreach (var field in (ReadOnlySpan<int>)[2, 3, 4, 7, 11, 18, 25, 32, 33, 37, 41, 42, 49])
-        {
-            if (request.Text(field) is { } value)
-            {
-                response.Set(field, value);
-            }
-        }
-
-        return response.Set(39, code.Value);
-    }
+    /// <summary>The fields go back byte for byte: a character that GBK does not have must not change on the way.</summary>
+    private static IsoMessage Echo(IsoMessage request, ResponseCode code) =>
+        new IsoMessage(request.Mti.Response).Take(request, 2, 3, 4, 7, 11, 18, 25, 32, 33, 37, 41, 42, 49).Set(39, code.Value);
 
     /// <summary>What makes a repeat a repeat: token, processing, amount, currency and chip data.</summary>
     private static byte[] Digest(IsoMessage request)
@@ -189,11 +178,14 @@ public sealed partial class TokenServiceParty
         return hash.GetHashAndReset();
     }
 
+    /// <summary>The message's reference, when its payment is traced.</summary>
+    private string? Traced(IsoMessage message) => message.Text(37) is { } rrn && TraceReference.Rrn(rrn) is var reference && trace.Takes(reference) ? reference : null;
+
     private IsoMessage Say(IsoMessage request, IsoMessage response, Text why)
     {
-        if (request.Text(37) is { } rrn)
+        if (Traced(request) is { } reference)
         {
-            trace.Record(new TraceEvent(TraceReference.Rrn(rrn), clock.GetUtcNow(), "token-service", "token-service", "", TraceKind.Decision, TraceDirection.Inside, "", new($"{response.Text(39)}: {why.En}", $"{response.Text(39)}：{why.Zh}")));
+            trace.Record(new TraceEvent(reference, clock.GetUtcNow(), "token-service", "token-service", "", TraceKind.Decision, TraceDirection.Inside, "", new($"{response.Text(39)}: {why.En}", $"{response.Text(39)}：{why.Zh}")));
         }
 
         Seen(response, TraceDirection.Sent, why);
@@ -202,9 +194,9 @@ public sealed partial class TokenServiceParty
 
     private void Keyed(IsoMessage request, bool right)
     {
-        if (request.Text(37) is { } rrn && module.TryInfo(CryptogramMaster, out var info))
+        if (Traced(request) is { } reference && module.TryInfo(CryptogramMaster, out var info))
         {
-            trace.Record(new TraceEvent(TraceReference.Rrn(rrn), clock.GetUtcNow(), "token-service", "token-service", "", TraceKind.Key, TraceDirection.Inside, "", new(
+            trace.Record(new TraceEvent(reference, clock.GetUtcNow(), "token-service", "token-service", "", TraceKind.Key, TraceDirection.Inside, "", new(
                 $"cryptogram recomputed with the token's key from {CryptogramMaster} (KCV {info.CheckValue}): {(right ? "equal" : "different")}",
                 $"用 {CryptogramMaster}（校验值 {info.CheckValue}）派生的标记密钥重新计算密文：{(right ? "一致" : "不一致")}")));
         }
@@ -212,11 +204,11 @@ public sealed partial class TokenServiceParty
 
     private void Seen(IsoMessage message, TraceDirection direction, Text why)
     {
-        if (message.Text(37) is { } rrn)
+        if (Traced(message) is { } reference)
         {
             // F2 of a good answer is a PAN; everything else on this line is a token.
             var hex = Convert.ToHexString(IsoRedaction.Redact(Dialect.Switch, message, numberIsToken: !message.Has(48)));
-            trace.Record(new TraceEvent(TraceReference.Rrn(rrn), clock.GetUtcNow(), "token-service", "network", Link, TraceKind.Iso8583, direction, hex, why));
+            trace.Record(new TraceEvent(reference, clock.GetUtcNow(), "token-service", "network", Link, TraceKind.Iso8583, direction, hex, why));
         }
     }
 }

@@ -1,0 +1,148 @@
+using System.Diagnostics;
+using System.Globalization;
+using Majia.Core.Contracts;
+using Majia.Host.Load;
+
+namespace Majia.Cli.Bench;
+
+/// <summary>P1, P3, P4, P5: durable authorisations through every party, beside a pgbench script of the same shape.</summary>
+public static class AuthorisationBench
+{
+    private static LoadPlan Plan(BenchEffort effort) => new(1, effort.Cards, 256, 1024);
+
+    /// <summary>P1 beside pgbench, then P3, P4, P5 on the same world.</summary>
+    public static async Task<IReadOnlyList<BenchRow>> RunAsync(BenchEffort effort)
+    {
+        const double Floor = 2, Goal = 5;
+        var (postgres, why) = await PostgresYardstick.OpenAsync();
+        await using var _ = postgres;
+        await using var bench = await LoadBench.OpenAsync(Plan(effort));
+        await bench.ClosedAsync(64, Math.Max(1, effort.Seconds));
+        var rows = new List<BenchRow>();
+        var cpu = new List<double>();
+        var sales = bench.World.Sales();
+        var acknowledged = 0L;
+        async Task<double> Ours(int inFlight, bool hot = false)
+        {
+            var before = Process.GetCurrentProcess().TotalProcessorTime;
+            var result = Good(await bench.ClosedAsync(inFlight, effort.Seconds, hot));
+            acknowledged += result.Approved;
+            cpu.Add((Process.GetCurrentProcess().TotalProcessorTime - before).TotalMicroseconds / result.Approved);
+            return result.Rate;
+        }
+
+        double rate;
+        if (postgres is null)
+        {
+            rate = await Ours(64);
+            rows.Add(BenchRow.Missing("authorisation", Floor, Goal, "1/s", why) with { Note = string.Create(CultureInfo.InvariantCulture, $"{why}; without it: {rate:F0} a second") });
+        }
+        else
+        {
+            await postgres.RateAsync(1);
+            var rounds = await Rounds.AlternateAsync(effort.Rounds, () => Ours(64), () => postgres.RateAsync(effort.Seconds));
+            rate = rounds.Ours.Median;
+            rows.Add(BenchRow.Beside("authorisation", rounds, Floor, Goal, "1/s", string.Create(
+                CultureInfo.InvariantCulture,
+                $"durable, 64 in flight over TCP from another process, {effort.Cards} cards, SQLite WAL synchronous=FULL; {new Samples(cpu).Median:F0} µs of the server's CPU each; yardstick: pgbench -M prepared, {PostgresYardstick.Clients} clients, {postgres.Version}, fsync and synchronous_commit on")));
+        }
+
+        var hot = await Rounds.AlternateAsync(effort.Rounds, () => Ours(64, hot: true), () => Ours(64));
+        rows.Add(BenchRow.Beside("hot-account", hot, 0.3, 0.7, "1/s", "every authorisation on one account, 256 device cards; yardstick: its own rate over all cards"));
+
+        var half = new List<double>();
+        for (var i = 0; i < effort.Rounds; i++)
+        {
+            var result = Good(await bench.OpenAsync(rate / 2, Math.Max(2, effort.Seconds)));
+            acknowledged += result.Approved;
+            half.Add(result.LatenciesMs[1]);
+        }
+
+        rows.Add(BenchRow.AtMost("latency-p99", new Samples(half), 20, 10, "ms", string.Create(CultureInfo.InvariantCulture, $"open loop at half of the highest rate ({rate / 2:F0}/s), from the moment a tap was due")));
+        if (bench.World.Sales() - sales != acknowledged || bench.World.BooksSum() != 0)
+        {
+            throw new InvalidOperationException($"the books have {bench.World.Sales() - sales} sales, {acknowledged} were acknowledged; sum {bench.World.BooksSum()}");
+        }
+
+        return rows;
+    }
+
+    private static LoadResult Good(LoadResult result) => result.Unanswered == 0 && result.Approved == result.Answers.Values.Sum()
+        ? result
+        : throw new InvalidOperationException($"not all approved: {string.Join(", ", result.Answers.Select(pair => $"{pair.Key} × {pair.Value}"))}, {result.Unanswered} unanswered");
+
+    public static async Task<IReadOnlyList<BenchRow>> InProcessAsync(BenchEffort effort)
+    {
+        var folder = Directory.CreateTempSubdirectory("majia-bench-").FullName;
+        try
+        {
+            var plan = Plan(effort);
+            await using var world = await LoadWorld.OpenAsync(plan, Path.Combine(folder, "majia.db"), TimeProvider.System, NoTrace.Instance);
+            var taps = new LoadTaps(plan, TimeProvider.System);
+            var rates = new List<double>();
+            var cpu = new List<double>();
+            await RateAsync(world, taps, 64, Math.Min(1, effort.Seconds), []);
+            for (var i = 0; i < effort.Rounds; i++)
+            {
+                var before = Process.GetCurrentProcess().TotalProcessorTime;
+                var latencies = new List<double>();
+                var made = await RateAsync(world, taps, 64, effort.Seconds, latencies);
+                cpu.Add((Process.GetCurrentProcess().TotalProcessorTime - before).TotalMicroseconds / latencies.Count);
+                rates.Add(made);
+            }
+
+            return [BenchRow.Figure("authorisation-inner", new Samples(rates), "1/s", string.Create(CultureInfo.InvariantCulture, $"64 in flight, AcquirerParty.HandleAsync and the wait for the disk in one process, no line; {new Samples(cpu).Median:F0} µs of CPU each"))];
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    /// <summary>Authorisations a second with so many in flight; every answer must be 00.</summary>
+    private static async Task<double> RateAsync(LoadWorld world, LoadTaps taps, int inFlight, double seconds, List<double> latencies)
+    {
+        var ready = new Queue<LoadTap>();
+        for (var i = 0; i < seconds * 12_000; i++)
+        {
+            ready.Enqueue(taps.Next());
+        }
+
+        var gate = new Lock();
+        var watch = Stopwatch.StartNew();
+        var done = 0;
+        async Task OneAsync()
+        {
+            await Task.Yield();
+            while (watch.Elapsed.TotalSeconds < seconds)
+            {
+                LoadTap? tap;
+                lock (gate)
+                {
+                    if (!ready.TryDequeue(out tap))
+                    {
+                        return;
+                    }
+                }
+
+                var from = watch.Elapsed;
+                var answer = await world.Acquirer.HandleAsync(tap.Frame, default);
+                await world.Store.DurableAsync();
+                var took = (watch.Elapsed - from).TotalMilliseconds;
+                if (!taps.TryRead(answer, checkMac: false, out _, out _, out var code) || code != "00")
+                {
+                    throw new InvalidOperationException($"answered {code}");
+                }
+
+                lock (gate)
+                {
+                    done++;
+                    latencies.Add(took);
+                }
+            }
+        }
+
+        await Task.WhenAll(Enumerable.Range(0, inFlight).Select(_ => OneAsync()));
+        return done / watch.Elapsed.TotalSeconds;
+    }
+}
