@@ -33,8 +33,7 @@ public sealed class OutboxPump(Outbox outbox, Store store, TimeProvider time, Fu
     {
         var now = time.GetUtcNow();
 
-        // Committed rows only, and all of them: what is sent leaves the process (decisions.md 22).
-        await store.DurableAsync();
+        // Committed rows only: what is sent leaves the process (decisions.md 22).
         var due = store.Read(session => outbox.Due(session, now));
         var tasks = new List<Task>();
         foreach (var entry in due)
