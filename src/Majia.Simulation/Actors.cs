@@ -23,6 +23,8 @@ public sealed class Actors(World world)
     /// <summary>Approved sales and voids as the tills' people saw them.</summary>
     public int Approved { get; private set; }
 
+    public int Crashes { get; private set; }
+
     /// <summary>Begins <paramref name="action"/>. What cannot be done now is not done.</summary>
     public void Begin(SimAction action)
     {
@@ -238,7 +240,7 @@ public sealed class Actors(World world)
             frame = PosFrame.Write(tpdu.Span, header.Span, IsoSealing.Seal(Dialect.Pos, message, block => keys.Mac("mak", MacAlgorithm.UnionPayEcb, block)));
         }
 
-        Spawn(thief, "theft", () => world.PosLine(thief).ExchangeAsync(frame, CancellationToken.None), mayHang: true);
+        Spawn(thief, "theft", () => world.PosLine(thief).ExchangeAsync(frame, CancellationToken.None), mayFail: true);
     }
 
     // ---- the life of a card ----
@@ -262,6 +264,7 @@ public sealed class Actors(World world)
             world.Watch.Unbar(token);
         }
 
+        var since = world.Watch.BarOf(token);
         var request = new WalletToken.ChangeStateRequest(world.Entropy.NewId(), tur, "CARDHOLDER", suspends ? "LOST" : "FOUND");
         Spawn(node.Process, operation, async () =>
         {
@@ -271,7 +274,7 @@ public sealed class Actors(World world)
                 await node.Store.DurableAsync();
                 if (suspends && reply.Value is { State: TokenState.Suspended })
                 {
-                    world.Watch.Bar(token);
+                    world.Watch.Bar(token, since);
                 }
             }
             catch (PartyUnreachableException)
@@ -313,6 +316,7 @@ public sealed class Actors(World world)
             return;
         }
 
+        Crashes++;
         world.Crash(node);
         world.Scheduler.After(TimeSpan.FromMilliseconds(downMilliseconds), world.Air, () => world.Restart(node));
     }
@@ -365,9 +369,9 @@ public sealed class Actors(World world)
     private static PhoneCard? CardOf(Handset handset, int number) => handset.Device.State.Cards is { Length: > 0 } cards ? cards[number % cards.Length] : null;
 
     /// <summary>Lets something go on by itself. What it throws is a finding.</summary>
-    private void Spawn<T>(Process process, string what, Func<Task<T>> work, bool mayHang = false)
+    private void Spawn<T>(Process process, string what, Func<Task<T>> work, bool mayFail = false)
     {
-        process.Post(() => Go(process, what, work, mayHang));
+        process.Post(() => Go(process, what, work, mayFail));
     }
 
     private async void Go<T>(Process process, string what, Func<Task<T>> work, bool mayFail)

@@ -16,10 +16,21 @@ public sealed record SimulationOptions(int Steps, IReadOnlyCollection<string> Fa
 /// <param name="Step">After which action, from 1; one more than there are: at rest.</param>
 public sealed record Finding(string Invariant, int Step, string Says);
 
+/// <summary>What a run had in it: a simulation in which nothing happens proves nothing.</summary>
+/// <param name="Reversals">Sales and voids that a terminal reversed.</param>
+/// <param name="Voids">Sales that a void was sent for.</param>
+/// <param name="Thefts">New messages with an overheard cryptogram.</param>
+/// <param name="Crashes">Server processes that lost their power.</param>
+/// <param name="Barred">Sales sent with a device card whose suspension or deletion had been acknowledged.</param>
+public sealed record RunCounts(int Approved, int Reversals, int Voids, int Thefts, int Crashes, int Barred);
+
 /// <summary>One run.</summary>
 /// <param name="Hash">Of everything that went over a wire, and when: the same for the same seed.</param>
-public sealed record SimulationRun(long Seed, IReadOnlyList<SimAction> Actions, Finding? Finding, ulong Hash, int Approved, long Frames)
+public sealed record SimulationRun(long Seed, IReadOnlyList<SimAction> Actions, Finding? Finding, ulong Hash, long Frames, RunCounts Counts)
 {
+    /// <summary>Sales and voids that a till's people saw approved.</summary>
+    public int Approved => Counts.Approved;
+
     public bool Ok => Finding is null;
 
     public string Fingerprint => Hash.ToString("x16", CultureInfo.InvariantCulture);
@@ -55,7 +66,8 @@ public sealed class Simulator
             finding = Look(world, actions.Count + 1, atRest: false) ?? Look(world, actions.Count + 1, atRest: true);
         }
 
-        return new SimulationRun(seed, actions, finding, world.Watch.Hash, actors.Approved, world.Watch.Frames);
+        return new SimulationRun(seed, actions, finding, world.Watch.Hash, world.Watch.Frames,
+            new RunCounts(actors.Approved, world.Watch.Reversed.Count, world.Watch.Voided.Count, world.Watch.Thefts.Count, actors.Crashes, world.Watch.SentWhileBarred));
     }
 
     /// <summary>Fewer and fewer of the actions, as long as the same invariant breaks (delta debugging).</summary>

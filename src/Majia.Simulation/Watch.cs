@@ -19,6 +19,7 @@ public sealed class Watch(World world)
     private readonly SortedDictionary<string, PosExchange> first = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, string> spent = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, (bool Barred, int Version)> bars = new(StringComparer.Ordinal);
+    private readonly SortedSet<string> gone = new(StringComparer.Ordinal);
     private readonly string[] pans = [.. SmallWorld.Plastics.Select(card => card.Pan.Reveal())];
     private readonly byte[][] panBytes = [.. SmallWorld.Plastics.Select(card => System.Text.Encoding.ASCII.GetBytes(card.Pan.Reveal()))];
 
@@ -42,6 +43,8 @@ public sealed class Watch(World world)
     /// <summary>Trace numbers that no terminal but the thief has used.</summary>
     public SortedSet<string> Thefts { get; } = new(StringComparer.Ordinal);
 
+    public int SentWhileBarred { get; private set; }
+
     /// <summary>The first of each kind.</summary>
     public string? Clash { get; private set; }
 
@@ -49,11 +52,33 @@ public sealed class Watch(World world)
 
     public string? BarBroken { get; private set; }
 
-    /// <summary>The token cannot pay from now on: somebody outside has been told.</summary>
-    public void Bar(string token) => bars[token] = (true, bars.GetValueOrDefault(token).Version + 1);
+    /// <summary>Deleted, and somebody outside has been told: it never pays again.</summary>
+    public void BarForGood(string token)
+    {
+        gone.Add(token);
+        bars[token] = (true, bars.GetValueOrDefault(token).Version + 1);
+    }
+
+    /// <summary>Suspended, and somebody outside has been told: it does not pay from now on. Not so when a resumption was asked for meanwhile.</summary>
+    /// <param name="since"><see cref="BarOf"/> when the suspension was asked for.</param>
+    public void Bar(string token, int since)
+    {
+        if (BarOf(token) == since)
+        {
+            bars[token] = (true, since + 1);
+        }
+    }
 
     /// <summary>Somebody has asked to let it pay again: from now on it may.</summary>
-    public void Unbar(string token) => bars[token] = (false, bars.GetValueOrDefault(token).Version + 1);
+    public void Unbar(string token)
+    {
+        if (!gone.Contains(token))
+        {
+            bars[token] = (false, bars.GetValueOrDefault(token).Version + 1);
+        }
+    }
+
+    public int BarOf(string token) => bars.GetValueOrDefault(token).Version;
 
     internal PosExchange? Sent(Wire wire, Process client, byte[] frame)
     {
@@ -83,6 +108,7 @@ public sealed class Watch(World world)
             var bar = bars.GetValueOrDefault(token);
             exchange = new PosExchange(message.Mti.Value, key, terminal, isVoid, token, Atc(message), frame, bar.Barred, bar.Version);
             first.Add(key, exchange);
+            SentWhileBarred += bar.Barred && !isVoid ? 1 : 0;
             if (!isVoid && client.Name != "thief")
             {
                 Overheard.Add(exchange);
@@ -147,7 +173,7 @@ public sealed class Watch(World world)
             var tur = world.Read("wallet", session => session.Text("SELECT tur FROM wallet_card WHERE card_reference = $1", deleted.CardReference));
             if (tur is not null && TokenOf(tur) is { } token)
             {
-                Bar(token);
+                BarForGood(token);
             }
         }
     }

@@ -324,7 +324,7 @@ public sealed class World : IDisposable
     }
 
     /// <summary>The wallet's own line to the token service.</summary>
-    internal IJsonLink WalletLine(Node node) => Json(node, "wallet-token", "token-service", static to => to.TokenService!.Endpoint);
+    internal IJsonLink WalletLine(Node node) => Json(node, "wallet-token", "token-service", static to => to.TokenService!.EndpointFor("99900000001"));
 
     private IIsoLink Iso(Node client, string wire, string role, Func<Node, IIsoServer> server) =>
         new SimIsoLink(this, WireOf(wire), client.Process, IsSplit ? client.Store.DurableAsync : null, role, server, edge: IsSplit);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Majia.Core.Primitives;
 using Majia.Simulation;
@@ -89,13 +90,20 @@ public static class SimulateCommand
         ["stores"] = Simulator.IsSplit(run.Seed) ? "split" : "shared",
         ["steps"] = run.Actions.Count,
         ["approved"] = run.Approved,
+        ["reversals"] = run.Counts.Reversals,
+        ["voids"] = run.Counts.Voids,
+        ["thefts"] = run.Counts.Thefts,
+        ["crashes"] = run.Counts.Crashes,
+        ["barred"] = run.Counts.Barred,
         ["frames"] = run.Frames,
         ["hash"] = run.Fingerprint,
         ["invariant"] = run.Finding?.Invariant,
         ["step"] = run.Finding?.Step,
         ["says"] = run.Finding?.Says,
         ["actions"] = shrunk is null ? null : string.Join("; ", shrunk.Actions),
-    });
+    }, PlainJson);
+
+    private static readonly JsonSerializerOptions PlainJson = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private static (long From, long To) Range(string? seed, string? seeds)
     {

@@ -98,7 +98,16 @@ public sealed class PhoneFuzzTests
             where TRequest : notnull
             where TResponse : notnull
         {
-            var reply = await inner.CallAsync<TRequest, TResponse>(operation, request, cancellation);
+            ApiReply<TResponse> reply;
+            try
+            {
+                reply = await inner.CallAsync<TRequest, TResponse>(operation, request, cancellation);
+            }
+            catch (Exception broken) when (broken is ArgumentException or FormatException or KeyNotFoundException)
+            {
+                throw new PartyUnreachableException("wallet"); // the fake cloud does not bear its own lies; the real one has targets of its own
+            }
+
             if (Lie is not { } lie)
             {
                 return reply;
