@@ -44,7 +44,8 @@ public sealed class LoadWorld : IAsyncDisposable
         Share(networkKeys, $"zak.{Self}", acquirerKeys, "zak.network", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
         Share(networkKeys, $"zpk.{Self}", acquirerKeys, "zpk.network", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes);
         Share(networkKeys, "zak.token-service", vaultKeys, "zak.network", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
-        Share(networkKeys, "bind.token-service", vaultKeys, "bind.network", KeyUsage.TokenBinding, CipherAlgorithm.Aes);
+        plan.Keys.Form(networkKeys, "bind.token-service", "bind.token-service", KeyUsage.TokenBindingCheck, CipherAlgorithm.Aes);
+        plan.Keys.Form(vaultKeys, "bind.network", "bind.token-service", KeyUsage.TokenBinding, CipherAlgorithm.Aes);
         Own(acquirerKeys, "acquirer/card.number", "card.number", KeyUsage.DataEncryption);
         Own(networkKeys, "network/card.number", "card.number", KeyUsage.DataEncryption);
         Own(vaultKeys, "vault.pan", "vault.pan", KeyUsage.DataEncryption);
