@@ -1,5 +1,6 @@
 using Majia.Hsm;
 using Majia.Host;
+using Majia.Host.Links;
 using Majia.SecureElement;
 using Majia.Storage;
 
@@ -14,7 +15,7 @@ public static class Running
         {
             return await MajiaSystem.OpenAsync(options);
         }
-        catch (Exception error) when (error is DataFolderInUseException or StoreException or KeyModuleException or ChipMemoryException)
+        catch (Exception error) when (error is DataFolderInUseException or StoreException or KeyModuleException or ChipMemoryException or PortTakenException)
         {
             throw new EnvironmentException(error.Message);
         }

@@ -24,6 +24,12 @@ namespace Majia.Host;
 public sealed record SystemOptions(string DataPath, TimeProvider Time, Entropy Entropy)
 {
     public int PasswordIterations { get; init; } = 600_000;
+
+    /// <summary>Whether the parties talk in memory or over sockets (decisions.md 31).</summary>
+    public LinkMode Links { get; init; } = LinkMode.Memory;
+
+    /// <summary>N of the ports of <see cref="SystemLines"/>; 0 lets the system choose each.</summary>
+    public int BasePort { get; init; }
 }
 
 /// <summary>The wires of one process, by name: each can be cut, or made to lose requests or answers.</summary>
@@ -55,15 +61,18 @@ public sealed class MajiaSystem : IAsyncDisposable
     private readonly SortedDictionary<string, KeyModule> modules = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, IssuerParty> issuers = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, TerminalDevice> terminals = new(StringComparer.Ordinal);
-    private readonly SortedDictionary<string, InMemoryIsoLink> posLines = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, ITappedLink> posLines = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, CounterField> fields = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, PhoneDevice> phones = new(StringComparer.Ordinal);
     private readonly List<IDisposable> devices = [];
     private readonly List<Store> deviceStores = [];
 
-    private MajiaSystem(SystemOptions options, DataFolder folder)
+    private readonly Func<SystemLines.Caller, ITappedLink> posLine;
+
+    private MajiaSystem(SystemOptions options, DataFolder folder, SystemLines lines)
     {
         this.folder = folder;
+        Lines = lines;
         entropy = options.Entropy;
         Time = options.Time;
         Store = SqliteStore.Open(folder.Database, [IssuerParty.Schema, TokenServiceParty.Schema, NetworkParty.Schema, AcquirerParty.Schema, WalletParty.Schema], Time);
@@ -75,13 +84,29 @@ public sealed class MajiaSystem : IAsyncDisposable
             issuers.Add(bank.Institution, new IssuerParty(new IssuerOptions(bank.Institution, bank.Name), Store, modules[IssuerModule(bank.Institution)], Time, entropy, Trace));
         }
 
-        TokenService = new TokenServiceParty(new TokenServiceOptions(), Store, modules["token-service"], issuers.ToDictionary(bank => bank.Key, bank => (IJsonLink)new InMemoryJsonLink(bank.Value.Endpoint, Wires.TokenIssuer)), Time, entropy, Trace);
-        Network = new NetworkParty(new NetworkOptions(), Store, modules["network"], new InMemoryIsoLink(TokenService, Wires.NetworkToken), issuers.ToDictionary(bank => bank.Key, bank => (IIsoLink)new InMemoryIsoLink(bank.Value, Wires.NetworkIssuer)), Time, entropy, Trace);
-        Acquirer = new AcquirerParty(new AcquirerOptions(), Store, modules["acquirer"], new InMemoryIsoLink(Network, Wires.AcquirerNetwork), Time, entropy, Trace);
-        Wallet = new WalletParty(new WalletOptions { PasswordIterations = options.PasswordIterations }, Store, new SeIssuer(modules["se-issuer"], Store, Time, Trace), new InMemoryJsonLink(TokenService.Endpoint, Wires.WalletToken), Time, entropy, Trace);
+        var (acquiring, switching) = (new AcquirerOptions(), new NetworkOptions());
+        TokenService = new TokenServiceParty(
+            new TokenServiceOptions(), Store, modules["token-service"], issuers.ToDictionary(bank => bank.Key, bank => lines.Json(IssuerModule(bank.Key), bank.Value.Endpoint, Wires.TokenIssuer, Store, innerHop: true)), Time, entropy, Trace);
+        var toTokenService = lines.Listen(
+            "network-token", 4, Framing.Switch, TokenService, Wires.NetworkToken, Store, innerHop: true, OverloadAnswers.Switch((_, _) => (modules["token-service"], "zak.network"), switching.Mac));
+        var toIssuers = lines.Listen(
+            "network-issuer", 3, Framing.Switch, new IsoRouter(issuers.ToDictionary(bank => bank.Key, bank => (IIsoServer)bank.Value)), Wires.NetworkIssuer, Store, innerHop: true,
+            OverloadAnswers.Switch((destination, _) => modules.TryGetValue(IssuerModule(destination), out var issuer) ? (issuer, "zak.network") : null, switching.Mac));
+        Network = new NetworkParty(
+            switching, Store, modules["network"], toTokenService(new(switching.Institution, switching.TokenService)),
+            issuers.ToDictionary(bank => bank.Key, bank => (IIsoLink)toIssuers(new(switching.Institution, bank.Key))), Time, entropy, Trace);
+        var toNetwork = lines.Listen(
+            "acquirer-network", 2, Framing.Switch, Network, Wires.AcquirerNetwork, Store, innerHop: true, OverloadAnswers.Switch((_, source) => (modules["network"], $"zak.{source}"), switching.Mac));
+        Acquirer = new AcquirerParty(acquiring, Store, modules["acquirer"], toNetwork(new(acquiring.Institution, acquiring.Network)), Time, entropy, Trace);
+        posLine = lines.Listen(
+            "pos-line", 1, Framing.Pos, Acquirer, Wires.PosLine, Store, innerHop: false, OverloadAnswers.Pos(modules["acquirer"], acquiring.Mac, acquiring.Institution, acquiring.UtcOffset, Time));
+        Wallet = new WalletParty(new WalletOptions { PasswordIterations = options.PasswordIterations }, Store, new SeIssuer(modules["se-issuer"], Store, Time, Trace), lines.Json("token-service", TokenService.Endpoint, Wires.WalletToken, Store, innerHop: true), Time, entropy, Trace);
     }
 
     public Wires Wires { get; } = new();
+
+    /// <summary>What listens and what calls, where the parties talk over sockets.</summary>
+    public SystemLines Lines { get; }
 
     public TimeProvider Time { get; }
 
@@ -107,7 +132,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     public IReadOnlyDictionary<string, CounterField> Fields => fields;
 
     /// <summary>The line of each terminal to its acquirer.</summary>
-    public IReadOnlyDictionary<string, InMemoryIsoLink> PosLines => posLines;
+    public IReadOnlyDictionary<string, ITappedLink> PosLines => posLines;
 
     /// <summary>By the ids of <see cref="SeedData.Handsets"/>.</summary>
     public IReadOnlyDictionary<string, PhoneDevice> Phones => phones;
@@ -115,16 +140,24 @@ public sealed class MajiaSystem : IAsyncDisposable
     /// <summary>Opens the data folder, runs the key ceremony and the seeding where they are due, and starts every party.</summary>
     /// <exception cref="DataFolderInUseException">Another process has the folder.</exception>
     /// <exception cref="StoreException">The folder or a database cannot be used.</exception>
+    /// <exception cref="PortTakenException">A line's port is in use.</exception>
     public static async Task<MajiaSystem> OpenAsync(SystemOptions options)
     {
         var folder = DataFolder.Open(options.DataPath);
+        SystemLines? lines = null;
         MajiaSystem system;
         try
         {
-            system = new MajiaSystem(options, folder);
+            lines = await SystemLines.OpenAsync(options.Links, options.BasePort, options.Time, options.Entropy);
+            system = new MajiaSystem(options, folder, lines);
         }
         catch
         {
+            if (lines is not null)
+            {
+                await lines.DisposeAsync();
+            }
+
             folder.Dispose();
             throw;
         }
@@ -168,6 +201,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         devices.ForEach(device => device.Dispose());
+        await Lines.DisposeAsync();
         foreach (var deviceStore in deviceStores)
         {
             await deviceStore.DisposeAsync();
@@ -266,7 +300,7 @@ public sealed class MajiaSystem : IAsyncDisposable
             PinRule = merchant.AlwaysAsksPin ? MerchantPinRule.Always : MerchantPinRule.OverLimit,
             RetapForVoid = merchant.VoidNeedsTap,
         };
-        var line = new InMemoryIsoLink(Acquirer, Wires.PosLine, leaves: Store);
+        var line = posLine(new(merchant.Terminal, "acquirer"));
         posLines.Add(merchant.Terminal, line);
         var device = new TerminalDevice(
             new TerminalOptions(merchant.Terminal, merchant.Merchant, merchant.Name) { Parameters = parameters },
@@ -302,7 +336,7 @@ public sealed class MajiaSystem : IAsyncDisposable
             new PhoneOptions(handset.Model, handset.Track, handset.Version, SiliconKey(handset.Id)),
             own,
             chip,
-            new InMemoryJsonLink(Wallet.Endpoint, Wires.PhoneWallet, leaves: Store),
+            Lines.Json("wallet", Wallet.Endpoint, Wires.PhoneWallet, Store, innerHop: false),
             Time,
             entropy,
             Trace);

@@ -5,6 +5,7 @@ using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 using Majia.Host;
 using Majia.Host.Demo;
+using Majia.Host.Links;
 using Spectre.Console;
 using Text = Majia.Core.Primitives.Text;
 
@@ -18,19 +19,20 @@ public static class DemoCommand
         var json = new Option<bool>("--json") { Description = "one JSON object a step on stdout" };
         var seed = new Option<long?>("--seed") { Description = "replayable numbers and keys instead of random ones" };
         var data = new Option<string?>("--data") { Description = "keep the data in this folder (default: a temporary one)" };
+        var links = new Option<LinkMode>("--links") { Description = "memory, or tcp: the parties talk over sockets", DefaultValueFactory = _ => LinkMode.Memory };
         var language = Languages.Option();
-        var command = new Command("demo", "One story from an empty phone to a voided payment, every party real.") { json, seed, data, language };
-        command.SetAction(async parse => await RunAsync(parse.GetValue(json), parse.GetValue(seed), parse.GetValue(data), Languages.Of(parse.GetValue(language))));
+        var command = new Command("demo", "One story from an empty phone to a voided payment, every party real.") { json, seed, data, links, language };
+        command.SetAction(async parse => await RunAsync(parse.GetValue(json), parse.GetValue(seed), parse.GetValue(data), parse.GetValue(links), Languages.Of(parse.GetValue(language))));
         return command;
     }
 
-    private static async Task<int> RunAsync(bool json, long? seed, string? data, Language language)
+    private static async Task<int> RunAsync(bool json, long? seed, string? data, LinkMode links, Language language)
     {
         var folder = data ?? Directory.CreateTempSubdirectory("majia-demo-").FullName;
         try
         {
             Entropy entropy = seed is { } number ? new SeededEntropy(number, "demo") : new SystemEntropy();
-            await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, entropy));
+            await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, entropy) { Links = links });
             return json ? await TellAsJsonAsync(system, language) : await TellAsync(system, language);
         }
         finally

@@ -6,9 +6,8 @@ namespace Majia.Host.Links;
 /// <summary>An ISO 8583 line inside one process: the frames are whole and real, only the socket is missing.</summary>
 /// <param name="leaves">The store that must be durable before an answer may leave on this line; null on an inner hop, where a later commit of the
 /// same log covers this one (decisions.md 22).</param>
-public sealed class InMemoryIsoLink(IIsoServer server, LinkFaults faults, Store? leaves = null) : IIsoLink
+public sealed class InMemoryIsoLink(IIsoServer server, LinkFaults faults, Store? leaves = null) : ITappedLink
 {
-    /// <summary>Somebody who listens on the wire: sees each request as it passes.</summary>
     public event Action<ReadOnlyMemory<byte>>? Overheard;
 
     public async Task<ReadOnlyMemory<byte>> ExchangeAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation)

@@ -41,6 +41,18 @@ internal sealed class IsoConnection
     /// <summary>Completes when both directions have ended.</summary>
     public Task Ended { get; private set; } = Task.CompletedTask;
 
+    /// <summary>True when nothing more can be sent.</summary>
+    public bool Closed
+    {
+        get
+        {
+            lock (gate)
+            {
+                return closed;
+            }
+        }
+    }
+
     /// <summary>True when bytes came that are no frame of the line.</summary>
     public bool Broken { get; private set; }
 

@@ -29,6 +29,9 @@ public sealed record TcpIsoLinkOptions
 
     /// <summary>Sign-on and line test want their answer in this time, or the connection is given up.</summary>
     public TimeSpan EchoTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Where this process notes its own connections, so that its listeners know them.</summary>
+    public InsideConnections? Inside { get; init; }
 }
 
 /// <summary>The calling end of an ISO 8583 line over TCP: one connection, many requests in flight, answers matched by what they say (decisions.md 19).</summary>
@@ -126,6 +129,11 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
             line.Pending.Fail(Unreachable());
         }
 
+        if (!cancellation.CanBeCanceled)
+        {
+            return await waiting.Task;
+        }
+
         await using var end = cancellation.UnsafeRegister(
             static (state, token) =>
             {
@@ -216,23 +224,42 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
     private async Task<Line?> TryConnectAsync()
     {
         var socket = new Socket(endpoint.AddressFamily == AddressFamily.Unspecified ? AddressFamily.InterNetwork : endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        EndPoint? local = null;
         try
         {
             using var patience = new CancellationTokenSource(options.ConnectPatience, time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, stop.Token);
+            if (options.Inside is { } inside)
+            {
+                // Noted before the other end can see it.
+                socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+                local = socket.LocalEndPoint!;
+                inside.Add(local);
+            }
+
             await socket.ConnectAsync(endpoint, either.Token);
-            return new Line(new IsoConnection(socket, framing, time));
+            return new Line(new IsoConnection(socket, framing, time), local);
         }
         catch (Exception failed) when (failed is SocketException || (failed is OperationCanceledException && !stop.IsCancellationRequested))
         {
-            socket.Dispose();
+            Leave(socket, local);
             return null;
         }
         catch
         {
-            socket.Dispose();
+            Leave(socket, local);
             throw;
         }
+    }
+
+    private void Leave(Socket? socket, EndPoint? local)
+    {
+        if (local is not null)
+        {
+            options.Inside?.Remove(local);
+        }
+
+        socket?.Dispose();
     }
 
     /// <summary>From the connection made to the connection lost.</summary>
@@ -247,13 +274,18 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
             await ManageAsync(line, LineManagement.SignOn);
         }
 
-        TaskCompletionSource<Line> waiters;
-        lock (gate)
+        // A peer that lets sign-on go unanswered is none: whoever waits goes on waiting for a better connection.
+        if (!line.Connection.Closed)
         {
-            waiters = connected;
+            TaskCompletionSource<Line> waiters;
+            lock (gate)
+            {
+                waiters = connected;
+            }
+
+            waiters.TrySetResult(line);
         }
 
-        waiters.TrySetResult(line);
         while (!ended.IsCompleted)
         {
             if (!Signs)
@@ -275,13 +307,17 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
         {
             lastSeen = line.LastSeen ?? lastSeen;
             signedOn = false;
-            connected = new TaskCompletionSource<Line>(TaskCreationOptions.RunContinuationsAsynchronously);
-            if (!Signs)
+            if (connected.Task.IsCompleted)
             {
-                wanted = Signal();
+                connected = new TaskCompletionSource<Line>(TaskCreationOptions.RunContinuationsAsynchronously);
+                if (!Signs)
+                {
+                    wanted = Signal();
+                }
             }
         }
 
+        Leave(null, line.Local);
         line.Pending.Fail(Unreachable());
         stop.Token.ThrowIfCancellationRequested();
     }
@@ -332,9 +368,12 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
     private static TaskCompletionSource Signal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>One connection and who waits on it.</summary>
-    private sealed class Line(IsoConnection connection)
+    private sealed class Line(IsoConnection connection, EndPoint? local)
     {
         public IsoConnection Connection { get; } = connection;
+
+        /// <summary>Our end of it, where it is noted.</summary>
+        public EndPoint? Local { get; } = local;
 
         public PendingExchanges Pending { get; } = new();
 

@@ -21,6 +21,9 @@ public sealed record TcpIsoServerOptions
 
     /// <summary>Answers a request that is not taken, at once and without any row written; empty drops it. Null: dropped. Whoever has the line's MAC key supplies it.</summary>
     public Func<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>? Overload { get; init; }
+
+    /// <summary>Callers of this same process, whose answers need not be durable here because an edge behind them waits (decisions.md 22). Null: everybody waits.</summary>
+    public InsideConnections? Inside { get; init; }
 }
 
 /// <summary>The listening end of an ISO 8583 line over TCP: many peers, many requests at once on each, answers as they become ready.</summary>
@@ -66,7 +69,7 @@ public sealed class TcpIsoServer : IAsyncDisposable
         }
     }
 
-    /// <param name="leaves">The store that must be durable before an answer leaves; null on an inner hop, where a later commit of the same log covers this one.</param>
+    /// <param name="leaves">The store that must be durable before an answer leaves; null where the server writes none.</param>
     /// <exception cref="SocketException">The port is taken, or not ours to take.</exception>
     public static TcpIsoServer Start(IPEndPoint endpoint, Framing framing, IIsoServer server, TimeProvider time, TcpIsoServerOptions? options = null, Store? leaves = null)
     {
@@ -140,7 +143,7 @@ public sealed class TcpIsoServer : IAsyncDisposable
         Peer peer;
         try
         {
-            peer = new Peer(new IsoConnection(socket, framing, time));
+            peer = new Peer(new IsoConnection(socket, framing, time), options.Inside?.Contains(socket.RemoteEndPoint) == true);
         }
         catch (SocketException)
         {
@@ -232,7 +235,7 @@ public sealed class TcpIsoServer : IAsyncDisposable
             var answer = await server.HandleAsync(frame, stop.Token);
             if (!answer.IsEmpty)
             {
-                if (leaves is not null)
+                if (leaves is not null && !peer.Inside)
                 {
                     await leaves.DurableAsync();
                 }
@@ -272,13 +275,15 @@ public sealed class TcpIsoServer : IAsyncDisposable
     }
 
     /// <summary>One connected peer. One that has sent its last word still gets the answers that are due.</summary>
-    private sealed class Peer(IsoConnection connection)
+    private sealed class Peer(IsoConnection connection, bool inside)
     {
         private readonly Lock gate = new();
         private int working;
         private bool silent;
 
         public IsoConnection Connection { get; } = connection;
+
+        public bool Inside { get; } = inside;
 
         /// <summary>Who signed on over this connection. Under the server's gate.</summary>
         public string? Institution { get; set; }

@@ -1,0 +1,52 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using Majia.Core.Contracts;
+
+namespace Majia.Host.Links;
+
+/// <summary>The calling end of a JSON line over HTTP. No answer in time, no connection, a reply that is none: the party cannot be reached, and whether the request took effect is unknown.</summary>
+public sealed class HttpJsonLink : IJsonLink, IDisposable
+{
+    private readonly string party;
+    private readonly TimeProvider time;
+    private readonly TimeSpan patience;
+    private readonly HttpClient client;
+
+    /// <param name="address">Of the server; the party's name and the operation become the path.</param>
+    public HttpJsonLink(Uri address, string party, TimeProvider time, TimeSpan? patience = null)
+    {
+        (this.party, this.time, this.patience) = (party, time, patience ?? TimeSpan.FromSeconds(30));
+        client = new HttpClient(new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(3) })
+        {
+            BaseAddress = new Uri(address, party + "/"),
+            // The clock is ours.
+            Timeout = Timeout.InfiniteTimeSpan,
+            MaxResponseContentBufferSize = 4 * HttpJsonServer.MaxBody,
+        };
+    }
+
+    public async Task<ApiReply<TResponse>> CallAsync<TRequest, TResponse>(string operation, TRequest request, CancellationToken cancellation)
+        where TRequest : notnull
+        where TResponse : notnull
+    {
+        using var late = new CancellationTokenSource(patience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancellation);
+        using var content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json));
+        content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        try
+        {
+            using var response = await client.PostAsync(new Uri(operation, UriKind.Relative), content, either.Token);
+            return response.StatusCode == HttpStatusCode.OK
+                && JsonSerializer.Deserialize<ApiReply<TResponse>>(await response.Content.ReadAsByteArrayAsync(either.Token), JsonEndpoint.Json) is { } reply
+                    ? reply
+                    : throw new PartyUnreachableException(party);
+        }
+        catch (Exception lost) when (lost is HttpRequestException or JsonException or IOException || (lost is OperationCanceledException && !cancellation.IsCancellationRequested))
+        {
+            throw new PartyUnreachableException(party);
+        }
+    }
+
+    public void Dispose() => client.Dispose();
+}

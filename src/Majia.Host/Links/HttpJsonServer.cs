@@ -1,0 +1,125 @@
+using System.Net;
+using Majia.Core.Contracts;
+using Majia.Storage;
+using Microsoft.AspNetCore.Connections;
+
+namespace Majia.Host.Links;
+
+/// <summary>The JSON lines over HTTP: <c>POST /{party}/{operation}</c>, an <see cref="ApiReply{T}"/> back. Refusals are 200 with an error in the body; other codes are the line's own.</summary>
+public sealed class HttpJsonServer : IAsyncDisposable
+{
+    /// <summary>The longest request is a chip's answers to one script.</summary>
+    public const int MaxBody = 256 * 1024;
+
+    private readonly Lock gate = new();
+    private readonly SortedDictionary<string, (JsonEndpoint Endpoint, Store? Leaves)> parties = new(StringComparer.Ordinal);
+    private readonly WebApplication application;
+
+    private HttpJsonServer(WebApplication application)
+    {
+        this.application = application;
+        application.MapPost("/{party}/{operation}", HandleAsync);
+    }
+
+    /// <summary>Where it listens, with the port that the system chose when 0 was asked for.</summary>
+    public Uri Address { get; private set; } = new("http://localhost/");
+
+    /// <exception cref="PortTakenException">Somebody else listens there.</exception>
+    public static async Task<HttpJsonServer> StartAsync(IPEndPoint endpoint)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = MaxBody;
+            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
+            kestrel.Listen(endpoint);
+        });
+        builder.Services.AddRoutingCore();
+        // The process belongs to whoever started it: no listening for Ctrl-C here.
+        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
+        var server = new HttpJsonServer(builder.Build());
+        try
+        {
+            await server.application.StartAsync();
+        }
+        catch (IOException taken) when (taken.InnerException is AddressInUseException)
+        {
+            await server.DisposeAsync();
+            throw new PortTakenException(endpoint.Port, taken);
+        }
+
+        server.Address = new Uri(server.application.Urls.First());
+        return server;
+    }
+
+    /// <summary>Lets a party answer; one that does already is replaced.</summary>
+    /// <param name="party">The first part of the path.</param>
+    /// <param name="leaves">The store that must be durable before a reply leaves.</param>
+    public void Add(string party, JsonEndpoint endpoint, Store? leaves)
+    {
+        lock (gate)
+        {
+            parties[party] = (endpoint, leaves);
+        }
+    }
+
+    public ValueTask DisposeAsync() => application.DisposeAsync();
+
+    private async Task HandleAsync(HttpContext context)
+    {
+        bool known;
+        (JsonEndpoint Endpoint, Store? Leaves) party;
+        lock (gate)
+        {
+            known = parties.TryGetValue((string)context.Request.RouteValues["party"]!, out party);
+        }
+
+        var operation = (string)context.Request.RouteValues["operation"]!;
+        if (!known || !party.Endpoint.Operations.Contains(operation))
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return;
+        }
+
+        if (!context.Request.HasJsonContentType())
+        {
+            context.Response.StatusCode = StatusCodes.Status415UnsupportedMediaType;
+            return;
+        }
+
+        using var body = new MemoryStream();
+        try
+        {
+            await context.Request.Body.CopyToAsync(body, context.RequestAborted);
+        }
+        catch (BadHttpRequestException refused)
+        {
+            context.Response.StatusCode = refused.StatusCode;
+            return;
+        }
+
+        var reply = await party.Endpoint.HandleAsync(operation, body.GetBuffer().AsMemory(0, (int)body.Length), context.RequestAborted);
+        if (party.Leaves is { } leaves)
+        {
+            await leaves.DurableAsync();
+        }
+
+        context.Response.ContentType = "application/json";
+        context.Response.ContentLength = reply.Length;
+        await context.Response.Body.WriteAsync(reply, context.RequestAborted);
+    }
+
+    private sealed class NoLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}
+
+/// <summary>Another program listens on a port that a line needs.</summary>
+public sealed class PortTakenException(int port, Exception inner) : Exception($"port {port} is taken by another program; stop it, or choose another port", inner)
+{
+    public int Port { get; } = port;
+}
