@@ -15,7 +15,7 @@ public static class Running
         {
             return await MajiaSystem.OpenAsync(options);
         }
-        catch (Exception error) when (error is DataFolderInUseException or StoreException or KeyModuleException or ChipMemoryException or PortTakenException)
+        catch (Exception error) when (error is DataFolderInUseException or StoreException or KeyModuleException or ChipMemoryException or ProductionRefusedException or PortTakenException)
         {
             throw new EnvironmentException(error.Message);
         }

@@ -25,12 +25,18 @@ public sealed record SystemOptions(string DataPath, TimeProvider Time, Entropy E
 {
     public int PasswordIterations { get; init; } = 600_000;
 
+    /// <summary>Refuses test keys, and to make any: nothing that the seeding makes may touch real money (decisions.md 31).</summary>
+    public bool Production { get; init; }
+
     /// <summary>Whether the parties talk in memory or over sockets (decisions.md 31).</summary>
     public LinkMode Links { get; init; } = LinkMode.Memory;
 
     /// <summary>N of the ports of <see cref="SystemLines"/>; 0 lets the system choose each.</summary>
     public int BasePort { get; init; }
 }
+
+/// <summary>Production mode was asked for, and what is here is for demonstration and test.</summary>
+public sealed class ProductionRefusedException(string message) : Exception(message);
 
 /// <summary>The wires of one process, by name: each can be cut, or made to lose requests or answers.</summary>
 public sealed class Wires
@@ -75,10 +81,10 @@ public sealed class MajiaSystem : IAsyncDisposable
         Lines = lines;
         entropy = options.Entropy;
         Time = options.Time;
+        LoadKeys(options.Production);
         Store = SqliteStore.Open(folder.Database, [IssuerParty.Schema, TokenServiceParty.Schema, NetworkParty.Schema, AcquirerParty.Schema, WalletParty.Schema], Time);
         Trace = new TraceStore(SqliteStore.Open(Path.Combine(folder.Path, "trace.db"), [TraceStore.Schema], Time), Time);
 
-        LoadKeys();
         foreach (var bank in SeedData.Banks)
         {
             issuers.Add(bank.Institution, new IssuerParty(new IssuerOptions(bank.Institution, bank.Name), Store, modules[IssuerModule(bank.Institution)], Time, entropy, Trace));
@@ -139,6 +145,7 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     /// <summary>Opens the data folder, runs the key ceremony and the seeding where they are due, and starts every party.</summary>
     /// <exception cref="DataFolderInUseException">Another process has the folder.</exception>
+    /// <exception cref="ProductionRefusedException">Production mode, and test keys or none.</exception>
     /// <exception cref="StoreException">The folder or a database cannot be used.</exception>
     /// <exception cref="PortTakenException">A line's port is in use.</exception>
     public static async Task<MajiaSystem> OpenAsync(SystemOptions options)
@@ -175,6 +182,12 @@ public sealed class MajiaSystem : IAsyncDisposable
                 await system.AddPhoneAsync(handset);
             }
 
+            // A terminal that stopped between request and answer reverses when it comes back (decisions.md 20).
+            foreach (var terminal in system.terminals.Values)
+            {
+                await terminal.ResolvePendingAsync(CancellationToken.None);
+            }
+
             return system;
         }
         catch
@@ -187,14 +200,17 @@ public sealed class MajiaSystem : IAsyncDisposable
     /// <summary>Delivers what is due in every party's outbox, and sweeps what was left unfinished. Called on the clock.</summary>
     public async Task PumpAsync(CancellationToken cancellation)
     {
-        await Acquirer.PumpAsync(cancellation);
-        await Network.PumpAsync(cancellation);
-        await TokenService.SweepAsync(cancellation);
+        // In the order in which one party's news makes another's: phone → token service → bank, acquirer → network → bank.
         foreach (var phone in phones.Values)
         {
             await phone.PumpAsync(cancellation);
         }
 
+        await Acquirer.PumpAsync(cancellation);
+        await Network.PumpAsync(cancellation);
+        await TokenService.SweepAsync(cancellation);
+        await TokenService.PumpAsync(cancellation);
+        await Wallet.SweepAsync(cancellation);
         await Store.DurableAsync();
     }
 
@@ -215,16 +231,24 @@ public sealed class MajiaSystem : IAsyncDisposable
     /// <summary>A terminal's key module, for a merchant who turned thief: the demonstration's replay signs with it.</summary>
     internal KeyModule TerminalKeys(string terminal) => modules[TerminalModule(terminal)];
 
+    /// <summary>A party's key module, for whoever proves what keys may and may not do.</summary>
+    internal KeyModule Keys(string party) => modules[party];
+
     private static string IssuerModule(string institution) => $"issuer-{institution}";
 
     private static string TerminalModule(string terminal) => $"terminal-{terminal}";
 
     /// <summary>The key table of docs/protocols/keys.md: who shares what with whom, and who has what alone.</summary>
-    private void LoadKeys()
+    private void LoadKeys(bool production)
     {
         foreach (var party in (string[])["acquirer", "network", "token-service", "se-issuer", .. SeedData.Banks.Select(bank => IssuerModule(bank.Institution)), .. SeedData.Merchants.Select(merchant => TerminalModule(merchant.Terminal))])
         {
-            modules.Add(party, KeyModule.Open(folder.Keys, party, entropy));
+            modules.Add(party, KeyModule.Open(folder.Keys, party, entropy, production));
+        }
+
+        if (production)
+        {
+            throw new ProductionRefusedException("production mode refuses the seeded banks, cards and keys: they are test data, and this build has no other way to load keys yet / 生产模式拒绝内置的测试银行、测试卡和测试密钥");
         }
 
         var ceremony = new KeyCeremony(entropy);

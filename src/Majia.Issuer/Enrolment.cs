@@ -283,7 +283,7 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
                 options.Institution, row.Card, request.TokenUniqueReference, request.State.ToString(), TokenState.Deactivated.ToString());
             return (ApiReply<Done>)Keep(session, request.RequestId, Operations.NotifyTokenUpdated, now, new Done());
         });
-        trace.Call(TraceReference.Card(request.TokenUniqueReference), Operations.NotifyTokenUpdated, new($"The device card is now {request.State}.", $"设备卡状态变更为 {request.State}。"));
+        trace.Call(TraceReference.Card(request.TokenUniqueReference), Operations.NotifyTokenUpdated, new($"The device card is now {request.State.Words().En}.", $"设备卡状态变更为：{request.State.Words().Zh}。"));
         return reply;
     }
 

@@ -13,6 +13,14 @@ public sealed partial class PhoneDevice
     /// <summary>A card that needs more rounds than this is not being added any more.</summary>
     private const int MaxRounds = 64;
 
+    /// <summary>The last code that was sent and not yet answered. In memory only: a code is never written down.</summary>
+    private CodeAttempt? unanswered;
+
+    private sealed record CodeAttempt(string Card, string Code, string RequestId)
+    {
+        public override string ToString() => Card;
+    }
+
     /// <summary>Adds a card. The number is checked, encrypted and dropped; neither store nor trace ever holds it.</summary>
     /// <param name="source">MANUAL, CONTACTLESS_TAP or CAMERA (R5).</param>
     public Task<EnrolmentOutcome> AddCardAsync(CardToEnrol card, string source = "MANUAL", CancellationToken cancellation = default) => AloneAsync(async () =>
@@ -96,10 +104,14 @@ public sealed partial class PhoneDevice
             return EnrolmentOutcome.Refused(cardReference, PhoneRules.CardNotLive);
         }
 
+        // A code whose answer was lost is the same request when it is typed again: the bank lets each code count once.
+        var attempt = unanswered is { } last && last.Card == cardReference && last.Code == code ? last : new CodeAttempt(cardReference, code, entropy.NewId());
+        unanswered = attempt;
         try
         {
-            var request = new PhoneWallet.ActivateRequest(entropy.NewId(), device, credential, cardReference, code);
+            var request = new PhoneWallet.ActivateRequest(attempt.RequestId, device, credential, cardReference, code);
             var reply = await wallet.CallAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, request, cancellation);
+            unanswered = reply.Error is { } error && Reasons.IsPassing(error) ? attempt : null;
             if (reply.Value is not { } answer)
             {
                 return EnrolmentOutcome.Refused(cardReference, Said(reply.Error)) with { Methods = Methods(cardReference) };
@@ -230,7 +242,16 @@ public sealed partial class PhoneDevice
                 Note(cardReference, TraceKind.Decision, TraceDirection.Inside, "phone", string.Empty, new Text("The card is live on this phone.", "银行卡已可在本机使用。"));
                 return EnrolmentOutcome.At(EnrolmentStep.Added, cardReference);
             case EnrolmentState.VerificationRequired:
-                var refusal = Methods(cardReference) is { Count: 1 } ? await RequestCodeAsync(cardReference, null, cancellation) : null;
+                Refusal? refusal;
+                try
+                {
+                    refusal = Methods(cardReference) is { Count: 1 } ? await RequestCodeAsync(cardReference, null, cancellation) : null;
+                }
+                catch (PartyUnreachableException)
+                {
+                    refusal = PhoneRules.Offline; // the card is in the chip and waits; only the code has still to be asked for
+                }
+
                 return refusal is null ? CodeNeeded(cardReference) : CodeNeeded(cardReference) with { Reasons = [refusal] };
             case EnrolmentState.Provisioning or EnrolmentState.Activating:
                 return EnrolmentOutcome.At(EnrolmentStep.Interrupted, cardReference);

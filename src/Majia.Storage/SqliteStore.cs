@@ -77,6 +77,20 @@ public sealed class SqliteStore : Store
         }
     }
 
+    /// <summary>Looks at the committed rows of a database that another process may hold open. Throws <see cref="StoreException"/> when there is none.</summary>
+    public static T Peek<T>(string path, Func<Session, T> query)
+    {
+        try
+        {
+            using var reader = new SqliteSession(Connect(new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadOnly, Pooling = false }.ToString()));
+            return query(reader);
+        }
+        catch (SqliteException error)
+        {
+            throw new StoreException($"the database {path} cannot be read: {error.Message}", error);
+        }
+    }
+
     public override Task<T> WriteAsync<T>(Func<Session, T> unit)
     {
         var entry = new Unit<T>(unit);

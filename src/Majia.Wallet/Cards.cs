@@ -124,7 +124,7 @@ public sealed partial class WalletParty
         {
             card = card with { State = next.State, Face = next.Face };
             await store.WriteAsync(session => card.Update(session));
-            Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, $"card {next.State}", $"卡片状态：{next.State}");
+            Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, $"card {next.State.Words().En}", $"卡片状态：{next.State.Words().Zh}");
         }
 
         return new PhoneWallet.ExchangeScriptReply(next.Commands, next.State);
@@ -216,6 +216,45 @@ public sealed partial class WalletParty
 
         await store.WriteAsync(session => (card with { State = EnrolmentState.Deleted }).Update(session));
         return new PhoneWallet.Done();
+    }
+
+    /// <summary>
+    /// Forgets what the token service has given up, and what never got as far as a device number (R8). An enrolment that is younger than
+    /// <see cref="WalletOptions.UnfinishedLife"/> may still be resumed and is left alone.
+    /// </summary>
+    /// <returns>How many cards were given up.</returns>
+    public async Task<int> SweepAsync(CancellationToken cancellation = default)
+    {
+        var before = clock.GetUtcNow() - options.UnfinishedLife;
+        var givenUp = 0;
+        foreach (var card in await store.WriteAsync(session => CardRow.Unfinished(session, before)))
+        {
+            if (card.Tur is null)
+            {
+                await store.WriteAsync(session => CardRow.Remove(session, card.CardReference));
+                givenUp++;
+                continue;
+            }
+
+            ApiReply<WalletToken.TokenReply> reply;
+            try
+            {
+                reply = await tokenService.CallAsync<WalletToken.GetTokenRequest, WalletToken.TokenReply>(WalletToken.Operations.GetToken, new(card.Tur), cancellation);
+            }
+            catch (PartyUnreachableException)
+            {
+                return givenUp; // with the next round
+            }
+
+            if (reply.Value is { State: TokenState.Deactivated } || reply.Error?.ErrorCode == Ineligible.NotFound)
+            {
+                await store.WriteAsync(session => (card with { State = EnrolmentState.Deleted }).Update(session));
+                Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, "not completed in time: given up", "未在规定时间内完成，已作废");
+                givenUp++;
+            }
+        }
+
+        return givenUp;
     }
 
     private async Task<(CardRow? Card, ApiError? Error)> CardAsync(string deviceId, string credential, string reference)

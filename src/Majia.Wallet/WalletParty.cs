@@ -17,6 +17,9 @@ public sealed record WalletOptions
     public string? HandsetFile { get; init; }
 
     public int PasswordIterations { get; init; } = PasswordHash.DefaultIterations;
+
+    /// <summary>A card that is not live after this is asked about at the token service (R8).</summary>
+    public TimeSpan UnfinishedLife { get; init; } = TimeSpan.FromMinutes(30);
 }
 
 /// <summary>The wallet cloud (钱包云): accounts, handsets, Find Device, card orchestration. It passes on what it cannot read: card data and scripts.</summary>

@@ -46,6 +46,10 @@ public sealed record CardRow(string CardReference, string DeviceId, string Reque
     public static List<CardRow> OfDevice(Session session, string deviceId) =>
         session.Query($"SELECT {Columns} FROM wallet_card WHERE device_id = $1 ORDER BY created_at, card_reference", Map, deviceId);
 
+    /// <summary>Begun before <paramref name="before"/> and not live yet.</summary>
+    public static List<CardRow> Unfinished(Session session, DateTimeOffset before) => session.Query(
+        $"SELECT {Columns} FROM wallet_card WHERE state IN ('Provisioning', 'VerificationRequired', 'Activating') AND created_at < $1 ORDER BY created_at, card_reference", Map, before);
+
     public void Insert(Session session, DateTimeOffset now) => session.Execute(
         $"INSERT INTO wallet_card ({Columns}, created_at) VALUES ($1, $2, $3, $4, $5, NULL, NULL, $6, $7)",
         CardReference, DeviceId, RequestId, Tur, State.ToString(), PurgeEpoch, now);

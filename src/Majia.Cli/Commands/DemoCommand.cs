@@ -31,7 +31,7 @@ public static class DemoCommand
         var folder = data ?? Directory.CreateTempSubdirectory("majia-demo-").FullName;
         try
         {
-            Entropy entropy = seed is { } number ? new SeededEntropy(number, "demo") : new SystemEntropy();
+            Entropy entropy = seed is { } number ? new SeededEntropy(number, $"demo/{NextRun(folder)}") : new SystemEntropy();
             await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, entropy) { Links = links });
             return json ? await TellAsJsonAsync(system, language) : await TellAsync(system, language);
         }
@@ -44,12 +44,30 @@ public static class DemoCommand
         }
     }
 
+    /// <summary>How many seeded stories this folder has seen: a stream never repeats over keys that were kept.</summary>
+    private static int NextRun(string folder)
+    {
+        var path = Path.Combine(folder, "seeded-runs");
+        var run = File.Exists(path) && int.TryParse(File.ReadAllText(path), out var runs) ? runs + 1 : 1;
+        try
+        {
+            Directory.CreateDirectory(folder);
+            File.WriteAllText(path, run.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException($"the data folder {Path.GetFullPath(folder)} cannot be written: {error.Message}");
+        }
+
+        return run;
+    }
+
     private static async Task<int> TellAsJsonAsync(MajiaSystem system, Language language)
     {
         var ok = true;
         await foreach (var step in new Story(system).TellAsync())
         {
-            var line = new SortedDictionary<string, object?>(StringComparer.Ordinal)
+            var line = new OrderedDictionary<string, object?>(StringComparer.Ordinal)
             {
                 ["step"] = step.Step,
                 ["outcome"] = step.Outcome,
@@ -79,6 +97,11 @@ public static class DemoCommand
 
     private static async Task<int> TellAsync(MajiaSystem system, Language language)
     {
+        if (Console.IsOutputRedirected)
+        {
+            AnsiConsole.Profile.Width = 100;
+        }
+
         var seen = new List<TraceEvent>();
         void Watch(TraceEvent row)
         {
@@ -115,19 +138,20 @@ public static class DemoCommand
     private static void Print(int number, StoryStep step, TraceEvent[] events, Language language)
     {
         AnsiConsole.MarkupLineInterpolated($"[bold]{number,2}  {step.Title.In(language)}[/]");
+        var rows = new Grid { Expand = false };
+        rows.AddColumn(new GridColumn { Padding = new Padding(4, 0, 2, 0), NoWrap = true });
+        rows.AddColumn(new GridColumn { Padding = new Padding(0, 0, 0, 0) });
         foreach (var line in PartyLines.Of(events, language))
         {
-            AnsiConsole.MarkupLineInterpolated($"    [cyan]{Pad(line.Party, 14)}[/]{line.Says}");
+            rows.AddRow(Markup.FromInterpolated($"[cyan]{line.Party}[/]"), Markup.FromInterpolated($"{line.Says}"));
         }
 
-        if (step.Ok)
-        {
-            AnsiConsole.MarkupLineInterpolated($"    [green]✓ {step.Outcome}[/]  {step.Why.In(language)}");
-        }
-        else
-        {
-            AnsiConsole.MarkupLineInterpolated($"    [red]✗ {step.Outcome}, {new Text("expected", "预期").In(language)} {step.Expected}[/]  {step.Why.In(language)}");
-        }
+        rows.AddRow(
+            step.Ok ? Markup.FromInterpolated($"[green]✓ {step.Outcome}[/]") : Markup.FromInterpolated($"[red]✗ {step.Outcome}[/]"),
+            step.Ok
+                ? Markup.FromInterpolated($"{step.Why.In(language)}")
+                : Markup.FromInterpolated($"[red]{new Text("expected", "预期").In(language)} {step.Expected}.[/] {step.Why.In(language)}"));
+        AnsiConsole.Write(rows);
 
         if (step.Paper.Length > 0)
         {
@@ -140,7 +164,4 @@ public static class DemoCommand
 
         AnsiConsole.WriteLine();
     }
-
-    /// <summary>Pads by columns: a Chinese character takes two.</summary>
-    private static string Pad(string text, int columns) => text + new string(' ', Math.Max(1, columns - text.Sum(letter => letter > 0x2E7F ? 2 : 1)));
 }

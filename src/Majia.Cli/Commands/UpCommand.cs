@@ -1,8 +1,124 @@
 using System.CommandLine;
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Net;
+using Majia.Core.Primitives;
+using Majia.Host;
+using Majia.Host.Web;
 
 namespace Majia.Cli.Commands;
 
+/// <summary><c>majia up</c>: every party in this process, and a page to use them. Ctrl-C or SIGTERM stops it cleanly (exit code 0).</summary>
 public static class UpCommand
 {
-    public static Command Create() => new("up", "Starts every party and a page to use them.");
+    /// <summary>How many ports after the default are tried when nobody named one (decisions.md 29).</summary>
+    private const int PortsTried = 10;
+
+    public static Command Create()
+    {
+        var port = new Option<int?>("--port") { Description = $"port of the page (default {WebHost.DefaultPort}; taken: the next {PortsTried} are tried)" };
+        port.Validators.Add(static result =>
+        {
+            if (result.GetValueOrDefault<int?>() is < 1 or > 65535)
+            {
+                result.AddError("--port: expected a number from 1 to 65535");
+            }
+        });
+        var data = new Option<string?>("--data") { Description = "the data folder (default: data, or MAJIA_DATA)" };
+        var bind = new Option<string?>("--bind") { Description = "IP address to listen on (default: this machine only)" };
+        var noBrowser = new Option<bool>("--no-browser") { Description = "do not open the page in a browser" };
+        var language = Languages.Option();
+        var command = new Command("up", "Starts every party and a page to use them.") { port, data, bind, noBrowser, language };
+        command.SetAction(async (parse, cancellation) =>
+        {
+            var folder = parse.GetValue(data) ?? Environment.GetEnvironmentVariable("MAJIA_DATA") ?? "data";
+            var settings = Settings(folder, parse.GetValue(port), parse.GetValue(bind), parse.GetValue(noBrowser));
+            return await RunAsync(folder, settings, Languages.Of(parse.GetValue(language)), cancellation);
+        });
+        return command;
+    }
+
+    private static Configuration Settings(string folder, int? port, string? bind, bool noBrowser)
+    {
+        try
+        {
+            var settings = Configuration.Read(folder, Environment.GetEnvironmentVariable);
+            var address = bind is null ? settings.Bind : IPAddress.TryParse(bind, out var parsed) ? parsed : throw new UsageException($"--bind: expected an IP address, got '{bind}'");
+            return settings with { Port = port ?? settings.Port, Bind = address, NoBrowser = noBrowser || settings.NoBrowser };
+        }
+        catch (ConfigurationException wrong)
+        {
+            throw new UsageException(wrong.Message);
+        }
+    }
+
+    private static async Task<int> RunAsync(string folder, Configuration settings, Language language, CancellationToken cancellation)
+    {
+        await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, new SystemEntropy()));
+        IReadOnlyList<int> ports = settings.Port is { } named ? [named] : [.. Enumerable.Range(WebHost.DefaultPort, PortsTried + 1)];
+        WebHost host;
+        try
+        {
+            host = await WebHost.StartAsync(system, ports, new WebOptions(settings.Bind, language), taken =>
+            {
+                if (ports.Count > 1)
+                {
+                    Console.Error.WriteLine(new Text($"majia: port {taken} is taken, the next one is tried", $"majia: 端口 {taken} 已被占用，尝试下一个").In(language));
+                }
+            });
+        }
+        catch (PortTakenException taken)
+        {
+            throw new EnvironmentException(ports.Count > 1 ? $"ports {ports[0]} to {ports[^1]} are taken; name a free one with --port" : taken.Message);
+        }
+        catch (Exception error) when (error is IOException or System.Net.Sockets.SocketException)
+        {
+            throw new EnvironmentException($"cannot listen: {error.Message}");
+        }
+
+        await using (host)
+        {
+            var address = $"http://{Name(settings.Bind)}:{host.Port}";
+            await Console.Out.WriteLineAsync($"Majia is ready at {address}");
+            await Console.Out.FlushAsync(CancellationToken.None);
+            if (!settings.NoBrowser)
+            {
+                OpenBrowser(address);
+            }
+
+            try
+            {
+                await Task.Delay(Timeout.InfiniteTimeSpan, cancellation);
+            }
+            catch (OperationCanceledException)
+            {
+                // Ctrl-C or SIGTERM.
+            }
+        }
+
+        return ExitCode.Ok;
+    }
+
+    private static string Name(IPAddress? bind) =>
+        bind is null || IPAddress.IsLoopback(bind) || bind.Equals(IPAddress.Any) || bind.Equals(IPAddress.IPv6Any) ? "localhost"
+        : bind.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? $"[{bind}]"
+        : bind.ToString();
+
+    /// <summary>A person without a desktop opens the printed address.</summary>
+    private static void OpenBrowser(string address)
+    {
+        if (string.IsNullOrEmpty(Environment.GetEnvironmentVariable("DISPLAY")) && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("WAYLAND_DISPLAY")))
+        {
+            return;
+        }
+
+        try
+        {
+            using var opener = Process.Start(new ProcessStartInfo("xdg-open", address) { RedirectStandardOutput = true, RedirectStandardError = true });
+        }
+        catch (Exception error) when (error is Win32Exception or InvalidOperationException)
+        {
+            // There is none.
+        }
+    }
 }

@@ -43,17 +43,22 @@ public static class PartyLines
                 }
 
                 yield return new PartyLine(NameOf(row.Party, language), new Text(
-                    $"{commands} commands to the {NameOf(events[from].Peer, Language.English)}, {bytes} bytes both ways",
+                    $"{commands} {(commands == 1 ? "command" : "commands")} to the {NameOf(events[from].Peer, Language.English)}, {bytes} bytes both ways",
                     $"向{NameOf(events[from].Peer, Language.Chinese)}发送 {commands} 条命令，往返共 {bytes} 字节").In(language));
                 continue;
             }
 
             i++;
-            // What one side sent, the other received: the receiver's line is enough. Key uses are in the trace.
-            if (row.Kind is TraceKind.Decision or TraceKind.Ledger || (row.Kind is TraceKind.Json or TraceKind.Iso8583 && row.Direction == TraceDirection.Received))
+            // What one side sent, the other received: the receiver's line is enough, and of the answers the last one.
+            if (row.Kind is TraceKind.Decision or TraceKind.Ledger or TraceKind.Key
+                || (row.Kind == TraceKind.Json && row.Direction == TraceDirection.Received)
+                || (row.Kind == TraceKind.Iso8583 && row.Direction == TraceDirection.Received && (!IsAnswer(row) || row.Party == "terminal")))
             {
                 yield return new PartyLine(NameOf(row.Party, language), row.Why.In(language));
             }
         }
     }
+
+    /// <summary>The third digit of a response's MTI is odd (ISO 8583).</summary>
+    private static bool IsAnswer(TraceEvent message) => message.Hex.Length >= 8 && (message.Link == "pos-line" ? message.Hex[2] : message.Hex[5]) is '1' or '3';
 }

@@ -95,6 +95,14 @@ public sealed class Story(MajiaSystem system)
             return new StoryStep("add-card", title, "refused", "added", Join(missing));
         }
 
+        // The story begins with an empty phone, also when it was told here before.
+        foreach (var old in Phone.State.Cards)
+        {
+            await Phone.DeleteCardAsync(old.CardReference);
+        }
+
+        await system.PumpAsync(CancellationToken.None);
+
         // R7: no fingerprint yet, so enrolling one is a step of adding the card.
         var outcome = await Phone.AddCardAsync(SeedData.AsTyped(plastic));
         if (outcome.Step == EnrolmentStep.FingerprintNeeded)
@@ -148,7 +156,7 @@ public sealed class Story(MajiaSystem system)
         }
 
         var why = sale.Outcome == SaleOutcome.Approved && hand.Prompts.Count > 0
-            ? new Text($"{sale.Why.En} The PIN was asked because: {hand.Prompts[^1].Why.En}", $"{sale.Why.Zh}输入密码的原因：{hand.Prompts[^1].Why.Zh}")
+            ? hand.Prompts[^1].Why
             : sale.Why;
         return new StoryStep("pay", new($"Pay {Price} at {Terminal.Options.MerchantName.En}", $"在{Terminal.Options.MerchantName.Zh}支付 {Price} 元"), Word(sale.Outcome), "approved", why, Payment(sale));
     }
@@ -221,7 +229,8 @@ public sealed class Story(MajiaSystem system)
             return new StoryStep("replay", title, "nothing-overheard", "declined", new("No sale was overheard.", "没有截获交易。"));
         }
 
-        message.Set(11, "999001");
+        // A trace number that this terminal has not come to yet.
+        message.SetNumber(11, 900_000 + message.Number(11).GetValueOrDefault(), 6);
         var keys = system.TerminalKeys(Shop);
         var again = IsoSealing.Seal(Dialect.Pos, message, data => keys.Mac("mak", MacAlgorithm.UnionPayEcb, data));
         var answer = await system.PosLines[Shop].ExchangeAsync(PosFrame.Write(tpdu.Span, header.Span, again), CancellationToken.None);
@@ -242,7 +251,7 @@ public sealed class Story(MajiaSystem system)
         var points = Bank.Points(plastic.Account) - pointsBefore;
         var whole = result.Outcome == SaleOutcome.Voided && points == 0 && Bank.BrokenInvariants().Count == 0;
         return new StoryStep("void", new("The merchant voids the sale", "商户撤销交易"), result.Outcome == SaleOutcome.Voided && !whole ? "incomplete" : Word(result.Outcome), "voided",
-            whole ? new($"{result.Why.En} Money and points are where they were; the books sum to zero.", $"{result.Why.Zh}资金和积分都已退回，账目平衡。") : result.Why, Payment(result), result.Slip?.Print(SlipCopy.Cardholder) ?? "");
+            whole ? new("Money and points are where they were; the books sum to zero.", "资金和积分都已退回，账目平衡。") : result.Why, Payment(result), result.Slip?.Print(SlipCopy.Cardholder) ?? "");
     }
 
     private async Task PickUpAsync()

@@ -16,7 +16,7 @@ public sealed class InMemoryIsoLink(IIsoServer server, LinkFaults faults, Store?
         var fault = faults.Take();
         if (fault is LinkFault.DropRequest or LinkFault.Cut)
         {
-            return await Never(cancellation);
+            return await NeverAsync(frame, cancellation);
         }
 
         var answer = await server.HandleAsync(frame, cancellation);
@@ -25,13 +25,14 @@ public sealed class InMemoryIsoLink(IIsoServer server, LinkFaults faults, Store?
             await leaves.DurableAsync();
         }
 
-        return answer.IsEmpty || fault == LinkFault.DropAnswer ? await Never(cancellation) : answer;
+        return answer.IsEmpty || fault == LinkFault.DropAnswer ? await NeverAsync(frame, cancellation) : answer;
     }
 
     /// <summary>A lost answer: the caller's own clock ends the wait.</summary>
-    private static async Task<ReadOnlyMemory<byte>> Never(CancellationToken cancellation)
+    private async Task<ReadOnlyMemory<byte>> NeverAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation)
     {
         var silence = new TaskCompletionSource<ReadOnlyMemory<byte>>(TaskCreationOptions.RunContinuationsAsynchronously);
+        faults.Lose(frame);
         await using var end = cancellation.Register(() => silence.TrySetCanceled(cancellation));
         return await silence.Task;
     }

@@ -13,12 +13,13 @@ public sealed class InMemoryJsonLink(JsonEndpoint endpoint, LinkFaults faults, S
         where TResponse : notnull
     {
         var fault = faults.Take();
+        var body = JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json);
         if (fault is LinkFault.DropRequest or LinkFault.Cut)
         {
+            faults.Lose(body);
             throw new PartyUnreachableException(endpoint.Party);
         }
 
-        var body = JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json);
         var reply = await endpoint.HandleAsync(operation, body, cancellation);
         if (leaves is not null)
         {
@@ -27,6 +28,7 @@ public sealed class InMemoryJsonLink(JsonEndpoint endpoint, LinkFaults faults, S
 
         if (fault == LinkFault.DropAnswer)
         {
+            faults.Lose(body);
             throw new PartyUnreachableException(endpoint.Party);
         }
 

@@ -20,14 +20,18 @@ public sealed class LinkFaults
 {
     private readonly Lock gate = new();
     private LinkFault next = LinkFault.None;
-    private int left;
+    private int left, spared;
+
+    /// <summary>Something did not come through: the request whose sender now waits, or is told that nobody is there. It may still arrive late.</summary>
+    public event Action<ReadOnlyMemory<byte>>? Lost;
 
     /// <param name="count">How many exchanges; <see cref="int.MaxValue"/> until changed.</param>
-    public void Set(LinkFault fault, int count = int.MaxValue)
+    /// <param name="after">How many exchanges go well before the first one that does not.</param>
+    public void Set(LinkFault fault, int count = int.MaxValue, int after = 0)
     {
         lock (gate)
         {
-            (next, left) = (fault, count);
+            (next, left, spared) = (fault, count, after);
         }
     }
 
@@ -43,6 +47,12 @@ public sealed class LinkFaults
                 return LinkFault.None;
             }
 
+            if (spared > 0)
+            {
+                spared--;
+                return LinkFault.None;
+            }
+
             if (left != int.MaxValue)
             {
                 left--;
@@ -51,4 +61,6 @@ public sealed class LinkFaults
             return next;
         }
     }
+
+    internal void Lose(ReadOnlyMemory<byte> request) => Lost?.Invoke(request);
 }

@@ -37,9 +37,10 @@ internal sealed class ContactlessReader(TerminalOptions options, TimeProvider cl
 
         // Start A.
         var indicators = PreProcessing.Run(parameters, presentation.Amount);
-        foreach (var row in indicators)
+        foreach (var alike in indicators.GroupBy(row => (row.Why, row.Qualifiers)))
         {
-            trace.Decision(presentation.TraceReference, new($"{row.Row.Aid}: {row.Why.En} TTQ {row.Qualifiers}.", $"{row.Row.Aid}：{row.Why.Zh} TTQ {row.Qualifiers}。"));
+            var aids = string.Join(' ', alike.Select(row => row.Row.Aid));
+            trace.Decision(presentation.TraceReference, new($"{alike.Key.Why.En} TTQ {alike.Key.Qualifiers} ({aids}).", $"{alike.Key.Why.Zh} TTQ {alike.Key.Qualifiers}（{aids}）。"));
         }
 
         if (!indicators.Any(row => row.Allowed))

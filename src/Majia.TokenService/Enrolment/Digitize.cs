@@ -190,7 +190,7 @@ public sealed partial class TokenServiceParty
             return new(null, new(Ineligible.DeclinedByIssuer, said));
         }
 
-        Called(TraceReference.Card(tur), eligible.Bank.Code, "token-issuer", TraceDirection.Received, "authorizeService", answer.Decision.ToString(), answer.Decision switch { IssuerDecision.Approved => "同意", IssuerDecision.Declined => "拒绝", _ => "需要验证" });
+        Called(TraceReference.Card(tur), eligible.Bank.Code, "token-issuer", TraceDirection.Received, "authorizeService", answer.Decision switch { IssuerDecision.Approved => "the bank agrees", IssuerDecision.Declined => "the bank declines", _ => "the bank wants a verification first" }, answer.Decision switch { IssuerDecision.Approved => "银行同意", IssuerDecision.Declined => "银行拒绝", _ => "银行要求先验证" });
         return new(answer, new(Ineligible.DeclinedByIssuer, answer.Reason?.Why ?? new Text("The bank does not let this card into a phone.", "发卡行不同意将该卡添加到手机。")));
     }
 

@@ -48,7 +48,7 @@ public sealed partial class TokenServiceParty
             {
                 TokenRow.Write(session, found.Index, next);
                 NoticeUpdated(session, found.Institution, tur, next.State, reason);
-                Decided(TraceReference.Card(tur), $"{found.Status.State} → {next.State} ({who}, {reason})", $"{found.Status.State} → {next.State}（{who}，{reason}）");
+                Decided(TraceReference.Card(tur), $"{found.Status.State.Words().En} → {next.State.Words().En} ({who}, {reason})", $"{found.Status.State.Words().Zh} → {next.State.Words().Zh}（{who}，{reason}）");
             }
 
             return (found with { Status = next }, null);

@@ -282,7 +282,7 @@ public sealed partial class TokenServiceParty
                 return Send(now, channel, EnrolmentState.Activating, channel.Host.Wrap(channel.Steps.Peek().Command));
             }
 
-            Decided(TraceReference.Card(row.Tur), $"chip: {now.Stage}", $"芯片状态：{now.Stage}");
+            Decided(TraceReference.Card(row.Tur), $"chip: {now.Stage.Words().En}", $"芯片状态：{now.Stage.Words().Zh}");
             return Rest(now, StateOf(now));
         }
 

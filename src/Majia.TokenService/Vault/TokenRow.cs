@@ -8,6 +8,18 @@ using Majia.TokenService.Enrolment;
 
 namespace Majia.TokenService.Vault;
 
+internal static class PersonalisationStageWords
+{
+    public static Text Words(this PersonalisationStage stage) => stage switch
+    {
+        PersonalisationStage.None => new("untouched", "尚未写入"),
+        PersonalisationStage.Started => new("personalisation begun", "个人化进行中"),
+        PersonalisationStage.Personalised => new("personalised, not yet offered to readers", "已个人化，暂不对读卡器开放"),
+        PersonalisationStage.Selectable => new("readers can select it", "读卡器可以选择"),
+        _ => new("removed", "已移除"),
+    };
+}
+
 /// <summary>How far a payment instance in the chip is.</summary>
 public enum PersonalisationStage
 {

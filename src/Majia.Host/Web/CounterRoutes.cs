@@ -1,0 +1,152 @@
+using System.Buffers;
+using System.Text.Json;
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Terminal;
+
+namespace Majia.Host.Web;
+
+/// <summary>What merchant and holder do at a terminal: amount, phone, PIN, cancel, void, slip again.</summary>
+internal static class CounterRoutes
+{
+    private const int LongestPin = 12;
+
+    private static readonly ApiError
+        Busy = new("TERMINAL_BUSY", "A transaction is under way.", null, new("A payment is under way at this terminal.", "该终端正在处理一笔交易。")),
+        FieldOff = new("FIELD_OFF", "The terminal does not wait for a card.", null, new("The terminal is not waiting for a phone. Enter an amount first.", "终端未在等待刷卡，请先输入金额收款。")),
+        NotAsked = new("PIN_NOT_ASKED", "No PIN is asked for under that number.", null, new("The terminal no longer waits for this PIN.", "终端已不再等待输入密码。")),
+        BadPin = new("INVALID_JSON", "Expected {\"request\": number, \"pin\": digits or null}."),
+        NoSlip = new("NO_SLIP", "No slip under that number.", null, new("This terminal has printed no such slip.", "本终端没有这张签购单。"));
+
+    private static readonly Text OutOfRange = new("The amount must be above 0.00 and at most 9,999,999,999.99.", "金额应大于 0.00，且不超过 9,999,999,999.99。");
+
+    private sealed record Sell(string Amount);
+
+    private sealed record Void(string Number);
+
+    private sealed record Tap(string Phone);
+
+    public static void Map(RouteGroupBuilder api, MajiaSystem system, IReadOnlyDictionary<string, Counter> counters, Changes changes)
+    {
+        var routes = api.MapGroup("/terminals/{id}");
+
+        routes.MapPost("/sell", (string id, Sell body) =>
+        {
+            if (!counters.TryGetValue(id, out var counter))
+            {
+                return Results.NotFound();
+            }
+
+            if (!Amount.TryParse(body.Amount.Trim(), Currency.Cny, out var amount, out var error))
+            {
+                return Refused(new ApiError("INVALID_AMOUNT", error.ToString(), [new FieldError("amount", error.Expected, error.Got)], new("Write the amount as 88.00.", "金额格式如 88.00。")));
+            }
+
+            return amount.Minor is <= 0 or > Amount.MaxMinor ? Refused(new ApiError("INVALID_AMOUNT", OutOfRange.En, null, OutOfRange))
+                : counter.TrySell(amount) ? Results.Accepted() : Conflict(Busy);
+        });
+        routes.MapPost("/void", (string id, Void body) =>
+            !counters.TryGetValue(id, out var counter) ? Results.NotFound() : counter.TryVoid(body.Number.Trim()) ? Results.Accepted() : Conflict(Busy));
+        routes.MapPost("/tap", async (string id, Tap body) =>
+            !counters.TryGetValue(id, out var counter) || !system.Phones.TryGetValue(body.Phone, out var phone) ? Results.NotFound()
+            : await counter.HoldAsync(phone) ? Results.Accepted() : Conflict(FieldOff));
+        routes.MapPost("/cancel", (string id) =>
+        {
+            if (!counters.TryGetValue(id, out var counter))
+            {
+                return Results.NotFound();
+            }
+
+            counter.Cancel();
+            return Results.Accepted();
+        });
+        routes.MapPost("/pin", async (string id, HttpRequest request) =>
+        {
+            if (!counters.TryGetValue(id, out var counter))
+            {
+                return Results.NotFound();
+            }
+
+            if (!request.HasJsonContentType())
+            {
+                return Results.StatusCode(StatusCodes.Status415UnsupportedMediaType);
+            }
+
+            var typed = await ReadPinAsync(request);
+            return typed is not { } pin ? Refused(BadPin) : counter.TypePin(pin.Request, pin.Digits) ? Results.Accepted() : Conflict(NotAsked);
+        });
+        routes.MapGet("/slips/{number}", async (string id, string number) =>
+            !counters.TryGetValue(id, out var counter) ? Results.NotFound()
+            : await counter.Terminal.ReprintAsync(number) is { } slip ? Results.Json(new { slip = slip.Print(SlipCopy.Merchant, duplicate: true) }, JsonEndpoint.Json)
+            : Results.Json(NoSlip, JsonEndpoint.Json, statusCode: StatusCodes.Status404NotFound));
+    }
+
+    private static IResult Refused(ApiError error) => Results.Json(error, JsonEndpoint.Json, statusCode: StatusCodes.Status400BadRequest);
+
+    private static IResult Conflict(ApiError error) => Results.Json(error, JsonEndpoint.Json, statusCode: StatusCodes.Status409Conflict);
+
+    /// <summary>The digits never become a string: bytes to characters, and the bytes are overwritten. The PIN pad overwrites the characters.</summary>
+    private static async Task<(int Request, char[]? Digits)?> ReadPinAsync(HttpRequest request)
+    {
+        var body = ArrayPool<byte>.Shared.Rent(256);
+        try
+        {
+            var length = 0;
+            for (int read; length < body.Length && (read = await request.Body.ReadAsync(body.AsMemory(length), request.HttpContext.RequestAborted)) > 0;)
+            {
+                length += read;
+            }
+
+            return ParsePin(body.AsSpan(0, length));
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(body, clearArray: true);
+        }
+    }
+
+    private static (int Request, char[]? Digits)? ParsePin(ReadOnlySpan<byte> body)
+    {
+        int? number = null;
+        char[]? digits = null;
+        var reader = new Utf8JsonReader(body);
+        try
+        {
+            if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+            {
+                return null;
+            }
+
+            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+            {
+                var isPin = reader.ValueTextEquals("pin"u8);
+                if (!isPin && !reader.ValueTextEquals("request"u8))
+                {
+                    return null;
+                }
+
+                reader.Read();
+                if (isPin && reader.TokenType == JsonTokenType.String && reader.ValueSpan.Length <= LongestPin)
+                {
+                    digits = new char[reader.ValueSpan.Length];
+                    var copied = reader.CopyString(digits);
+                    digits = copied == digits.Length ? digits : null;
+                }
+                else if (!isPin && reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out var value))
+                {
+                    number = value;
+                }
+                else if (reader.TokenType != JsonTokenType.Null)
+                {
+                    return null;
+                }
+            }
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+
+        return number is { } asked ? (asked, digits) : null;
+    }
+}

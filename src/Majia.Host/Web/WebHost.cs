@@ -1,0 +1,191 @@
+using System.Net;
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Storage;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Http.Json;
+using Microsoft.Extensions.Logging.Console;
+
+namespace Majia.Host.Web;
+
+/// <summary>None of the ports could be had.</summary>
+public sealed class PortTakenException(int port) : Exception($"port {port} is taken; choose another with --port")
+{
+    public int Port { get; } = port;
+}
+
+/// <param name="Bind">Null: loopback, both families.</param>
+/// <param name="Language">What a page shows whose person has not chosen yet.</param>
+public sealed record WebOptions(IPAddress? Bind = null, Language Language = Language.English);
+
+/// <summary>The page and its API over a running system, and the clock that delivers what waits in the outboxes.</summary>
+public sealed class WebHost : IAsyncDisposable
+{
+    public const int DefaultPort = 7080;
+
+    private const int LargestBody = 16 * 1024;
+
+    private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1), Patience = TimeSpan.FromSeconds(1);
+
+    private readonly WebApplication app;
+    private readonly CancellationTokenSource stopping = new();
+    private readonly SortedDictionary<string, Counter> counters = new(StringComparer.Ordinal);
+    private readonly MajiaSystem system;
+    private readonly Changes changes = new();
+    private readonly ILogger log;
+    private Task clock = Task.CompletedTask;
+
+    private WebHost(MajiaSystem system, int port, WebOptions options)
+    {
+        this.system = system;
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Logging.SetMinimumLevel(LogLevel.Warning).AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.ColorBehavior = LoggerColorBehavior.Disabled;
+        });
+        builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        builder.Services.AddRoutingCore();
+        builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
+        builder.Services.Configure<JsonOptions>(json =>
+        {
+            json.SerializerOptions.DefaultIgnoreCondition = JsonEndpoint.Json.DefaultIgnoreCondition;
+            json.SerializerOptions.UnmappedMemberHandling = JsonEndpoint.Json.UnmappedMemberHandling;
+        });
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = Patience);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = LargestBody;
+            if (options.Bind is { } address)
+            {
+                kestrel.Listen(address, port);
+            }
+            else if (port == 0)
+            {
+                kestrel.Listen(IPAddress.Loopback, 0);
+            }
+            else
+            {
+                kestrel.ListenLocalhost(port);
+            }
+        });
+        app = builder.Build();
+        log = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("majia");
+        foreach (var (id, terminal) in system.Terminals)
+        {
+            counters.Add(id, new Counter(terminal, system.Fields[id], system.Trace, changes, log));
+        }
+
+        foreach (var phone in system.Phones.Values)
+        {
+            phone.ScreenChanged += changes.Say;
+        }
+
+        Doors.Use(app, log);
+        app.UseRouting();
+        Page.Map(app);
+        MapApi(app.MapGroup("/api"), options.Language);
+    }
+
+    public int Port => new Uri(app.Urls.First()).Port;
+
+    /// <summary>Starts on the first of <paramref name="ports"/> that is free (0: any). It serves when this returns.</summary>
+    /// <param name="taken">Called for each port that was not free, before the next is tried.</param>
+    /// <exception cref="PortTakenException">None was free.</exception>
+    public static async Task<WebHost> StartAsync(MajiaSystem system, IReadOnlyList<int> ports, WebOptions options, Action<int>? taken = null)
+    {
+        foreach (var port in ports)
+        {
+            var host = new WebHost(system, port, options);
+            try
+            {
+                await host.app.StartAsync();
+                host.clock = host.RunClockAsync();
+                return host;
+            }
+            catch (IOException error) when (error.InnerException is AddressInUseException)
+            {
+                await host.DisposeAsync();
+                taken?.Invoke(port);
+            }
+            catch
+            {
+                await host.DisposeAsync();
+                throw;
+            }
+        }
+
+        throw new PortTakenException(ports[^1]);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await stopping.CancelAsync();
+        foreach (var phone in system.Phones.Values)
+        {
+            phone.ScreenChanged -= changes.Say;
+        }
+
+        foreach (var counter in counters.Values)
+        {
+            await counter.DisposeAsync();
+        }
+
+        await app.StopAsync();
+        await app.DisposeAsync();
+        await clock;
+        stopping.Dispose();
+    }
+
+    private void MapApi(RouteGroupBuilder api, Language language)
+    {
+        api.MapGet("/seed", () => Results.Json(Views.Seed(language), JsonEndpoint.Json));
+        api.MapGet("/state", (string phone, string terminal) => system.Phones.ContainsKey(phone) && counters.TryGetValue(terminal, out var counter)
+            ? Results.Json(Views.State(system, phone, counter), JsonEndpoint.Json)
+            : Results.NotFound());
+        api.MapGet("/events", context => changes.ServeAsync(context, system.Time, stopping.Token));
+        api.MapGet("/trace", async (string reference) =>
+        {
+            await system.Trace.FlushAsync();
+            return Results.Json(Views.Trace(system.Trace.Read(reference)), JsonEndpoint.Json);
+        });
+        api.MapGet("/trace/{sequence:long}", (long sequence, string reference) =>
+            Views.Row(system.Trace.Read(reference), sequence) is { } row ? Results.Json(row, JsonEndpoint.Json) : Results.NotFound());
+        PhoneRoutes.Map(api, system, changes);
+        CounterRoutes.Map(api, system, counters, changes);
+    }
+
+    /// <summary>What was left undone when the process last stopped, then each second what is due.</summary>
+    private async Task RunClockAsync()
+    {
+        try
+        {
+            foreach (var terminal in system.Terminals.Values.Where(terminal => terminal.Pending.Count > 0))
+            {
+                await terminal.ResolvePendingAsync(stopping.Token);
+            }
+
+            while (true)
+            {
+                await Task.Delay(Beat, system.Time, stopping.Token);
+                try
+                {
+                    await system.PumpAsync(stopping.Token);
+                }
+                catch (Exception error) when (error is not (OperationCanceledException or StoreFailedException))
+                {
+                    log.LogError("A round of deliveries failed, the next one comes: {Type}\n{Place}", error.GetType().Name, error.StackTrace);
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The end of the day.
+        }
+        catch (StoreFailedException failed)
+        {
+            log.LogError("The store has failed; nothing is delivered any more until a restart: {Type}", failed.GetType().Name);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Host;
+using Majia.Host.Links;
+using Majia.Scenarios.Stage;
+using Majia.Terminal;
+
+namespace Majia.Scenarios.Failures;
+
+/// <summary>A process of its own that runs the system, says on stdout what was acknowledged, and never ends by itself: it is killed.</summary>
+internal static class Victim
+{
+    /// <summary><c>mode;seed;folder</c>: <c>loop</c> sells and voids without end; <c>answer</c> and <c>bank</c> stop when the terminal's, or the bank's, answer is lost.</summary>
+    public const string Variable = "MAJIA_SCENARIO_VICTIM";
+
+    private static readonly SemaphoreSlim Printing = new(1, 1);
+
+    public static async Task<int> RunAsync(string role)
+    {
+        var parts = role.Split(';', 3);
+        await using var system = await MajiaSystem.OpenAsync(new SystemOptions(parts[2], TimeProvider.System, new SeededEntropy(long.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture), "victim")) { PasswordIterations = 100 });
+        var card = system.Phones["mi5"].State.Cards[0].CardReference;
+        if (parts[0] != "loop")
+        {
+            var wire = parts[0] == "answer" ? system.Wires.PosLine : system.Wires.NetworkIssuer;
+            system.PosLines[World.Books].Overheard += frame => Print("FRAME", Convert.ToHexString(frame.Span));
+            wire.Lost += _ => LostAsync(system);
+            wire.Set(LinkFault.DropAnswer, count: 1);
+            await SellAsync(system, card);
+            return 1;
+        }
+
+        Print("READY", "");
+        for (var i = 1; ; i++)
+        {
+            var sale = await SellAsync(system, card);
+            if (sale.Outcome != SaleOutcome.Approved)
+            {
+                Print("ODD", $"{sale.Outcome} {sale.ResponseCode}");
+                return 1;
+            }
+
+            Print("SOLD", sale.Rrn!);
+            if (i % 4 == 0)
+            {
+                var voided = await system.Terminals[World.Books].VoidAsync(sale.Rrn!, new Visit(), CancellationToken.None);
+                Print(voided.Outcome == SaleOutcome.Voided ? "VOIDED" : "ODD", sale.Rrn!);
+            }
+        }
+    }
+
+    private static async Task<SaleResult> SellAsync(MajiaSystem system, string card) => await system.Terminals[World.Books].SellAsync(
+        Amount.Cny(100),
+        new Visit(async () =>
+        {
+            var phone = system.Phones["mi5"];
+            await phone.OpenByReader();
+            await phone.ChooseAsync(card);
+            await phone.VerifyFingerprintAsync(World.Finger);
+            return (ICardChannel)phone.Tap();
+        }),
+        new Fingers(World.Pin),
+        CancellationToken.None);
+
+    private static async void LostAsync(MajiaSystem system)
+    {
+        await system.Store.DurableAsync();
+        Print("LOST", "");
+    }
+
+    private static void Print(string word, string rest)
+    {
+        Printing.Wait();
+        Console.Out.WriteLine($"{word} {rest}");
+        Console.Out.Flush();
+        Printing.Release();
+    }
+}

@@ -1,0 +1,76 @@
+using Majia.Scenarios.Stage;
+using Majia.Terminal;
+using Majia.Tests;
+
+namespace Majia.Scenarios.Payments;
+
+/// <summary>Void, end to end (R20). Refund is work to come.</summary>
+public sealed class UndoTests
+{
+    [Theory]
+    [InlineData(World.Books, false)]
+    [InlineData(World.Jewellers, true)]
+    [Rule("R18")]
+    [Rule("R20")]
+    public async Task A_void_gives_money_and_points_back_once(string shop, bool taps)
+    {
+        await using var world = await World.OpenAsync(30);
+        var card = await world.AddAsync("mingyue-02");
+        var before = world.Account("mingyue-02");
+        var sale = await world.SellAsync(card, 8_800, shop);
+        Assert.Equal((before.Balance - 8_800, before.Points + 88), world.Account("mingyue-02"));
+
+        var voided = taps ? await world.VoidAsync(sale.Rrn!, shop, () => world.PickUpAsync(card)) : await world.VoidAsync(sale.Rrn!, shop);
+        Assert.Equal(SaleOutcome.Voided, voided.Outcome);
+        Assert.Equal(before, world.Account("mingyue-02"));
+
+        Assert.Equal(SaleOutcome.Refused, (await world.VoidAsync(sale.Rrn!, shop)).Outcome);
+        Assert.Equal(before, world.Account("mingyue-02"));
+        world.BooksHold();
+    }
+
+    [Fact]
+    [Rule("R20")]
+    [Rule("R21")]
+    public async Task A_card_deleted_since_still_gets_its_money_back()
+    {
+        await using var world = await World.OpenAsync(31);
+        var card = await world.AddAsync("mingyue-03");
+        var before = world.Account("mingyue-03");
+        var sale = await world.SellAsync(card, 8_800);
+        Assert.True(await world.Phone().DeleteCardAsync(card));
+        await world.PumpAsync();
+        Assert.Equal(SaleOutcome.Voided, (await world.VoidAsync(sale.Rrn!)).Outcome);
+        Assert.Equal(before, world.Account("mingyue-03"));
+        world.BooksHold();
+    }
+
+    [Fact]
+    [Rule("R20")]
+    public async Task A_closed_account_does_not_keep_the_money_from_its_owner()
+    {
+        await using var world = await World.OpenAsync(32);
+        var card = await world.AddAsync("shahu-03");
+        var sale = await world.SellAsync(card, 8_800);
+        await world.Desk("shahu-03").CloseAccountAsync("shahu-gu-dual");
+        Assert.Equal(SaleOutcome.Voided, (await world.VoidAsync(sale.Rrn!)).Outcome);
+        world.BooksHold();
+    }
+
+    [Fact]
+    [Rule("R20")]
+    public async Task Where_the_shop_wants_the_phone_again_another_number_undoes_nothing()
+    {
+        await using var world = await World.OpenAsync(33);
+        var card = await world.AddAsync("mingyue-03");
+        var sale = await world.SellAsync(card, 8_800, World.Jewellers);
+        var after = world.Account("mingyue-03");
+        Assert.True(await world.Phone().DeleteCardAsync(card));
+        var again = await world.AddAsync("mingyue-03");
+
+        var refused = await world.VoidAsync(sale.Rrn!, World.Jewellers, () => world.PickUpAsync(again));
+        Assert.Equal(SaleOutcome.Refused, refused.Outcome);
+        Assert.Equal(after, world.Account("mingyue-03"));
+        world.BooksHold();
+    }
+}

@@ -1,0 +1,125 @@
+using Deque.AxeCore.Playwright;
+using Microsoft.Playwright;
+
+[assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.None)]
+
+namespace Majia.Web;
+
+/// <summary>One Chromium for the tests of a class; absent, they are skipped and say what is missing.</summary>
+public sealed class Browser : IAsyncLifetime
+{
+    private const string Program = "/usr/bin/chromium";
+
+    private IPlaywright? playwright;
+    private IBrowser? chromium;
+
+    public async ValueTask InitializeAsync()
+    {
+        if (!File.Exists(Program))
+        {
+            return;
+        }
+
+        playwright = await Playwright.CreateAsync();
+        chromium = await playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions
+        {
+            ExecutablePath = Program,
+            Args = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+        });
+    }
+
+    /// <summary>A person's window on a page that has just been opened.</summary>
+    public async Task<Window> OpenAsync(RunningPage running, string language = "en-GB", ColorScheme colours = ColorScheme.Light, int width = 1280, int height = 900)
+    {
+        Assert.SkipWhen(chromium is null, $"{Program} is not installed (Debian package chromium): ./majia test --install installs it");
+        var context = await chromium!.NewContextAsync(new BrowserNewContextOptions { Locale = language, ColorScheme = colours, ViewportSize = new ViewportSize { Width = width, Height = height } });
+        context.SetDefaultTimeout(15_000);
+        var window = new Window(context, await context.NewPageAsync());
+        await window.Page.GotoAsync(running.Address);
+        await Assertions.Expect(window.Page.Locator("body[data-ready]")).ToBeVisibleAsync();
+        return window;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (chromium is not null)
+        {
+            await chromium.DisposeAsync();
+        }
+
+        playwright?.Dispose();
+    }
+}
+
+/// <summary>A page and everything it has complained about.</summary>
+public sealed class Window : IAsyncDisposable
+{
+    private readonly IBrowserContext context;
+    private readonly List<string> complaints = [];
+    private readonly List<Task<string>> bodies = [];
+
+    public Window(IBrowserContext context, IPage page)
+    {
+        this.context = context;
+        Page = page;
+        page.Console += (_, line) =>
+        {
+            if (line.Type is "error" or "warning")
+            {
+                complaints.Add(line.Text);
+            }
+        };
+        page.PageError += (_, error) => complaints.Add(error);
+        page.Response += (_, response) =>
+        {
+            if (!response.Url.EndsWith("/api/events", StringComparison.Ordinal))
+            {
+                bodies.Add(BodyOfAsync(response));
+            }
+        };
+    }
+
+    public IPage Page { get; }
+
+    /// <summary>Errors and warnings of the console, and uncaught exceptions.</summary>
+    public IReadOnlyList<string> Complaints => complaints;
+
+    /// <summary>Every answer the page has had, as text.</summary>
+    public async Task<string> EverythingReceivedAsync() => string.Join('\n', await Task.WhenAll(bodies));
+
+    public ILocator this[string selector] => Page.Locator(selector);
+
+    public Task ClickAsync(string selector) => Page.Locator(selector).ClickAsync();
+
+    public Task SeesAsync(string selector, string text) => Assertions.Expect(Page.Locator(selector)).ToContainTextAsync(text);
+
+    /// <summary>What axe finds wrong, one line each.</summary>
+    public async Task<IReadOnlyList<string>> ViolationsAsync()
+    {
+        var found = await Page.RunAxe();
+        return [.. found.Violations.SelectMany(violation => violation.Nodes.Select(node => $"{violation.Id}: {node.Target} {node.Html}"))];
+    }
+
+    /// <summary>With MAJIA_SCREENSHOTS set, keeps a picture of the whole page there.</summary>
+    public async Task PictureAsync(string name)
+    {
+        if (Environment.GetEnvironmentVariable("MAJIA_SCREENSHOTS") is { Length: > 0 } folder)
+        {
+            await Page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(folder, name + ".png"), FullPage = true });
+        }
+    }
+
+    public async ValueTask DisposeAsync() => await context.DisposeAsync();
+
+    private static async Task<string> BodyOfAsync(IResponse response)
+    {
+        try
+        {
+            return await response.TextAsync();
+        }
+        catch (PlaywrightException)
+        {
+            return ""; // an answer without a body, or the window closed meanwhile
+        }
+    }
+}

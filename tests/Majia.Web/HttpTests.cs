@@ -1,0 +1,132 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using Majia.Host.Seed;
+
+namespace Majia.Web;
+
+/// <summary>The API as programs meet it, and what it lets nobody else's page do.</summary>
+public sealed class HttpTests : IAsyncLifetime
+{
+    private RunningPage running = null!;
+
+    public async ValueTask InitializeAsync() => running = await RunningPage.StartAsync();
+
+    public ValueTask DisposeAsync() => running.DisposeAsync();
+
+    [Fact]
+    public async Task A_foreign_page_may_change_nothing()
+    {
+        foreach (var (header, value) in ((string, string)[])[("Origin", "http://evil.example"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-site")])
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/api/phones/mi5/aeroplane") { Content = JsonContent.Create(new { on = true }) };
+            request.Headers.Add(header, value);
+            using var answer = await running.Http.SendAsync(request);
+            Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
+            Assert.Equal("FOREIGN_ORIGIN", await CodeOfAsync(answer));
+            Assert.False(running.System.Phones["mi5"].AeroplaneMode);
+        }
+
+        using var own = new HttpRequestMessage(HttpMethod.Post, "/api/phones/mi5/aeroplane") { Content = JsonContent.Create(new { on = true }) };
+        own.Headers.Add("Origin", running.Address);
+        own.Headers.Add("Sec-Fetch-Site", "same-origin");
+        using var taken = await running.Http.SendAsync(own);
+        Assert.Equal(HttpStatusCode.OK, taken.StatusCode);
+        Assert.True(running.System.Phones["mi5"].AeroplaneMode);
+    }
+
+    [Fact]
+    public async Task A_name_that_somebody_else_points_here_is_not_served()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/api/seed");
+        request.Headers.Host = "rebound.example";
+        using var answer = await running.Http.SendAsync(request);
+        Assert.Equal(HttpStatusCode.MisdirectedRequest, answer.StatusCode);
+        Assert.Equal("HOST_NOT_SERVED", await CodeOfAsync(answer));
+    }
+
+    [Theory]
+    [InlineData("/")]
+    [InlineData("/page.js")]
+    [InlineData("/api/seed")]
+    [InlineData("/api/nothing-here")]
+    public async Task Every_answer_carries_the_headers_of_a_careful_page(string address)
+    {
+        using var answer = await running.Http.GetAsync(address);
+        var policy = Assert.Single(answer.Headers.GetValues("Content-Security-Policy"));
+        Assert.Contains("default-src 'none'", policy, StringComparison.Ordinal);
+        Assert.DoesNotContain("unsafe", policy, StringComparison.Ordinal);
+        Assert.Equal("nosniff", Assert.Single(answer.Headers.GetValues("X-Content-Type-Options")));
+        Assert.Equal("no-referrer", Assert.Single(answer.Headers.GetValues("Referrer-Policy")));
+        Assert.False(answer.Headers.Contains("Server"));
+    }
+
+    [Fact]
+    public async Task Errors_are_codes_with_sentences()
+    {
+        async Task Expect(HttpStatusCode status, string code, Task<HttpResponseMessage> asked)
+        {
+            using var answer = await asked;
+            Assert.Equal(status, answer.StatusCode);
+            Assert.Equal(code, await CodeOfAsync(answer));
+        }
+
+        await Expect(HttpStatusCode.NotFound, "NOT_FOUND", running.Http.GetAsync("/api/nothing-here"));
+        await Expect(HttpStatusCode.NotFound, "NOT_FOUND", running.Http.GetAsync("/api/state?phone=none&terminal=10000001"));
+        await Expect(HttpStatusCode.BadRequest, "INVALID_REQUEST", running.Http.GetAsync("/api/state"));
+        await Expect(HttpStatusCode.MethodNotAllowed, "METHOD_NOT_ALLOWED", running.Http.GetAsync("/api/terminals/10000001/sell"));
+        await Expect(HttpStatusCode.NotFound, "NOT_FOUND", PostAsync("/api/phones/none/finger", new { }));
+        await Expect(HttpStatusCode.BadRequest, "INVALID_REQUEST", PostAsync("/api/phones/mi5/aeroplane", new { on = true, surprise = 1 }));
+        await Expect(HttpStatusCode.BadRequest, "INVALID_AMOUNT", PostAsync("/api/terminals/10000001/sell", new { amount = "12,50" }));
+        await Expect(HttpStatusCode.BadRequest, "INVALID_AMOUNT", PostAsync("/api/terminals/10000001/sell", new { amount = "0" }));
+        await Expect(HttpStatusCode.Conflict, "FIELD_OFF", PostAsync("/api/terminals/10000001/tap", new { phone = "mi5" }));
+        await Expect(HttpStatusCode.Conflict, "PIN_NOT_ASKED", PostAsync("/api/terminals/10000001/pin", new { request = 1, pin = "123456" }));
+        await Expect(HttpStatusCode.BadRequest, "INVALID_JSON", PostAsync("/api/terminals/10000001/pin", new { pin = "123456" }));
+        await Expect(HttpStatusCode.NotFound, "NO_SLIP", running.Http.GetAsync("/api/terminals/10000001/slips/000001"));
+    }
+
+    [Fact]
+    public async Task One_sale_at_a_time_and_the_cancel_key_ends_it()
+    {
+        using (var first = await PostAsync("/api/terminals/10000001/sell", new { amount = "1.00" }))
+        {
+            Assert.Equal(HttpStatusCode.Accepted, first.StatusCode);
+        }
+
+        using (var second = await PostAsync("/api/terminals/10000001/sell", new { amount = "2.00" }))
+        {
+            Assert.Equal(HttpStatusCode.Conflict, second.StatusCode);
+            Assert.Equal("TERMINAL_BUSY", await CodeOfAsync(second));
+        }
+
+        // Changes are told, so the end of it needs no waiting by the clock.
+        using var events = new StreamReader(await running.Http.GetStreamAsync("/api/events"));
+        using (await PostAsync("/api/terminals/10000001/cancel", new { }))
+        {
+        }
+
+        JsonElement counter;
+        do
+        {
+            while (await events.ReadLineAsync() is { } line && line != "event: change")
+            {
+            }
+
+            counter = (await running.Http.GetFromJsonAsync<JsonElement>("/api/state?phone=mi5&terminal=10000001")).GetProperty("counter");
+        }
+        while (counter.GetProperty("busy").GetBoolean());
+        Assert.Equal("Cancelled", counter.GetProperty("result").GetProperty("outcome").GetString());
+    }
+
+    [Fact]
+    public async Task What_the_page_chooses_from_holds_no_full_number()
+    {
+        var seed = await running.Http.GetStringAsync("/api/seed");
+        Assert.All(SeedData.Banks.SelectMany(bank => bank.Cards), card => Assert.DoesNotContain(card.Pan.Reveal(), seed, StringComparison.Ordinal));
+        Assert.All(SeedData.Banks.SelectMany(bank => bank.Customers), customer => Assert.DoesNotContain(customer.IdNumber, seed, StringComparison.Ordinal));
+    }
+
+    private Task<HttpResponseMessage> PostAsync(string address, object body) => running.Http.PostAsync(address, JsonContent.Create(body));
+
+    private static async Task<string?> CodeOfAsync(HttpResponseMessage answer) => (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("errorCode").GetString();
+}

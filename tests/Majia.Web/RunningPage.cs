@@ -1,0 +1,39 @@
+using Majia.Core.Primitives;
+using Majia.Host;
+using Majia.Host.Web;
+
+namespace Majia.Web;
+
+/// <summary>The whole system with its page, in this process, on a folder and a port of its own.</summary>
+public sealed class RunningPage : IAsyncDisposable
+{
+    private readonly string folder;
+    private readonly WebHost host;
+
+    private RunningPage(string folder, MajiaSystem system, WebHost host)
+    {
+        (this.folder, System, this.host) = (folder, system, host);
+        Http = new HttpClient { BaseAddress = new Uri(Address) };
+    }
+
+    public MajiaSystem System { get; }
+
+    public HttpClient Http { get; }
+
+    public string Address => $"http://localhost:{host.Port}";
+
+    public static async Task<RunningPage> StartAsync()
+    {
+        var folder = Directory.CreateTempSubdirectory("majia-web-").FullName;
+        var system = await MajiaSystem.OpenAsync(new SystemOptions(folder, TimeProvider.System, new SystemEntropy()) { PasswordIterations = 1000 });
+        return new RunningPage(folder, system, await WebHost.StartAsync(system, [0], new WebOptions()));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        await host.DisposeAsync();
+        await System.DisposeAsync();
+        Directory.Delete(folder, recursive: true);
+    }
+}

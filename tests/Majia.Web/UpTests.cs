@@ -1,0 +1,160 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text.Json;
+using Majia.Host.Web;
+
+namespace Majia.Web;
+
+/// <summary><c>majia up</c> as a process of its own: its folder, its port, its end.</summary>
+public sealed class UpTests : IDisposable
+{
+    private const int Terminate = 15, Interrupt = 2;
+
+    private readonly string folder = Directory.CreateTempSubdirectory("majia-up-").FullName;
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public async Task Stopped_by_a_signal_it_ends_well_and_started_again_it_still_has_its_data()
+    {
+        using (var first = Start("--port", FreePort()))
+        using (var http = new HttpClient { BaseAddress = await ReadyAsync(first) })
+        {
+            using var signedIn = await http.PostAsJsonAsync("/api/phones/mi5/sign-in", new { account = "lin.xiaoyun", password = "majia-demo-1" });
+            Assert.True((await signedIn.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("ok").GetBoolean());
+
+            // A page that listens does not keep the process.
+            using var events = await http.GetStreamAsync("/api/events");
+            Assert.Equal(0, await SignalAsync(first, Terminate));
+            Assert.Equal("", await first.StandardError.ReadToEndAsync());
+        }
+
+        using var again = Start("--port", FreePort());
+        using var later = new HttpClient { BaseAddress = await ReadyAsync(again) };
+        var state = await later.GetFromJsonAsync<JsonElement>("/api/state?phone=mi5&terminal=10000001");
+        Assert.Equal("lin.xiaoyun", state.GetProperty("phone").GetProperty("account").GetString());
+        Assert.Equal(0, await SignalAsync(again, Interrupt));
+    }
+
+    [Fact]
+    public async Task A_second_process_on_the_same_folder_says_so_and_ends_with_3()
+    {
+        using var first = Start("--port", FreePort());
+        await ReadyAsync(first);
+        using var second = Start("--port", FreePort());
+        Assert.Equal(3, await EndAsync(second));
+        Assert.Contains("in use by another process", await second.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
+        Assert.Equal(0, await SignalAsync(first, Terminate));
+    }
+
+    [Fact]
+    public async Task A_named_port_that_is_taken_ends_with_3_and_the_default_gives_way()
+    {
+        using var squatter = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        squatter.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        squatter.Listen();
+        var port = ((IPEndPoint)squatter.LocalEndPoint!).Port;
+        using (var named = Start("--port", $"{port}"))
+        {
+            Assert.Equal(3, await EndAsync(named));
+            Assert.Contains($"port {port} is taken", await named.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
+        }
+
+        // Whoever has the default port already serves this test as well as we do.
+        using var onDefault = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            onDefault.Bind(new IPEndPoint(IPAddress.Loopback, WebHost.DefaultPort));
+            onDefault.Listen();
+        }
+        catch (SocketException)
+        {
+            // Taken.
+        }
+
+        using var gives = Start("--lang", "en");
+        var address = await ReadyAsync(gives);
+        Assert.InRange(address.Port, WebHost.DefaultPort + 1, WebHost.DefaultPort + 10);
+        Assert.Equal(0, await SignalAsync(gives, Terminate));
+        Assert.Contains($"port {WebHost.DefaultPort} is taken, the next one is tried", await gives.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_folder_that_cannot_be_written_ends_with_3()
+    {
+        var file = Path.Combine(folder, "a-file");
+        await File.WriteAllTextAsync(file, "");
+        using var process = Start(Path.Combine(file, "data"), []);
+        Assert.Equal(3, await EndAsync(process));
+        Assert.Contains("cannot be written", await process.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Settings_come_from_flag_then_environment_then_file_and_an_unknown_key_ends_with_2()
+    {
+        var file = Path.Combine(folder, Configuration.FileName);
+        await File.WriteAllTextAsync(file, """{ "port": 7200, "noBrowser": true, "bind": "127.0.0.1" }""");
+        Assert.Equal(new Configuration(7200, IPAddress.Loopback, true), Configuration.Read(folder, _ => null));
+        Assert.Equal(7300, Configuration.Read(folder, name => name == "MAJIA_PORT" ? "7300" : null).Port);
+        Assert.Throws<ConfigurationException>(() => Configuration.Read(folder, name => name == "MAJIA_PORT" ? "http" : null));
+
+        await File.WriteAllTextAsync(file, """{ "prot": 7200 }""");
+        using var process = Start();
+        Assert.Equal(2, await EndAsync(process));
+        Assert.Contains("unknown key 'prot'", await process.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
+        using var flag = Start("--port", "70000");
+        Assert.Equal(2, await EndAsync(flag));
+    }
+
+    private Process Start(params string[] arguments) => Start(folder, arguments);
+
+    private static Process Start(string data, string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "majia.dll"), "up", "--no-browser", "--data", data, .. arguments])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("MAJIA_", StringComparison.Ordinal)).ToList())
+        {
+            start.Environment.Remove(name);
+        }
+
+        return Process.Start(start)!;
+    }
+
+    private static async Task<Uri> ReadyAsync(Process process)
+    {
+        var line = await process.StandardOutput.ReadLineAsync();
+        Assert.True(line is not null, line is null ? await process.StandardError.ReadToEndAsync() : "");
+        Assert.StartsWith("Majia is ready at http://localhost:", line, StringComparison.Ordinal);
+        return new Uri(line!["Majia is ready at ".Length..]);
+    }
+
+    private static async Task<int> EndAsync(Process process)
+    {
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        return process.ExitCode;
+    }
+
+    private static async Task<int> SignalAsync(Process process, int signal)
+    {
+        Assert.Equal(0, Signals.Send(process.Id, signal));
+        return await EndAsync(process);
+    }
+
+    private static class Signals
+    {
+        [System.Runtime.InteropServices.DllImport("libc", EntryPoint = "kill")]
+        public static extern int Send(int process, int signal);
+    }
+
+    private static string FreePort()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return $"{((IPEndPoint)socket.LocalEndPoint!).Port}";
+    }
+}
