@@ -24,7 +24,6 @@ public sealed class LoadBench : IAsyncDisposable
 
     public static async Task<LoadBench> OpenAsync(LoadPlan plan)
     {
-        if (Environment.GetEnvironmentVariable("BENCH_DEBUG") is not null) AppDomain.CurrentDomain.FirstChanceException += (_, e) => Console.Error.WriteLine(e.Exception.ToString());
         var folder = Directory.CreateTempSubdirectory("majia-bench-").FullName;
         var trace = new TraceStore(SqliteStore.Open(Path.Combine(folder, "trace.db"), [TraceStore.Schema], TimeProvider.System), TimeProvider.System);
         var world = await LoadWorld.OpenAsync(plan, Path.Combine(folder, "majia.db"), TimeProvider.System, trace);
@@ -71,7 +70,7 @@ public sealed class LoadBench : IAsyncDisposable
         var result = JsonSerializer.Deserialize<LoadResult>(answer)!;
         if (result.Unanswered > 0)
         {
-            await Console.Error.WriteLineAsync($"majia: {result.Unanswered} unanswered; the line: {LineState}; open at acquirer {World.Store.Read(session => session.Number("SELECT COUNT(*) FROM acquirer_transaction WHERE code IS NULL"))}, at network {World.Store.Read(session => session.Number("SELECT COUNT(*) FROM network_transaction WHERE code IS NULL"))}, taken {World.Store.Read(session => session.Number("SELECT COUNT(*) FROM acquirer_transaction"))}");
+            await Console.Error.WriteLineAsync($"majia: {result.Unanswered} unanswered; the line: {LineState}");
         }
 
         return result;
