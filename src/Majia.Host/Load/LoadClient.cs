@@ -330,7 +330,8 @@ public sealed class LoadClient : IAsyncDisposable
 
         private void EndWhenDone()
         {
-            if (under.Count == 0 && (closed || next >= taps.Length || time.GetElapsedTime(started, last).TotalSeconds >= seconds))
+            // In open loop the pace says when the last one has left.
+            if (under.Count == 0 && (closed || (inFlight > 0 && (next >= taps.Length || time.GetElapsedTime(started, last).TotalSeconds >= seconds))))
             {
                 ended.TrySetResult();
             }
