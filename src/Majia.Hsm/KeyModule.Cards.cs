@@ -74,7 +74,7 @@ public sealed partial class KeyModule
                 throw new KeyModuleException($"key {masters[i].Info.Name} of {party}: a card has all its keys in one algorithm");
             }
 
-            var key = Cryptogram.DeriveCardKey(algorithm, masters[i].Value, token.Reveal(), sequenceNumber);
+            var key = Cryptogram.DeriveCardKey(masters[i].Schedule!, token.Reveal(), sequenceNumber);
             key.CopyTo(derived, 16 * i);
             Cipher.KeyCheckValue(algorithm, key, 3).CopyTo(checks, 3 * i);
             CryptographicOperations.ZeroMemory(key);
@@ -91,7 +91,7 @@ public sealed partial class KeyModule
             return known;
         }
 
-        var value = Cryptogram.DeriveCardKey(master.Info.Algorithm, master.Value, card.Item1, sequenceNumber);
+        var value = Cryptogram.DeriveCardKey(master.Schedule!, card.Item1, sequenceNumber);
         var derived = new CipherKey(master.Info.Algorithm, value);
         CryptographicOperations.ZeroMemory(value);
         master.CardKeys.Add(card, derived);
