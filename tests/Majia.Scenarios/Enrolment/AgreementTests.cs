@@ -46,6 +46,9 @@ public sealed class AgreementTests
             await world.PumpAsync();
             await AgreeAsync(world, 0);
             Assert.True(messages < 100, "adding a card never got through");
+
+            // The bank sends eight codes a day for one plastic.
+            world.Clock.Advance(TimeSpan.FromDays(1));
         }
 
         Assert.True(messages > 3, $"only {messages} messages on {wire}");
