@@ -59,7 +59,11 @@ public sealed partial class PhoneDevice
             }
 
             // From here on the number exists only inside the JWE, and the request can be repeated as it is.
-            var encrypted = Jwe.Encrypt(enrolment.Jwk, JsonSerializer.SerializeToUtf8Bytes(card, JsonEndpoint.Json));
+            if (!Jwe.TryEncrypt(enrolment.Jwk, JsonSerializer.SerializeToUtf8Bytes(card, JsonEndpoint.Json), out var encrypted))
+            {
+                return EnrolmentOutcome.Refused(null, Reasons.Of(new ApiError(Reasons.InvalidScript, "The service gave no key to encrypt to.")));
+            }
+
             await SaveAsync(state with { Pending = new PendingCard(entropy.NewId(), encrypted, source) });
             return await SendPendingAsync(cancellation);
         }

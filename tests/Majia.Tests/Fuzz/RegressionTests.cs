@@ -52,6 +52,10 @@ public sealed class RegressionTests
         Assert.NotNull(JsonSerializer.Deserialize<ApiReply<PhoneWallet.Done>>("""{"error":{"errorCode":"X","errorDescription":"y"}}""", JsonEndpoint.Json)!.Error);
     }
 
+    /// <summary>The cloud's enrolment key went unread to the library, which threw out of adding a card.</summary>
+    [Theory, InlineData("0F"), InlineData(""), InlineData("{}"), InlineData("null"), InlineData("""{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"}"""), InlineData("""{"kty":"oct","k":"AAAA"}""")]
+    public void A_text_that_is_no_public_key_is_not_encrypted_to(string jwk) => Assert.False(Majia.Core.Cryptography.Jwe.TryEncrypt(jwk, "a card"u8, out _));
+
     /// <summary>A command of an odd number of digits, of no digits, of one byte: FormatException out of adding a card.</summary>
     [Theory, InlineData("00A"), InlineData("zz"), InlineData(""), InlineData("00")]
     public void A_script_that_is_no_hex_is_not_run(string command) => PhoneFuzzTests.Scripts()([(byte)command.Length, .. Encoding.Latin1.GetBytes(command)]);
