@@ -25,6 +25,7 @@ public static class Entry
             CalcCommand.Create(),
             BenchCommand.Create(),
             BenchLoadCommand.Create(),
+            SimulateCommand.Create(),
         };
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)

@@ -106,7 +106,8 @@ public sealed class MajiaSystem : IAsyncDisposable
         Acquirer = new AcquirerParty(acquiring, Store, modules["acquirer"], toNetwork(new(acquiring.Institution, acquiring.Network)), Time, entropy, Trace);
         posLine = lines.Listen(
             "pos-line", 1, Framing.Pos, Acquirer, Wires.PosLine, Store, innerHop: false, OverloadAnswers.Pos(modules["acquirer"], acquiring.Mac, acquiring.Institution, acquiring.UtcOffset, Time));
-        Wallet = new WalletParty(new WalletOptions { PasswordIterations = options.PasswordIterations }, Store, new SeIssuer(modules["se-issuer"], Store, Time, Trace), lines.Json("token-service", TokenService.Endpoint, Wires.WalletToken, Store, innerHop: true), Time, entropy, Trace);
+        var wallet = new WalletOptions { PasswordIterations = options.PasswordIterations };
+        Wallet = new WalletParty(wallet, Store, new SeIssuer(modules["se-issuer"], Store, Time, Trace), lines.Json("token-service", TokenService.EndpointFor(wallet.TokenRequestorId), Wires.WalletToken, Store, innerHop: true), Time, entropy, Trace);
     }
 
     public Wires Wires { get; } = new();
@@ -198,20 +199,37 @@ public sealed class MajiaSystem : IAsyncDisposable
     }
 
     /// <summary>Delivers what is due in every party's outbox, and sweeps what was left unfinished. Called on the clock.</summary>
+    /// <remarks>One party's trouble is a row in the trace and keeps no other back; only a store that is gone ends the round.</remarks>
     public async Task PumpAsync(CancellationToken cancellation)
     {
         // In the order in which one party's news makes another's: phone → token service → bank, acquirer → network → bank.
         foreach (var phone in phones.Values)
         {
-            await phone.PumpAsync(cancellation);
+            await PumpAsync("phone", () => phone.PumpAsync(cancellation));
         }
 
-        await Acquirer.PumpAsync(cancellation);
-        await Network.PumpAsync(cancellation);
-        await TokenService.SweepAsync(cancellation);
-        await TokenService.PumpAsync(cancellation);
-        await Wallet.SweepAsync(cancellation);
+        await PumpAsync("acquirer", () => Acquirer.PumpAsync(cancellation));
+        await Store.DurableAsync(); // what the switch has just been told is sent on in the same round
+        await PumpAsync("network", () => Network.PumpAsync(cancellation));
+        await PumpAsync("token-service", () => TokenService.SweepAsync(cancellation));
+        await PumpAsync("token-service", () => TokenService.PumpAsync(cancellation));
+        await PumpAsync("wallet", () => Wallet.SweepAsync(cancellation));
         await Store.DurableAsync();
+    }
+
+    private async Task PumpAsync(string party, Func<Task> round)
+    {
+        try
+        {
+            await round();
+        }
+#pragma warning disable CA1031 // whatever one party's round throws is that party's
+        catch (Exception failure) when (failure is not (PartyFailedException or OperationCanceledException))
+#pragma warning restore CA1031
+        {
+            Trace.Record(new TraceEvent(string.Empty, Time.GetUtcNow(), party, party, string.Empty, TraceKind.Decision, TraceDirection.Inside, string.Empty,
+                new Text($"The round of deliveries failed ({failure.GetType().Name}); again with the next one.", $"本轮投递失败（{failure.GetType().Name}），下一轮重试。")));
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -110,19 +110,18 @@ public sealed record Account(string Id, string Customer, CardKind Kind, Amount B
 
 /// <summary>A customer. Print only the masked forms.</summary>
 /// <param name="DocumentExpires">yyyy-MM-dd, last good day of the identity document.</param>
-internal sealed record Customer(string Id, string Name, string Pinyin, byte[] IdentityBox, string? Mobile, string DocumentExpires)
+/// <param name="MaskedMobile">Empty: none on file. The whole number is in <paramref name="MobileBox"/> only.</param>
+internal sealed record Customer(string Id, string Name, string Pinyin, byte[] IdentityBox, string MaskedMobile, byte[]? MobileBox, string DocumentExpires)
 {
     /// <summary>王小明 → 王**: the family name stays, as on a Chinese slip.</summary>
     public string MaskedName => Name.Length == 0 ? "" : Name[..1] + new string('*', Name.Length - 1);
-
-    public string MaskedMobile => MaskMobile(Mobile);
 
     /// <summary>12900000001 → 129****0001; what is too short to mask prints nothing.</summary>
     public static string MaskMobile(string? mobile) => mobile is { Length: >= 11 } ? $"{mobile[..3]}****{mobile[^4..]}" : "";
 
     public static Customer? ById(Session session, string institution, string customer) =>
-        session.One("SELECT customer, name, pinyin, identity_box, mobile, document_expires FROM issuer_customers WHERE institution = $1 AND customer = $2",
-            row => new Customer(row.GetString(0), row.GetString(1), row.GetString(2), row.Bytes(3), row.TextOrNull(4), row.GetString(5)), institution, customer);
+        session.One("SELECT customer, name, pinyin, identity_box, mobile_masked, mobile_box, document_expires FROM issuer_customers WHERE institution = $1 AND customer = $2",
+            row => new Customer(row.GetString(0), row.GetString(1), row.GetString(2), row.Bytes(3), row.GetString(4), row.BytesOrNull(5), row.GetString(6)), institution, customer);
 }
 
 /// <summary>PIN tries left: the plastic and each device card count apart (features.md C). No row yet means none was wrong.</summary>

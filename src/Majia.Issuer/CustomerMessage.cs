@@ -23,21 +23,21 @@ public sealed record CustomerMessage(string Id, string Customer, string Mobile, 
 
     internal static void Send(Session session, string institution, string id, Customer customer, byte[] body, DateTimeOffset at)
     {
-        if (customer.Mobile is { } mobile)
+        if (customer.MobileBox is not null)
         {
             session.Execute(
                 """
-                INSERT INTO issuer_messages (institution, message, customer, mobile, body_box, sequence, at)
+                INSERT INTO issuer_messages (institution, message, customer, mobile_masked, body_box, sequence, at)
                 VALUES ($1, $2, $3, $4, $5, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM issuer_messages WHERE institution = $1 AND customer = $3), $6)
                 """,
-                institution, id, customer.Id, mobile, body, at);
+                institution, id, customer.Id, customer.MaskedMobile, body, at);
         }
     }
 
     internal static List<CustomerMessage> Of(Session session, KeyModule keys, string institution, string customer) => session.Query(
-        "SELECT message, customer, mobile, body_box, at FROM issuer_messages WHERE institution = $1 AND customer = $2 ORDER BY sequence",
+        "SELECT message, customer, mobile_masked, body_box, at FROM issuer_messages WHERE institution = $1 AND customer = $2 ORDER BY sequence",
         row => new CustomerMessage(
-            row.GetString(0), row.GetString(1), Issuer.Customer.MaskMobile(row.GetString(2)),
+            row.GetString(0), row.GetString(1), row.GetString(2),
             keys.TryUnseal(IssuerKeys.Pan, row.Bytes(3), IssuerKeys.MessageContext(institution, row.GetString(0)), out var plain)
                 ? JsonSerializer.Deserialize<Text>(plain, JsonEndpoint.Json)!
                 : throw new InvalidOperationException("a message does not open"),

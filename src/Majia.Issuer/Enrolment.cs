@@ -117,7 +117,7 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
         return new IdentityEvidence(
             name is null ? null : Same(name, records.Customer.Name) | Same(name.ToUpperInvariant(), records.Customer.Pinyin),
             typed.IdNumber is null ? null : Same(typed.IdNumber.Trim().ToUpperInvariant(), Open(records.Customer.IdentityBox, IssuerKeys.IdentityContext(options.Institution, records.Customer.Id))),
-            typed.MobileNumber is null ? null : Same(typed.MobileNumber.Trim(), records.Customer.Mobile ?? ""),
+            typed.MobileNumber is null ? null : Same(typed.MobileNumber.Trim(), records.Customer.MobileBox is { } mobile ? Open(mobile, IssuerKeys.MobileContext(options.Institution, records.Customer.Id)) : ""),
             typed.Expiry is null ? null : Same(typed.Expiry.Trim(), records.Card.Expiry),
             typed.Cvn2 is null ? null : Same(typed.Cvn2.Trim(), Open(records.Cvn2Box, IssuerKeys.Cvn2Context(options.Institution, records.Card.Id))));
     }

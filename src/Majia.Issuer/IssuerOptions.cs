@@ -43,6 +43,8 @@ internal static class IssuerKeys
 
     public static string IdentityContext(string institution, string customer) => $"issuer/{institution}/identity/{customer}";
 
+    public static string MobileContext(string institution, string customer) => $"issuer/{institution}/mobile/{customer}";
+
     public static string CodeContext(string institution, string tokenUniqueReference, long generation) => $"issuer/{institution}/code/{tokenUniqueReference}/{generation}";
 
     public static string MessageContext(string institution, string message) => $"issuer/{institution}/message/{message}";
@@ -75,7 +77,7 @@ internal static class IssuerSchema
         CREATE TABLE issuer_seeds (institution TEXT NOT NULL, version BIGINT NOT NULL, PRIMARY KEY (institution, version));
         CREATE TABLE issuer_customers (
           institution TEXT NOT NULL, customer TEXT NOT NULL, name TEXT NOT NULL, pinyin TEXT NOT NULL, identity_box BYTEA NOT NULL,
-          mobile TEXT, document_expires TEXT NOT NULL, PRIMARY KEY (institution, customer));
+          mobile_masked TEXT NOT NULL, mobile_box BYTEA, document_expires TEXT NOT NULL, PRIMARY KEY (institution, customer));
         CREATE TABLE issuer_accounts (
           institution TEXT NOT NULL, account TEXT NOT NULL, customer TEXT NOT NULL, kind TEXT NOT NULL, currency BIGINT NOT NULL,
           balance BIGINT NOT NULL, credit_limit BIGINT NOT NULL, closed BIGINT NOT NULL, PRIMARY KEY (institution, account));
@@ -98,7 +100,7 @@ internal static class IssuerSchema
         CREATE TABLE issuer_replies (
           institution TEXT NOT NULL, request TEXT NOT NULL, operation TEXT NOT NULL, reply BYTEA NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (institution, request, operation));
         CREATE TABLE issuer_messages (
-          institution TEXT NOT NULL, message TEXT NOT NULL, customer TEXT NOT NULL, mobile TEXT NOT NULL, body_box BYTEA NOT NULL, sequence BIGINT NOT NULL,
+          institution TEXT NOT NULL, message TEXT NOT NULL, customer TEXT NOT NULL, mobile_masked TEXT NOT NULL, body_box BYTEA NOT NULL, sequence BIGINT NOT NULL,
           at BIGINT NOT NULL, PRIMARY KEY (institution, message));
         CREATE INDEX issuer_messages_by_customer ON issuer_messages (institution, customer, sequence);
         CREATE TABLE issuer_ledger (

@@ -57,7 +57,10 @@ public static class IssuerSeed
         }
 
         // Sealing is the key module's work and stands before the unit.
-        var customers = bank.Customers.Select(c => (Row: c, Identity: Seal(keys, c.IdNumber, IssuerKeys.IdentityContext(bank.Institution, c.Id)))).ToList();
+        var customers = bank.Customers.Select(c => (
+            Row: c,
+            Identity: Seal(keys, c.IdNumber, IssuerKeys.IdentityContext(bank.Institution, c.Id)),
+            Mobile: c.Mobile is { } mobile ? Seal(keys, mobile, IssuerKeys.MobileContext(bank.Institution, c.Id)) : null)).ToList();
         var cards = bank.Cards.Select(card => Prepare(bank, card, keys)).ToList();
         var now = time.GetUtcNow();
         return store.CommitAsync(session =>
@@ -67,14 +70,14 @@ public static class IssuerSeed
                 return false;
             }
 
-            foreach (var (c, identity) in customers)
+            foreach (var (c, identity, mobile) in customers)
             {
                 session.Execute(
                     """
-                    INSERT INTO issuer_customers (institution, customer, name, pinyin, identity_box, mobile, document_expires) VALUES ($1, $2, $3, $4, $5, $6, $7)
+                    INSERT INTO issuer_customers (institution, customer, name, pinyin, identity_box, mobile_masked, mobile_box, document_expires) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
                     ON CONFLICT (institution, customer) DO NOTHING
                     """,
-                    bank.Institution, c.Id, c.Name, c.Pinyin, identity, c.Mobile, c.DocumentExpires);
+                    bank.Institution, c.Id, c.Name, c.Pinyin, identity, Customer.MaskMobile(c.Mobile), mobile, c.DocumentExpires);
             }
 
             foreach (var account in bank.Accounts)

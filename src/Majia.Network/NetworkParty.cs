@@ -97,8 +97,7 @@ public sealed class NetworkParty : IIsoServer
         await CloseOverdueAsync();
         var now = time.GetUtcNow();
 
-        // Committed rows only, and all of them: what is sent leaves the process (decisions.md 22).
-        await store.DurableAsync();
+        // Committed rows only: what is sent leaves the process (decisions.md 22).
         var due = store.Read(session => Outbox.Due(session, now));
         var tasks = new List<Task>();
         foreach (var entry in due)

@@ -17,14 +17,6 @@ public sealed partial class PhoneDevice
     /// <summary>More than any personalisation has.</summary>
     private const int MaxCommands = 256;
 
-    /// <summary>The last code that was sent and not yet answered. In memory only: a code is never written down.</summary>
-    private CodeAttempt? unanswered;
-
-    private sealed record CodeAttempt(string Card, string Code, string RequestId)
-    {
-        public override string ToString() => Card;
-    }
-
     /// <summary>Adds a card. The number is checked, encrypted and dropped; neither store nor trace ever holds it.</summary>
     /// <param name="source">MANUAL, CONTACTLESS_TAP or CAMERA (R5).</param>
     public Task<EnrolmentOutcome> AddCardAsync(CardToEnrol card, string source = "MANUAL", CancellationToken cancellation = default) => AloneAsync(async () =>
@@ -112,14 +104,18 @@ public sealed partial class PhoneDevice
             return EnrolmentOutcome.Refused(cardReference, PhoneRules.CardNotLive);
         }
 
-        // A code whose answer was lost is the same request when it is typed again: the bank lets each code count once.
-        var attempt = unanswered is { } last && last.Card == cardReference && last.Code == code ? last : new CodeAttempt(cardReference, code, entropy.NewId());
-        unanswered = attempt;
         try
         {
-            var request = new PhoneWallet.ActivateRequest(attempt.RequestId, device, credential, cardReference, code);
+            // Kept until there is an answer: a right code counts once at the bank, and its repeat has to be known as one (R8).
+            var fresh = entropy.NewId();
+            var id = await store.CommitAsync(session => PhoneTables.CodeRequest(session, cardReference, code, fresh));
+            var request = new PhoneWallet.ActivateRequest(id, device, credential, cardReference, code);
             var reply = await wallet.CallAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, request, cancellation);
-            unanswered = reply.Error is { } error && Reasons.IsPassing(error) ? attempt : null;
+            if (reply.Error is null || !Reasons.IsPassing(reply.Error))
+            {
+                await store.CommitAsync(session => PhoneTables.CodeAnswered(session, cardReference));
+            }
+
             if (reply.Value is not { } answer)
             {
                 return EnrolmentOutcome.Refused(cardReference, Said(reply.Error)) with { Methods = Methods(cardReference) };

@@ -21,6 +21,9 @@ public sealed partial class PhoneDevice : IDisposable
     private readonly SemaphoreSlim gate = new(1, 1);
     private PhoneState state;
 
+    /// <summary>A sign-in that was not answered: the same request again.</summary>
+    private (string Account, string RequestId)? signingIn;
+
     public PhoneDevice(PhoneOptions options, Store store, IChip chip, IJsonLink wallet, TimeProvider time, Entropy entropy, ITrace trace)
     {
         this.options = options;
@@ -72,19 +75,39 @@ public sealed partial class PhoneDevice : IDisposable
     {
         try
         {
+            if (state.Purging is not null)
+            {
+                return [PhoneRules.ChipFailed]; // the cards of before are not dead yet
+            }
+
             if (!await HasToldAllAsync(cancellation))
             {
                 return [PhoneRules.Offline]; // an older sign-out must not arrive after this sign-in
             }
 
-            var request = new PhoneWallet.SignInRequest(entropy.NewId(), account, password, HandsetNow());
+            var epoch = (await Trusted.StateAsync(cancellation)).PurgeEpoch;
+            var id = signingIn is { } open && open.Account == account ? open.RequestId : entropy.NewId();
+            signingIn = (account, id);
+            var request = new PhoneWallet.SignInRequest(id, account, password, HandsetNow(), state.Credential, epoch);
             var reply = await wallet.CallAsync<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, request, cancellation);
+            if (reply.Error is null || !Reasons.IsPassing(reply.Error))
+            {
+                signingIn = null;
+            }
+
             if (reply.Value is not { } signedIn)
             {
                 return [Said(reply.Error)];
             }
 
-            await SaveAsync(state with { Account = account, DeviceId = signedIn.DeviceId, Credential = signedIn.Credential, FindDeviceOn = signedIn.FindDeviceOn });
+            // The sign-in told of every purge: a notice that waited for it would now end what came after it.
+            await SaveAsync(state with { Account = account, DeviceId = signedIn.DeviceId, Credential = signedIn.Credential, FindDeviceOn = signedIn.FindDeviceOn }, session =>
+            {
+                foreach (var told in PhoneTables.Notices.Due(session, DateTimeOffset.MaxValue, int.MaxValue).Where(static entry => entry.Kind is PhoneWallet.Operations.SignOut or PhoneWallet.Operations.SetFindDevice))
+                {
+                    PhoneTables.Notices.Delivered(session, told.Id);
+                }
+            });
             await CheckHandsetAsync(cancellation);
             return [];
         }
@@ -92,15 +115,24 @@ public sealed partial class PhoneDevice : IDisposable
         {
             return [PhoneRules.Offline];
         }
+        catch (CardRemovedException)
+        {
+            return [PhoneRules.ChipFailed];
+        }
     });
 
     /// <summary>Signs out: the chip's payment cards are dead when this returns, network or not; the cloud hears of it as soon as it can (R24).</summary>
+    /// <exception cref="InvalidOperationException">The chip refused. The phone is signed out all the same, no card can be used, and the purge is tried again with every operation.</exception>
     public Task SignOutAsync(CancellationToken cancellation = default) => AloneAsync(async () =>
     {
         if (state.Account is not null)
         {
             await SaveAsync(state with { Purging = SignOutReason });
-            await FinishPurgeAsync(cancellation);
+            if (!await FinishPurgeAsync(cancellation))
+            {
+                throw new InvalidOperationException("the chip refused to purge");
+            }
+
             await DeliverAsync(cancellation);
         }
 
@@ -118,7 +150,11 @@ public sealed partial class PhoneDevice : IDisposable
         if (!on)
         {
             await SaveAsync(state with { Purging = FindDeviceOffReason });
-            await FinishPurgeAsync(cancellation);
+            if (!await FinishPurgeAsync(cancellation))
+            {
+                return [PhoneRules.ChipFailed];
+            }
+
             await DeliverAsync(cancellation);
             return [];
         }
@@ -152,22 +188,30 @@ public sealed partial class PhoneDevice : IDisposable
     });
 
     /// <summary>One purge: intent in the store, one write in the chip, then the cards leave the store and the notice stands in the outbox. Repeating any part of it is harmless.</summary>
-    private async Task FinishPurgeAsync(CancellationToken cancellation)
+    /// <returns>False when the chip refused: the intent stays, and while it stands nobody is signed in.</returns>
+    private async Task<bool> FinishPurgeAsync(CancellationToken cancellation)
     {
         if (state.Purging is not { } reason || !IsOn)
         {
-            return; // a phone that was switched off meanwhile ends it when it is on again; signed out it is already
+            return true; // a phone that was switched off meanwhile ends it when it is on again; signed out it is already
         }
 
         await StandDownAsync(ScreenKind.Dark);
-        if (!await Trusted.PurgeAsync(cancellation))
+        long epoch;
+        try
         {
-            throw new InvalidOperationException("the chip refused to purge");
+            if (!await Trusted.PurgeAsync(cancellation))
+            {
+                return NotPurged("the chip refused to purge", "芯片拒绝清除");
+            }
+
+            await StandDownAsync(ScreenKind.Dark); // whoever verified a finger meanwhile holds nothing
+            epoch = (await Trusted.StateAsync(cancellation)).PurgeEpoch;
         }
-
-        await StandDownAsync(ScreenKind.Dark); // whoever verified a finger meanwhile holds nothing
-
-        var epoch = (await Trusted.StateAsync(cancellation)).PurgeEpoch;
+        catch (InvalidOperationException failure)
+        {
+            return NotPurged(failure.Message, "芯片未能完成清除");
+        }
         var signsOut = reason == SignOutReason;
         var gone = state.Cards;
         var after = state with
@@ -203,6 +247,13 @@ public sealed partial class PhoneDevice : IDisposable
                 }
             }
         });
+        return true;
+    }
+
+    private bool NotPurged(string en, string zh)
+    {
+        Note(string.Empty, TraceKind.Decision, TraceDirection.Inside, "chip", string.Empty, new Text($"The purge did not take effect ({en}); it is tried again.", $"清除未生效（{zh}），稍后重试。"));
+        return false;
     }
 
     // ---- fingerprints ----
@@ -325,37 +376,43 @@ public sealed partial class PhoneDevice : IDisposable
     private void Notify<T>(Session session, string operation, T request, string reference) =>
         PhoneTables.Notices.Enqueue(session, "wallet", operation, JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json), reference, time.GetUtcNow());
 
-    /// <summary>In order: what was said first arrives first; an unreachable cloud ends the round.</summary>
-    private async Task DeliverAsync(CancellationToken cancellation, bool now = false)
+    /// <summary>In order: what was said first arrives first; an unreachable cloud ends the round. What the cloud does not believe waits for the next sign-in.</summary>
+    /// <returns>Everything that is due was said.</returns>
+    private async Task<bool> DeliverAsync(CancellationToken cancellation, bool now = false)
     {
         if (wallet.IsCut)
         {
-            return; // nothing is sent, so nothing has failed
+            return false; // nothing is sent, so nothing has failed
         }
 
-        var due = time.GetUtcNow() + (now ? 2 * Outbox.LongestWait : TimeSpan.Zero);
-        foreach (var entry in store.Read(session => PhoneTables.Notices.Due(session, due)))
+        var due = now ? DateTimeOffset.MaxValue : time.GetUtcNow();
+        foreach (var entry in store.Read(session => PhoneTables.Notices.Due(session, due, int.MaxValue)))
         {
             ApiError? error;
             try
             {
                 error = entry.Kind switch
                 {
-                    PhoneWallet.Operations.SignOut => await TellAsync<PhoneWallet.SignOutRequest>(entry, cancellation),
-                    PhoneWallet.Operations.SetFindDevice => await TellAsync<PhoneWallet.SetFindDeviceRequest>(entry, cancellation),
-                    _ => await TellAsync<PhoneWallet.DeleteCardRequest>(entry, cancellation),
+                    PhoneWallet.Operations.SignOut => await TellAsync<PhoneWallet.SignOutRequest>(entry, (told, device, credential) => told with { DeviceId = device, Credential = credential }, cancellation),
+                    PhoneWallet.Operations.SetFindDevice => await TellAsync<PhoneWallet.SetFindDeviceRequest>(entry, (told, device, credential) => told with { DeviceId = device, Credential = credential }, cancellation),
+                    _ => await TellAsync<PhoneWallet.DeleteCardRequest>(entry, (told, device, credential) => told with { DeviceId = device, Credential = credential }, cancellation),
                 };
             }
             catch (PartyUnreachableException)
             {
                 await store.CommitAsync(session => PhoneTables.Notices.Failed(session, entry, time.GetUtcNow()));
-                return;
+                return false;
             }
 
-            if (error is not null && Reasons.IsPassing(error))
+            if (error is not null && (Reasons.IsPassing(error) || error.ErrorCode == Reasons.NotAuthenticated))
             {
                 await store.CommitAsync(session => PhoneTables.Notices.Failed(session, entry, time.GetUtcNow()));
-                return;
+                if (error.ErrorCode == Reasons.NotAuthenticated)
+                {
+                    continue;
+                }
+
+                return false;
             }
 
             await store.CommitAsync(session =>
@@ -374,18 +431,22 @@ public sealed partial class PhoneDevice : IDisposable
                 await RunScriptsAsync(entry.Reference, cancellation); // what the token service wants done with the dead instance
             }
         }
+
+        return true;
     }
 
-    private async Task<bool> HasToldAllAsync(CancellationToken cancellation)
-    {
-        await DeliverAsync(cancellation, now: true);
-        return store.Read(session => PhoneTables.Notices.NextAt(session)) is null;
-    }
+    private Task<bool> HasToldAllAsync(CancellationToken cancellation) => DeliverAsync(cancellation, now: true);
 
-    private async Task<ApiError?> TellAsync<T>(OutboxEntry entry, CancellationToken cancellation)
+    /// <summary>As it was written down, with the credential that the handset has now.</summary>
+    private async Task<ApiError?> TellAsync<T>(OutboxEntry entry, Func<T, string, string, T> signed, CancellationToken cancellation)
         where T : notnull
     {
         var request = JsonSerializer.Deserialize<T>(entry.Payload, JsonEndpoint.Json)!;
+        if (state is { DeviceId: { } device, Credential: { } credential })
+        {
+            request = signed(request, device, credential);
+        }
+
         return (await wallet.CallAsync<T, PhoneWallet.Done>(entry.Kind, request, cancellation)).Error;
     }
 
@@ -414,7 +475,15 @@ public sealed partial class PhoneDevice : IDisposable
         await gate.WaitAsync();
         try
         {
-            await FinishPurgeAsync(CancellationToken.None);
+            try
+            {
+                await FinishPurgeAsync(CancellationToken.None);
+            }
+            catch (CardRemovedException)
+            {
+                NotPurged("the chip lost its power", "芯片断电");
+            }
+
             return await operation();
         }
         finally

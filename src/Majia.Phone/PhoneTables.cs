@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
 using System.Data.Common;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
@@ -31,6 +33,10 @@ public static class PhoneTables
             at INTEGER NOT NULL, card_reference TEXT, kind TEXT NOT NULL, minor INTEGER, currency INTEGER, en TEXT NOT NULL, zh TEXT NOT NULL);
         """,
         Outbox.Migration("phone"),
+        """
+        -- A code that was sent and not answered: the same request again, so that a right one is not lost with its answer.
+        CREATE TABLE phone_code (card_reference TEXT PRIMARY KEY, request_id TEXT NOT NULL, digest BLOB NOT NULL);
+        """,
     ]);
 
     public static PhoneState Load(Session session)
@@ -90,6 +96,25 @@ public static class PhoneTables
         "SELECT at, card_reference, kind, minor, currency, en, zh FROM phone_messages ORDER BY id DESC LIMIT $1",
         static row => new PhoneMessage(row.Instant(0), row.TextOrNull(1), row.GetString(2), row.IsDBNull(3) ? null : new Amount(row.GetInt64(3), new Currency(row.GetInt32(4))), new Text(row.GetString(5), row.GetString(6))),
         limit);
+
+    /// <summary>The request under which this code of this card is sent: that of an unanswered try of the same code, else a new one.</summary>
+    internal static string CodeRequest(Session session, string cardReference, string code, string fresh)
+    {
+        var open = session.One("SELECT request_id, digest FROM phone_code WHERE card_reference = $1", static row => Tuple.Create(row.GetString(0), row.Bytes(1)), cardReference);
+        if (open is (var known, var digest) && CryptographicOperations.FixedTimeEquals(digest, DigestOf(known, code)))
+        {
+            return known;
+        }
+
+        session.Execute(
+            "INSERT INTO phone_code (card_reference, request_id, digest) VALUES ($1, $2, $3) ON CONFLICT (card_reference) DO UPDATE SET request_id = $2, digest = $3",
+            cardReference, fresh, DigestOf(fresh, code));
+        return fresh;
+    }
+
+    internal static void CodeAnswered(Session session, string cardReference) => session.Execute("DELETE FROM phone_code WHERE card_reference = $1", cardReference);
+
+    private static byte[] DigestOf(string request, string code) => SHA256.HashData(Encoding.UTF8.GetBytes($"{request}/{code}"));
 
     internal static byte[]? TrustedBox(Session session) => session.One("SELECT box FROM phone_trusted", static row => row.Bytes(0));
 

@@ -10,6 +10,9 @@ public static class Reasons
     /// <summary>A script from the cloud that is no list of APDUs.</summary>
     public const string InvalidScript = "INVALID_SCRIPT";
 
+    /// <summary>The cloud does not take this handset's credential.</summary>
+    public const string NotAuthenticated = "NOT_AUTHENTICATED";
+
     private static readonly ImmutableDictionary<string, Text> Rows = new Dictionary<string, Text>
     {
         [Ineligible.BadCheckDigit] = PhoneRules.BadNumber.Why,
@@ -31,6 +34,6 @@ public static class Reasons
     public static Refusal Of(ApiError error) =>
         new(error.ErrorCode, error.Why ?? (Rows.TryGetValue(error.ErrorCode, out var says) ? says : new Text(error.ErrorDescription, $"操作未完成（{error.ErrorCode}）。")));
 
-    /// <summary>Somebody behind the cloud could not be reached: nothing is decided, and the same request may be sent again.</summary>
-    public static bool IsPassing(ApiError error) => error.ErrorCode.EndsWith("_UNREACHABLE", StringComparison.Ordinal);
+    /// <summary>Somebody behind the cloud could not be reached, or stumbled: nothing is decided, and the same request may be sent again.</summary>
+    public static bool IsPassing(ApiError error) => error.ErrorCode == JsonEndpoint.InternalError || error.ErrorCode.EndsWith("_UNREACHABLE", StringComparison.Ordinal);
 }

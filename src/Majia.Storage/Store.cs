@@ -1,3 +1,5 @@
+using Majia.Core.Contracts;
+
 namespace Majia.Storage;
 
 /// <summary>One party's forward-only schema: version n is statement list n − 1. Table names start with the party's prefix.</summary>
@@ -44,7 +46,7 @@ public abstract class Store : IAsyncDisposable
 }
 
 /// <summary>The store stopped: disk full, file gone, commit refused. Nothing that was not durable was answered; a restart continues from the last commit.</summary>
-public sealed class StoreFailedException(string message, Exception? inner = null) : Exception(message, inner);
+public sealed class StoreFailedException(string message, Exception? inner = null) : PartyFailedException(message, inner);
 
 /// <summary>The database or its folder cannot be used as it is: unreadable, of a newer program, not ours. The world is not as expected (exit code 3); nothing was touched.</summary>
 public class StoreException(string message, Exception? inner = null) : Exception(message, inner);

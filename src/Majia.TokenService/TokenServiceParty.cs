@@ -32,6 +32,9 @@ public sealed record TokenServiceOptions
     /// <summary>A device card that is in its chip, but was never verified or never made selectable, is deleted after this.</summary>
     public TimeSpan UnverifiedLife { get; init; } = TimeSpan.FromDays(30);
 
+    /// <summary>A script that the phone does not go on with is dropped after this, with its session keys.</summary>
+    public TimeSpan ChannelLife { get; init; } = TimeSpan.FromMinutes(10);
+
     /// <summary>Device numbers expire this many years after they are made, at the end of the month.</summary>
     public int TokenYears { get; init; } = 5;
 }
@@ -65,25 +68,39 @@ public sealed partial class TokenServiceParty : IIsoServer
         this.entropy = entropy;
         this.trace = trace;
         directory = CardDirectory.Load(options.DirectoryFolder);
-        Endpoint = new JsonEndpoint("token-service")
-            .Map<WalletToken.GetPublicKeyRequest, WalletToken.GetPublicKeyReply>(WalletToken.Operations.GetPublicKey, (_, _) => Task.FromResult<ApiReply<WalletToken.GetPublicKeyReply>>(new WalletToken.GetPublicKeyReply(module.PublicJwk(JweKey))))
-            .Map<WalletToken.CheckEligibilityRequest, WalletToken.CheckEligibilityReply>(WalletToken.Operations.CheckEligibility, CheckEligibilityAsync)
-            .Map<WalletToken.DigitizeRequest, WalletToken.DigitizeReply>(WalletToken.Operations.Digitize, DigitizeAsync)
-            .Map<WalletToken.ProvisionRequest, WalletToken.ProvisionReply>(WalletToken.Operations.Provision, ProvisionAsync)
-            .Map<WalletToken.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(WalletToken.Operations.RequestActivationCode, RequestActivationCodeAsync)
-            .Map<WalletToken.ActivateRequest, WalletToken.ActivateReply>(WalletToken.Operations.Activate, ActivateAsync)
-            .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Suspend, (request, _) => ChangeAsync(request, LifecycleStep.Suspend))
-            .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Unsuspend, (request, _) => ChangeAsync(request, LifecycleStep.Unsuspend))
-            .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Delete, (request, _) => ChangeAsync(request, LifecycleStep.Delete))
-            .Map<WalletToken.GetTokenRequest, WalletToken.TokenReply>(WalletToken.Operations.GetToken, GetTokenAsync)
-            .Map<WalletToken.SearchTokensRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.SearchTokens, SearchTokensAsync)
-            .Map<WalletToken.DeleteDeviceRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.DeleteDevice, DeleteDeviceAsync);
     }
 
     public static PartySchema Schema => VaultTables.Schema;
 
-    /// <summary>What the wallet calls.</summary>
-    public JsonEndpoint Endpoint { get; }
+    /// <summary>What one token requestor calls. Who it is belongs to its line, not to what it writes: it sees and changes its own device cards only.</summary>
+    /// <param name="trid">Token requestor id, 11 digits, a registered one.</param>
+    public JsonEndpoint EndpointFor(string trid)
+    {
+        if (!options.TokenRequestors.Contains(trid, StringComparer.Ordinal))
+        {
+            throw new ArgumentException($"{trid} is not a registered token requestor", nameof(trid));
+        }
+
+        var endpoint = new JsonEndpoint("token-service")
+            .Map<WalletToken.GetPublicKeyRequest, WalletToken.GetPublicKeyReply>(WalletToken.Operations.GetPublicKey, (_, _) => Task.FromResult<ApiReply<WalletToken.GetPublicKeyReply>>(new WalletToken.GetPublicKeyReply(module.PublicJwk(JweKey))))
+            .Map<WalletToken.CheckEligibilityRequest, WalletToken.CheckEligibilityReply>(WalletToken.Operations.CheckEligibility, (request, _) => CheckEligibilityAsync(trid, request))
+            .Map<WalletToken.DigitizeRequest, WalletToken.DigitizeReply>(WalletToken.Operations.Digitize, (request, cancellation) => DigitizeAsync(trid, request, cancellation))
+            .Map<WalletToken.ProvisionRequest, WalletToken.ProvisionReply>(WalletToken.Operations.Provision, (request, _) => ProvisionAsync(trid, request))
+            .Map<WalletToken.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(WalletToken.Operations.RequestActivationCode, (request, cancellation) => RequestActivationCodeAsync(trid, request, cancellation))
+            .Map<WalletToken.ActivateRequest, WalletToken.ActivateReply>(WalletToken.Operations.Activate, (request, cancellation) => ActivateAsync(trid, request, cancellation))
+            .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Suspend, (request, _) => ChangeAsync(trid, request, LifecycleStep.Suspend))
+            .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Unsuspend, (request, _) => ChangeAsync(trid, request, LifecycleStep.Unsuspend))
+            .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Delete, (request, _) => ChangeAsync(trid, request, LifecycleStep.Delete))
+            .Map<WalletToken.GetTokenRequest, WalletToken.TokenReply>(WalletToken.Operations.GetToken, (request, _) => GetTokenAsync(trid, request))
+            .Map<WalletToken.SearchTokensRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.SearchTokens, (request, _) => SearchTokensAsync(trid, request))
+            .Map<WalletToken.DeleteDeviceRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.DeleteDevice, (request, _) => DeleteDeviceAsync(trid, request));
+        endpoint.Failed += (operation, failure) => Decided(string.Empty, $"{operation} failed: {failure.GetType().Name}", $"{operation} 处理异常：{failure.GetType().Name}");
+        return endpoint;
+    }
+
+    /// <summary>The device card of that reference if it is the caller's; another's is as unknown as none.</summary>
+    private static TokenRow? FindFor(Session session, string caller, string tur) =>
+        TokenRow.Find(session, tur) is { } row && row.Trid == caller ? row : null;
 
     public CardDirectory Directory => directory;
 

@@ -42,19 +42,57 @@ public sealed partial class WalletParty
             return Refused(new Refusal("WRONG_PASSWORD", new("Account or password is wrong.", "帐号或密码错误。")));
         }
 
+        if (await store.WriteAsync(session => RepeatedSignIn(session, request)) is { } repeated)
+        {
+            return repeated;
+        }
+
+        // An account's password says nothing about a handset: one that is another account's is given up with its own credential only.
         var before = await store.WriteAsync(session => DeviceRow.OfChip(session, seid));
-        if (before is not null && before.Account != request.Account && await DeleteAllAsync(before, long.MaxValue, "ACCOUNT_CHANGED", cancellation) is { } failed)
+        if (before is not null && before.Account != request.Account && !before.Knows(request.Credential))
+        {
+            return HandsetOfAnotherAccount;
+        }
+
+        var (gone, why) = before switch
+        {
+            null => (false, ""),
+            _ when before.Account != request.Account => (true, "ACCOUNT_CHANGED"),
+            _ => (request.PurgeEpoch > before.PurgeEpoch, "SIGNED_OUT"),
+        };
+        if (gone && await DeleteAllAsync(before!, why == "ACCOUNT_CHANGED" ? long.MaxValue : request.PurgeEpoch, why, cancellation) is { } failed)
         {
             return failed;
         }
 
-        var credential = Convert.ToHexString(entropy.Bytes(32));
-        var device = new DeviceRow(
-            before?.DeviceId ?? entropy.NewId(), seid, request.Account, true, before is { } row && row.Account == request.Account && row.FindDevice,
-            before is { LostMode: true }, HashOf(credential), request.Handset, before?.PurgeEpoch ?? 0);
-        await store.WriteAsync(session => device.Write(session, clock.GetUtcNow()));
-        return new PhoneWallet.SignInReply(device.DeviceId, credential, device.FindDevice);
+        var (fresh, credential) = (entropy.NewId(), Convert.ToHexString(entropy.Bytes(32)));
+        var device = await store.WriteAsync(session =>
+        {
+            var now = DeviceRow.OfChip(session, seid);
+            if (now?.Account != before?.Account || (now is not null && !now.CredentialHash.AsSpan().SequenceEqual(before!.CredentialHash)))
+            {
+                return null; // somebody else signed in on it meanwhile
+            }
+
+            // A purge that the cloud had not heard of may have been Find Device off: its owner turns it on again.
+            var made = new DeviceRow(
+                now?.DeviceId ?? fresh, seid, request.Account, true, now is { FindDevice: true } && !gone, now is { LostMode: true },
+                DeviceRow.HashOf(credential), request.Handset, Math.Max(now?.PurgeEpoch ?? 0, request.PurgeEpoch));
+            made.Write(session, clock.GetUtcNow());
+            new SignInRow(request.RequestId, request.Account, seid, made.DeviceId, credential).Insert(session, clock.GetUtcNow());
+            return made;
+        });
+        return device is null ? HandsetOfAnotherAccount : new PhoneWallet.SignInReply(device.DeviceId, credential, device.FindDevice);
     }
+
+    /// <summary>The password was right again. Null: a new request.</summary>
+    private static ApiReply<PhoneWallet.SignInReply>? RepeatedSignIn(Session session, PhoneWallet.SignInRequest request) => SignInRow.Find(session, request.RequestId) switch
+    {
+        null => null,
+        { Credential: { } credential } known when known.Account == request.Account && known.Seid == request.Handset.Seid && DeviceRow.Find(session, known.DeviceId) is { } device && device.Knows(credential)
+            => new PhoneWallet.SignInReply(device.DeviceId, credential, device.FindDevice),
+        _ => new ApiError("REQUEST_REPEATED", "This requestId was used for another sign-in, or its answer has arrived."),
+    };
 
     /// <summary>The chip purged already, perhaps offline and long ago: token service and cloud follow (R24, decisions.md 3).</summary>
     private async Task<ApiReply<PhoneWallet.Done>> SignOutAsync(PhoneWallet.SignOutRequest request, CancellationToken cancellation)
@@ -112,23 +150,74 @@ public sealed partial class WalletParty
     public Task<ApiError?> PaymentOffAsync(string deviceId, CancellationToken cancellation = default) =>
         RemoteAsync(deviceId, "PAYMENT_OFF", now => now, cancellation);
 
-    /// <summary>Lost mode suspends every device card of the phone, its end resumes them.</summary>
+    /// <summary>Lost mode suspends every device card of the phone, its end resumes them. Null when it is done; a part of it is not done, and the call can be repeated.</summary>
     public async Task<ApiError?> SetLostModeAsync(string deviceId, bool on, CancellationToken cancellation = default)
     {
-        var cards = await store.WriteAsync(session => CardRow.OfDevice(session, deviceId).Where(card => card is { Tur: not null, State: EnrolmentState.Active or EnrolmentState.Suspended or EnrolmentState.Activating }).ToList());
-        await ChangeAsync(deviceId, now => now with { LostMode = on });
-        foreach (var card in cards)
+        if (await store.WriteAsync(session => DeviceRow.Find(session, deviceId)) is not { } device)
         {
-            var reply = await tokenService.CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(
-                on ? WalletToken.Operations.Suspend : WalletToken.Operations.Unsuspend, new(entropy.NewId(), card.Tur!, "TOKEN_REQUESTOR", on ? "LOST" : "FOUND"), cancellation);
-            if (reply.Value is { } token && card.State != EnrolmentState.Activating)
+            return NotAuthenticated;
+        }
+
+        if (on)
+        {
+            // First, so that nothing which is under way finishes behind it.
+            await ChangeAsync(deviceId, now => now with { LostMode = true });
+        }
+
+        var listed = await ReachAsync(() => tokenService.CallAsync<WalletToken.SearchTokensRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.SearchTokens, new(device.Seid), cancellation));
+        if (listed.Value is not { } live)
+        {
+            return listed.Error!;
+        }
+
+        ApiError? failed = null;
+        foreach (var token in live.Tokens)
+        {
+            var now = await HoldAsync(token, on, cancellation);
+            failed ??= now.Error;
+            if (now.Value is { State: TokenState.Active or TokenState.Suspended } told)
             {
-                await store.WriteAsync(session => (card with { State = token.State == TokenState.Suspended ? EnrolmentState.Suspended : EnrolmentState.Active }).Update(session));
+                await store.WriteAsync(session => CardRow.OfDevice(session, deviceId)
+                    .Find(card => card.Tur == token.TokenUniqueReference && card.State is EnrolmentState.Active or EnrolmentState.Suspended)
+                    ?.TryMove(session, told.State == TokenState.Suspended ? EnrolmentState.Suspended : EnrolmentState.Active));
             }
         }
 
-        return null;
+        if (failed is null && !on)
+        {
+            await ChangeAsync(deviceId, now => now with { LostMode = false });
+        }
+
+        return failed;
     }
+
+    /// <summary>The wallet's own hold on one token, or its end; the token as it is when it is so already, or not active yet.</summary>
+    private Task<ApiReply<WalletToken.TokenReply>> HoldAsync(WalletToken.TokenReply token, bool on, CancellationToken cancellation)
+    {
+        var held = token.SuspendedBy.Contains("TOKEN_REQUESTOR", StringComparer.Ordinal);
+        return held == on || token.State == TokenState.Inactive
+            ? Task.FromResult<ApiReply<WalletToken.TokenReply>>(token)
+            : ReachAsync(() => tokenService.CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(
+                on ? WalletToken.Operations.Suspend : WalletToken.Operations.Unsuspend, new(entropy.NewId(), token.TokenUniqueReference, "TOKEN_REQUESTOR", on ? "LOST" : "FOUND"), cancellation));
+    }
+
+    private static async Task<ApiReply<T>> ReachAsync<T>(Func<Task<ApiReply<T>>> call)
+        where T : notnull
+    {
+        try
+        {
+            return await call();
+        }
+        catch (PartyUnreachableException)
+        {
+            return TokenServiceUnreachable;
+        }
+    }
+
+    /// <summary>What must hold of a handset whose cards are to live: signed in, Find Device on, not lost. Null when it does. Only a deletion does not ask.</summary>
+    private static ApiError? WhyNotHeld(DeviceRow? device) => device is null
+        ? NotAuthenticated
+        : HandsetDecider.Check(new PhoneWallet.HandsetConditions(true, true, true, true), device.SignedIn, device.FindDevice, device.LostMode) is { Count: > 0 } reasons ? Refused(reasons) : null;
 
     private async Task<ApiError?> RemoteAsync(string deviceId, string reason, Func<DeviceRow, DeviceRow> change, CancellationToken cancellation)
     {
@@ -138,20 +227,16 @@ public sealed partial class WalletParty
             return NotAuthenticated;
         }
 
+        // The handset's state first: an addition under way finds it when it comes to store its token, and takes the token back.
+        await ChangeAsync(deviceId, change);
         try
         {
-            if (await DeleteAllAsync(device, long.MaxValue, reason, cancellation) is { } failed)
-            {
-                return failed;
-            }
+            return await DeleteAllAsync(device, long.MaxValue, reason, cancellation);
         }
         catch (PartyUnreachableException)
         {
             return TokenServiceUnreachable;
         }
-
-        await ChangeAsync(deviceId, change);
-        return null;
     }
 
     /// <summary>Token service first, then the cloud's own rows. Null when it is done.</summary>
@@ -168,7 +253,7 @@ public sealed partial class WalletParty
         {
             foreach (var card in CardRow.OfDevice(session, device.DeviceId).Where(card => card.State != EnrolmentState.Deleted && card.PurgeEpoch < purgeEpoch))
             {
-                (card with { State = EnrolmentState.Deleted }).Update(session);
+                CardRow.Delete(session, card.CardReference);
             }
         });
         return null;

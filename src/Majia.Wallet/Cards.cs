@@ -51,7 +51,7 @@ public sealed partial class WalletParty
             WalletToken.Operations.CheckEligibility, new($"{card.CardReference}-check", options.TokenRequestorId, device.Seid, request.EncryptedCard, request.Source), cancellation);
         if (eligible.Value is not { } receipt)
         {
-            return await GiveUpAsync(card, eligible.Error!);
+            return IsPassing(eligible.Error!) ? eligible.Error! : await GiveUpAsync(card, eligible.Error!);
         }
 
         var digitised = await tokenService.CallAsync<WalletToken.DigitizeRequest, WalletToken.DigitizeReply>(
@@ -61,14 +61,30 @@ public sealed partial class WalletParty
         if (digitised.Value is not { } token)
         {
             // Not decided yet: a repeat with the same id goes on where this one stopped.
-            return digitised.Error!.ErrorCode == "ISSUER_UNREACHABLE" ? digitised.Error : await GiveUpAsync(card, digitised.Error);
+            return IsPassing(digitised.Error!) ? digitised.Error! : await GiveUpAsync(card, digitised.Error!);
         }
 
         trace.Same(TraceReference.Card(card.CardReference), TraceReference.Card(token.TokenUniqueReference));
-        card = card with { Tur = token.TokenUniqueReference, Face = token.Face, Methods = token.Methods };
-        await store.WriteAsync(session => card.Update(session));
+        var late = await store.WriteAsync(session =>
+        {
+            // The handset as it is now, in the unit that would give it the card (R24).
+            var now = DeviceRow.Find(session, device.DeviceId);
+            return WhyNotHeld(now)
+                ?? (now!.Account != device.Account || now.PurgeEpoch > request.PurgeEpoch ? Refused(new Refusal(HandsetDecider.NotSignedIn, new("The phone signed out meanwhile.", "添加期间手机已退出登录。"))) : null)
+                ?? (card.TryTake(session, token.TokenUniqueReference, token.Face, token.Methods) ? null : NoSuchCard);
+        });
+        if (late is not null)
+        {
+            return await TakeBackAsync(card, token.TokenUniqueReference, late, cancellation);
+        }
+
+        // An older try of the same plastic was given up for this one: it leaves the list with it.
+        await ForgetAsync(await store.WriteAsync(session => CardRow.OfDevice(session, device.DeviceId).Where(other => other.IsUnfinished && other.Tur is not null && other.CardReference != card.CardReference).ToList()), cancellation);
         return new PhoneWallet.AddCardReply(card.CardReference, card.State, token.Face, token.Methods);
     }
+
+    /// <summary>Nothing is decided: the card's row stays for the repeat.</summary>
+    private static bool IsPassing(ApiError error) => error.ErrorCode is "ISSUER_UNREACHABLE" or JsonEndpoint.InternalError;
 
     /// <summary>Refused: nothing of it stays.</summary>
     private async Task<ApiReply<PhoneWallet.AddCardReply>> GiveUpAsync(CardRow card, ApiError error)
@@ -76,6 +92,15 @@ public sealed partial class WalletParty
         Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, $"refused: {error.Why?.En ?? error.ErrorCode}", $"拒绝：{error.Why?.Zh ?? error.ErrorCode}");
         await store.WriteAsync(session => CardRow.Remove(session, card.CardReference));
         return error;
+    }
+
+    /// <summary>The token exists, but the card is wanted no more.</summary>
+    private async Task<ApiReply<PhoneWallet.AddCardReply>> TakeBackAsync(CardRow card, string tur, ApiError why, CancellationToken cancellation)
+    {
+        // Not reached: the token service gives up by itself what nobody personalises (R8).
+        var reply = await tokenService.CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(
+            WalletToken.Operations.Delete, new($"{card.CardReference}-take-back", tur, "TOKEN_REQUESTOR", "ADDITION_WITHDRAWN"), cancellation);
+        return reply.Value is null ? reply.Error! : await GiveUpAsync(card, why);
     }
 
     /// <summary>Relays scripts of the token service, and of the SE issuer where the chip has no domain of the token service yet.</summary>
@@ -89,6 +114,11 @@ public sealed partial class WalletParty
         if (await store.WriteAsync(session => CardRow.Find(session, device.DeviceId, request.CardReference)) is not { Tur: { } tur } card)
         {
             return NoSuchCard;
+        }
+
+        if (card.State != EnrolmentState.Deleted && WhyNotHeld(device) is { } why)
+        {
+            return why;
         }
 
         WalletToken.SecurityDomainKeys? keys = null;
@@ -120,14 +150,41 @@ public sealed partial class WalletParty
             return Relay(seIssuer.Start(device.Seid, TraceReference.Card(card.CardReference)));
         }
 
+        if (card.State != EnrolmentState.Deleted && await StillHeldAsync(card, cancellation) is { } late)
+        {
+            return late;
+        }
+
         if (card.State != next.State || card.Face != next.Face)
         {
-            card = card with { State = next.State, Face = next.Face };
-            await store.WriteAsync(session => card.Update(session));
-            Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, $"card {next.State.Words().En}", $"卡片状态：{next.State.Words().Zh}");
+            // A state that somebody else wrote meanwhile stands: the next script tells the token service's again.
+            var stands = await store.WriteAsync(session => card.TryMove(session, next.State, next.Face) ? next.State : CardRow.Find(session, device.DeviceId, card.CardReference)?.State ?? EnrolmentState.Deleted);
+            Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, $"card {stands.Words().En}", $"卡片状态：{stands.Words().Zh}");
+            return new PhoneWallet.ExchangeScriptReply(next.Commands, stands);
         }
 
         return new PhoneWallet.ExchangeScriptReply(next.Commands, next.State);
+    }
+
+    /// <summary>After a call that may have made a token active: what changed at the handset meanwhile counts. A lost one's token is held before anybody hears of it.</summary>
+    private async Task<ApiError?> StillHeldAsync(CardRow card, CancellationToken cancellation)
+    {
+        var device = await store.WriteAsync(session => DeviceRow.Find(session, card.DeviceId));
+        if (WhyNotHeld(device) is not { } why)
+        {
+            return null;
+        }
+
+        if (device is { LostMode: true })
+        {
+            var now = await tokenService.CallAsync<WalletToken.GetTokenRequest, WalletToken.TokenReply>(WalletToken.Operations.GetToken, new(card.Tur!), cancellation);
+            if (now.Value is { State: TokenState.Active or TokenState.Suspended } token)
+            {
+                await HoldAsync(token, true, cancellation);
+            }
+        }
+
+        return why;
     }
 
     private static ApiReply<PhoneWallet.ExchangeScriptReply> Relay(SeScript script) => script.Why is { } why
@@ -180,9 +237,17 @@ public sealed partial class WalletParty
             return new PhoneWallet.ActivateReply(card.State, said.TriesLeft);
         }
 
+        if (await StillHeldAsync(card, cancellation) is { } late)
+        {
+            return late;
+        }
+
         // Active at the token service, not yet selectable in the chip: one more script.
-        var state = card.State == EnrolmentState.Active ? EnrolmentState.Active : EnrolmentState.Activating;
-        await store.WriteAsync(session => (card with { State = state }).Update(session));
+        var state = await store.WriteAsync(session =>
+        {
+            var next = card.State == EnrolmentState.Active ? EnrolmentState.Active : EnrolmentState.Activating;
+            return card.TryMove(session, next) ? next : CardRow.Find(session, card.DeviceId, card.CardReference)?.State ?? EnrolmentState.Deleted;
+        });
         Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, "verified; the chip is told next", "验证通过，接下来通知芯片");
         return new PhoneWallet.ActivateReply(state, null);
     }
@@ -201,7 +266,7 @@ public sealed partial class WalletParty
     /// <summary>Dead at the token service first; the chip's instance goes with the next script. The plastic is not touched (R21).</summary>
     private async Task<ApiReply<PhoneWallet.Done>> DeleteCardAsync(PhoneWallet.DeleteCardRequest request, CancellationToken cancellation)
     {
-        var (card, error) = await CardAsync(request.DeviceId, request.Credential, request.CardReference);
+        var (card, error) = await CardAsync(request.DeviceId, request.Credential, request.CardReference, deletes: true);
         if (card is null)
         {
             return error!;
@@ -214,7 +279,7 @@ public sealed partial class WalletParty
             return reply.Error!;
         }
 
-        await store.WriteAsync(session => (card with { State = EnrolmentState.Deleted }).Update(session));
+        await store.WriteAsync(session => CardRow.Delete(session, card.CardReference));
         return new PhoneWallet.Done();
     }
 
@@ -226,8 +291,13 @@ public sealed partial class WalletParty
     public async Task<int> SweepAsync(CancellationToken cancellation = default)
     {
         var before = clock.GetUtcNow() - options.UnfinishedLife;
+        return await ForgetAsync(await store.WriteAsync(session => CardRow.Unfinished(session, before)), cancellation);
+    }
+
+    private async Task<int> ForgetAsync(List<CardRow> unfinished, CancellationToken cancellation)
+    {
         var givenUp = 0;
-        foreach (var card in await store.WriteAsync(session => CardRow.Unfinished(session, before)))
+        foreach (var card in unfinished)
         {
             if (card.Tur is null)
             {
@@ -248,8 +318,8 @@ public sealed partial class WalletParty
 
             if (reply.Value is { State: TokenState.Deactivated } || reply.Error?.ErrorCode == Ineligible.NotFound)
             {
-                await store.WriteAsync(session => (card with { State = EnrolmentState.Deleted }).Update(session));
-                Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, "not completed in time: given up", "未在规定时间内完成，已作废");
+                await store.WriteAsync(session => CardRow.Delete(session, card.CardReference));
+                Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, "not completed: given up", "未完成添加，已作废");
                 givenUp++;
             }
         }
@@ -257,11 +327,16 @@ public sealed partial class WalletParty
         return givenUp;
     }
 
-    private async Task<(CardRow? Card, ApiError? Error)> CardAsync(string deviceId, string credential, string reference)
+    private async Task<(CardRow? Card, ApiError? Error)> CardAsync(string deviceId, string credential, string reference, bool deletes = false)
     {
         if (await AuthenticateAsync(deviceId, credential) is not { } device)
         {
             return (null, NotAuthenticated);
+        }
+
+        if (!deletes && WhyNotHeld(device) is { } why)
+        {
+            return (null, why);
         }
 
         return await store.WriteAsync(session => CardRow.Find(session, device.DeviceId, reference)) is { Tur: not null } card ? (card, null) : (null, NoSuchCard);

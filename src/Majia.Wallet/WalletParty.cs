@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 using Majia.Storage;
@@ -45,6 +43,7 @@ public sealed partial class WalletParty
         this.trace = trace;
         handsets = HandsetDirectory.Load(options.HandsetFile);
         Endpoint = new JsonEndpoint("wallet");
+        Endpoint.Failed += (operation, failure) => Record("", "wallet", "phone-wallet", TraceKind.Decision, TraceDirection.Inside, $"{operation} failed: {failure.GetType().Name}", $"{operation} 处理异常：{failure.GetType().Name}");
         Map<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, SignInAsync);
         Map<PhoneWallet.SignOutRequest, PhoneWallet.Done>(PhoneWallet.Operations.SignOut, SignOutAsync);
         Map<PhoneWallet.SetFindDeviceRequest, PhoneWallet.Done>(PhoneWallet.Operations.SetFindDevice, SetFindDeviceAsync);
@@ -85,6 +84,8 @@ public sealed partial class WalletParty
 
     private static ApiError NotAuthenticated => Refused(new Refusal("NOT_AUTHENTICATED", new("This handset is not known here, or its credential is wrong.", "未识别该手机，或其凭据有误。")));
 
+    private static ApiError HandsetOfAnotherAccount => Refused(new Refusal("HANDSET_OF_ANOTHER_ACCOUNT", new("This handset is registered to another account. Sign in with that account first.", "该手机已绑定其他帐号，请先使用原帐号登录。")));
+
     private static ApiError NoSuchCard => Refused(new Refusal(Ineligible.NotFound, new("There is no such card on this phone.", "这部手机上没有这张卡。")));
 
     /// <summary>All reasons at once: the first gives the code, each has a line of its own.</summary>
@@ -94,12 +95,18 @@ public sealed partial class WalletParty
         [.. reasons.Select(reason => new FieldError(reason.Code, "", reason.Why.En))],
         new(string.Join(" ", reasons.Select(reason => reason.Why.En)), string.Concat(reasons.Select(reason => reason.Why.Zh))));
 
-    private static byte[] HashOf(string credential) => SHA256.HashData(Encoding.UTF8.GetBytes(credential));
-
-    private async Task<DeviceRow?> AuthenticateAsync(string deviceId, string credential)
+    private Task<DeviceRow?> AuthenticateAsync(string deviceId, string credential)
     {
-        var device = await store.WriteAsync(session => DeviceRow.Find(session, deviceId));
-        return device is not null && CryptographicOperations.FixedTimeEquals(device.CredentialHash, HashOf(credential)) ? device : null;
+        return store.WriteAsync(session =>
+        {
+            if (DeviceRow.Find(session, deviceId) is not { } device || !device.Knows(credential))
+            {
+                return null;
+            }
+
+            SignInRow.Arrived(session, deviceId);
+            return device;
+        });
     }
 
     private void Record(string reference, string peer, string link, TraceKind kind, TraceDirection direction, string en, string zh) =>

@@ -1,4 +1,6 @@
 using System.Data.Common;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using Majia.Core.Contracts;
 using Majia.Storage;
@@ -9,6 +11,11 @@ namespace Majia.Wallet;
 public sealed record DeviceRow(string DeviceId, string Seid, string Account, bool SignedIn, bool FindDevice, bool LostMode, byte[] CredentialHash, PhoneWallet.Handset Handset, long PurgeEpoch)
 {
     private const string Columns = "device_id, seid, account, signed_in, find_device, lost_mode, credential_hash, model, track, version, purge_epoch";
+
+    public static byte[] HashOf(string credential) => SHA256.HashData(Encoding.UTF8.GetBytes(credential));
+
+    /// <summary>Constant time.</summary>
+    public bool Knows(string? credential) => credential is not null && CryptographicOperations.FixedTimeEquals(CredentialHash, HashOf(credential));
 
     public static DeviceRow? Find(Session session, string deviceId) =>
         session.One($"SELECT {Columns} FROM wallet_device WHERE device_id = $1", Map, deviceId);
@@ -32,9 +39,31 @@ public sealed record DeviceRow(string DeviceId, string Seid, string Account, boo
         new(row.GetString(7), row.GetString(8), row.GetString(9), row.GetString(1)), row.GetInt64(10));
 }
 
+/// <summary>One sign-in by the phone's request id: its repeat gets the same credential until that has been used, and nothing after that.</summary>
+/// <param name="Credential">In clear, so that a lost answer can be given again; null from its first use on, and from the handset's next sign-in.</param>
+public sealed record SignInRow(string RequestId, string Account, string Seid, string DeviceId, string? Credential)
+{
+    public static SignInRow? Find(Session session, string requestId) => session.One(
+        "SELECT request_id, account, seid, device_id, credential FROM wallet_sign_in WHERE request_id = $1",
+        static row => new SignInRow(row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), row.TextOrNull(4)), requestId);
+
+    public void Insert(Session session, DateTimeOffset now)
+    {
+        Arrived(session, DeviceId);
+        session.Execute("INSERT INTO wallet_sign_in (request_id, account, seid, device_id, credential, at) VALUES ($1, $2, $3, $4, $5, $6)", RequestId, Account, Seid, DeviceId, Credential, now);
+    }
+
+    public static void Arrived(Session session, string deviceId) =>
+        session.Execute("UPDATE wallet_sign_in SET credential = NULL WHERE device_id = $1 AND credential IS NOT NULL", deviceId);
+
+    public override string ToString() => $"sign-in {RequestId}";
+}
+
 /// <summary>One card of one handset, by a reference of the wallet's own. Null <paramref name="Tur"/>: the token service has not answered yet.</summary>
 public sealed record CardRow(string CardReference, string DeviceId, string RequestId, string? Tur, EnrolmentState State, CardFace? Face, IReadOnlyList<ActivationMethod> Methods, long PurgeEpoch)
 {
+    public bool IsUnfinished => State is EnrolmentState.Provisioning or EnrolmentState.VerificationRequired or EnrolmentState.Activating;
+
     private const string Columns = "card_reference, device_id, request_id, tur, state, face, methods, purge_epoch";
 
     public static CardRow? Find(Session session, string deviceId, string cardReference) =>
@@ -54,11 +83,23 @@ public sealed record CardRow(string CardReference, string DeviceId, string Reque
         $"INSERT INTO wallet_card ({Columns}, created_at) VALUES ($1, $2, $3, $4, $5, NULL, NULL, $6, $7)",
         CardReference, DeviceId, RequestId, Tur, State.ToString(), PurgeEpoch, now);
 
-    public void Update(Session session) => session.Execute(
-        "UPDATE wallet_card SET tur = $2, state = $3, face = $4, methods = $5 WHERE card_reference = $1",
-        CardReference, Tur, State.ToString(), Face is null ? null : JsonSerializer.SerializeToUtf8Bytes(Face, JsonEndpoint.Json), JsonSerializer.SerializeToUtf8Bytes(Methods, JsonEndpoint.Json));
+    /// <summary>The token service's answer to the addition; false when the card went meanwhile. As every write here, it asks for the state that was read.</summary>
+    public bool TryTake(Session session, string tur, CardFace face, IReadOnlyList<ActivationMethod> methods) => session.Execute(
+        "UPDATE wallet_card SET tur = $2, face = $3, methods = $4 WHERE card_reference = $1 AND state = 'Provisioning' AND (tur IS NULL OR tur = $2)",
+        CardReference, tur, JsonSerializer.SerializeToUtf8Bytes(face, JsonEndpoint.Json), JsonSerializer.SerializeToUtf8Bytes(methods, JsonEndpoint.Json)) == 1;
 
-    public static void Remove(Session session, string cardReference) => session.Execute("DELETE FROM wallet_card WHERE card_reference = $1", cardReference);
+    /// <summary>From the state that was read to <paramref name="next"/>; false when another writer moved it first.</summary>
+    public bool TryMove(Session session, EnrolmentState next, CardFace? face = null) => session.Execute(
+        "UPDATE wallet_card SET state = $2, face = coalesce($3, face) WHERE card_reference = $1 AND state = $4",
+        CardReference, next.ToString(), face is null ? null : JsonSerializer.SerializeToUtf8Bytes(face, JsonEndpoint.Json), State.ToString()) == 1;
+
+    /// <summary>Deleted, whatever it was: nothing leads back from there.</summary>
+    public static void Delete(Session session, string cardReference) =>
+        session.Execute("UPDATE wallet_card SET state = 'Deleted' WHERE card_reference = $1", cardReference);
+
+    /// <summary>An addition that came to nothing leaves no row.</summary>
+    public static void Remove(Session session, string cardReference) =>
+        session.Execute("DELETE FROM wallet_card WHERE card_reference = $1 AND tur IS NULL", cardReference);
 
     private static CardRow Map(DbDataReader row) => new(
         row.GetString(0), row.GetString(1), row.GetString(2), row.TextOrNull(3), Enum.Parse<EnrolmentState>(row.GetString(4)),

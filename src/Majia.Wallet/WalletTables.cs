@@ -46,5 +46,16 @@ public static class WalletTables
             domain TEXT NOT NULL,
             at INTEGER NOT NULL);
         """,
+        """
+        -- Sign-ins, once per request id. credential stands here until the handset uses it: then its answer has arrived.
+        CREATE TABLE wallet_sign_in (
+            request_id TEXT NOT NULL PRIMARY KEY,
+            account TEXT NOT NULL,
+            seid TEXT NOT NULL,
+            device_id TEXT NOT NULL,
+            credential TEXT,
+            at INTEGER NOT NULL);
+        CREATE INDEX wallet_sign_in_open ON wallet_sign_in (device_id) WHERE credential IS NOT NULL;
+        """,
     ]);
 }

@@ -1,3 +1,6 @@
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Majia.Host.Seed;
 using Majia.Tests;
@@ -91,6 +94,7 @@ public sealed partial class PageTests(Browser browser) : IClassFixture<Browser>
 
         Assert.Empty(window.Complaints);
         AssertNoPan(await window.EverythingReceivedAsync());
+        await AssertNoPanInAnyTraceAsync(running);
     }
 
     [Theory]
@@ -220,11 +224,37 @@ public sealed partial class PageTests(Browser browser) : IClassFixture<Browser>
         await Assertions.Expect(window["#phone-screen[data-kind=Ready]"]).ToBeVisibleAsync();
     }
 
+    /// <summary>Every row of every payment and enrolment, opened.</summary>
+    private static async Task AssertNoPanInAnyTraceAsync(RunningPage running)
+    {
+        var references = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (var terminal in running.System.Terminals.Keys)
+        {
+            var state = await running.Http.GetFromJsonAsync<JsonElement>($"/api/state?phone=mi5&terminal={terminal}");
+            references.UnionWith(state.GetProperty("counter").GetProperty("journal").EnumerateArray().Select(row => row.GetProperty("trace").GetString()!));
+            references.UnionWith(state.GetProperty("phone").GetProperty("cards").EnumerateArray().Select(row => row.GetProperty("trace").GetString()!));
+        }
+
+        Assert.Equal(5, references.Count); // one card, three sales, one void
+        foreach (var reference in references)
+        {
+            var trace = await running.Http.GetFromJsonAsync<JsonElement>($"/api/trace?reference={reference}");
+            Assert.NotEqual(0, trace.GetProperty("rows").GetArrayLength());
+            foreach (var row in trace.GetProperty("rows").EnumerateArray())
+            {
+                AssertNoPan(await running.Http.GetStringAsync($"/api/trace/{row.GetProperty("seq").GetInt64()}?reference={reference}"));
+            }
+        }
+    }
+
     private static void AssertNoPan(string text)
     {
         foreach (var card in SeedData.Banks.SelectMany(bank => bank.Cards).Append(SeedData.VisaOnly))
         {
             Assert.DoesNotContain(card.Pan.Reveal(), text, StringComparison.Ordinal);
+
+            // On the switch line the digits are ASCII inside the hex.
+            Assert.DoesNotContain(Convert.ToHexString(Encoding.ASCII.GetBytes(card.Pan.Reveal())), text, StringComparison.Ordinal);
         }
     }
 

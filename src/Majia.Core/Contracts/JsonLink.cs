@@ -21,6 +21,9 @@ public sealed class PartyUnreachableException(string party) : Exception($"{party
     public string Party { get; } = party;
 }
 
+/// <summary>The party itself cannot go on, its store for one: it answers nothing any more, and whoever runs it has to look.</summary>
+public abstract class PartyFailedException(string message, Exception? inner = null) : Exception(message, inner);
+
 /// <summary>An error as it stands on the wire: a code for programs, a sentence for people, the fields in question.</summary>
 /// <param name="Why">The sentence in both languages, where the error is a refusal that its person should understand.</param>
 public sealed record ApiError(string ErrorCode, string ErrorDescription, IReadOnlyList<FieldError>? Errors = null, Text? Why = null);
@@ -29,7 +32,7 @@ public sealed record ApiError(string ErrorCode, string ErrorDescription, IReadOn
 public sealed record FieldError(string Field, string Expected, string Got);
 
 /// <summary>Either a value or an error, never both.</summary>
-public sealed record ApiReply<T>(T? Value, ApiError? Error)
+public sealed record ApiReply<T>(T? Value = default, ApiError? Error = null)
     where T : notnull
 {
     public static implicit operator ApiReply<T>(T value) => new(value, null);
@@ -40,6 +43,9 @@ public sealed record ApiReply<T>(T? Value, ApiError? Error)
 /// <summary>The operations that one party offers on one JSON line, by name. In memory and over HTTP the same table answers.</summary>
 public sealed class JsonEndpoint(string party)
 {
+    /// <summary>An operation failed in a way that its party did not foresee: the party knows no more than whoever asked, and the same request may be sent again.</summary>
+    public const string InternalError = "INTERNAL_ERROR";
+
     /// <summary>camelCase, enums as strings, absent when null. Refused at the door: unknown members, and a member that is null or absent where the contract has no <c>?</c>, in lists too.</summary>
     public static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
     {
@@ -76,30 +82,48 @@ public sealed class JsonEndpoint(string party)
 
     public IReadOnlyCollection<string> Operations => operations.Keys;
 
+    /// <summary>An operation threw. The exception may hold what must not be kept: its type is all that a trace may show.</summary>
+    public event Action<string, Exception>? Failed;
+
     public JsonEndpoint Map<TRequest, TResponse>(string operation, Func<TRequest, CancellationToken, Task<ApiReply<TResponse>>> handler)
         where TRequest : notnull
         where TResponse : notnull
     {
         operations.Add(operation, async (body, cancellation) =>
         {
-            ApiReply<TResponse> reply;
+            TRequest? request;
             try
             {
-                var request = JsonSerializer.Deserialize<TRequest>(body.Span, Json);
-                reply = request is null
-                    ? new ApiError("INVALID_JSON", "The request body is null.")
-                    : await handler(request, cancellation);
+                request = JsonSerializer.Deserialize<TRequest>(body.Span, Json);
             }
             catch (JsonException malformed)
             {
                 // The message of a JsonException may quote the input; path and position do not.
-                reply = new ApiError("INVALID_JSON", $"The request body is not valid at {malformed.Path ?? "$"}, line {malformed.LineNumber ?? 0}, byte {malformed.BytePositionInLine ?? 0}.");
+                return Written<TResponse>(new ApiError("INVALID_JSON", $"The request body is not valid at {malformed.Path ?? "$"}, line {malformed.LineNumber ?? 0}, byte {malformed.BytePositionInLine ?? 0}."));
             }
 
-            return JsonSerializer.SerializeToUtf8Bytes(reply, Json);
+            if (request is null)
+            {
+                return Written<TResponse>(new ApiError("INVALID_JSON", "The request body is null."));
+            }
+
+            try
+            {
+                return Written(await handler(request, cancellation));
+            }
+#pragma warning disable CA1031 // the last line of a party's wire: no exception of one party is another's
+            catch (Exception failure) when (failure is not (PartyFailedException or OperationCanceledException))
+#pragma warning restore CA1031
+            {
+                Failed?.Invoke(operation, failure);
+                return Written<TResponse>(new ApiError(InternalError, "The service failed in a way that it did not foresee; the same request may be sent again.", null, new("Something went wrong at the service. Please try again.", "服务出现异常，请稍后重试。")));
+            }
         });
         return this;
     }
+
+    private static byte[] Written<TResponse>(ApiReply<TResponse> reply)
+        where TResponse : notnull => JsonSerializer.SerializeToUtf8Bytes(reply, Json);
 
     /// <summary>Answers one request body with one reply body (<see cref="ApiReply{T}"/> as JSON).</summary>
     public Task<byte[]> HandleAsync(string operation, ReadOnlyMemory<byte> body, CancellationToken cancellation) =>

@@ -16,7 +16,9 @@ public static class PhoneWallet
     public sealed record Handset(string Model, string Track, string Version, string Seid);
 
     /// <summary>Signs in and registers the handset. The reply's credential stays on the handset across sign-out.</summary>
-    public sealed record SignInRequest(string RequestId, string Account, string Password, Handset Handset);
+    /// <param name="Credential">The handset's present credential, if it has one: without it a chip that is registered to another account stays there.</param>
+    /// <param name="PurgeEpoch">The chip's purge count: whatever of it the cloud has not heard of happened before this sign-in.</param>
+    public sealed record SignInRequest(string RequestId, string Account, string Password, Handset Handset, string? Credential = null, long PurgeEpoch = 0);
 
     public sealed record SignInReply(string DeviceId, string Credential, bool FindDeviceOn);
 

@@ -23,16 +23,17 @@ public sealed class WiredIsoLink(IIsoLink line, LinkFaults faults) : ITappedLink
         var fault = faults.Take();
         if (fault is LinkFault.DropRequest or LinkFault.Cut)
         {
-            return await NeverAsync(cancellation);
+            return await NeverAsync(frame, cancellation);
         }
 
         var answer = await Line.ExchangeAsync(frame, cancellation);
-        return fault == LinkFault.DropAnswer ? await NeverAsync(cancellation) : answer;
+        return fault == LinkFault.DropAnswer ? await NeverAsync(frame, cancellation) : answer;
     }
 
     /// <summary>A lost answer: the caller's own clock ends the wait.</summary>
-    private static async Task<ReadOnlyMemory<byte>> NeverAsync(CancellationToken cancellation)
+    private async Task<ReadOnlyMemory<byte>> NeverAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation)
     {
+        faults.Lose(frame);
         var silence = new TaskCompletionSource<ReadOnlyMemory<byte>>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var end = cancellation.Register(() => silence.TrySetCanceled(cancellation));
         return await silence.Task;

@@ -165,13 +165,15 @@ internal static class Views
 
     /// <summary>One row with its bytes and what they say.</summary>
     public static object? Row(IReadOnlyList<TraceRow> rows, long sequence) => TraceView.Of(rows).FirstOrDefault(row => row.Sequence == sequence) is { } found
-        ? new { seq = found.Sequence, hex = Hex(found), tree = found.Tree }
+        ? new { seq = found.Sequence, hex = found.Event.Hex, tree = found.Tree }
         : null;
 
-    /// <summary>Bytes on the air carry the device's number in clear; a page shows the message decoded and masked, and bytes only where none stands in them.</summary>
-    private static string Hex(TraceViewRow row) => row.Event.Kind == TraceKind.Key ? "" : row.Event.Hex;
-
-    private static Text Name(string party) => new(PartyLines.NameOf(party, Language.English), PartyLines.NameOf(party, Language.Chinese));
+    /// <summary>The token service names a bank by its code, in capitals.</summary>
+    private static Text Name(string party)
+    {
+        var role = party.Length > 0 && party.All(char.IsAsciiLetterUpper) ? "issuer" : party;
+        return new(PartyLines.NameOf(role, Language.English), PartyLines.NameOf(role, Language.Chinese));
+    }
 
     // ---- words ----
 

@@ -34,6 +34,7 @@ public sealed class WebHost : IAsyncDisposable
     private readonly Changes changes = new();
     private readonly ILogger log;
     private Task clock = Task.CompletedTask;
+    private bool stirred;
 
     private WebHost(MajiaSystem system, int port, WebOptions options)
     {
@@ -82,6 +83,7 @@ public sealed class WebHost : IAsyncDisposable
             phone.ScreenChanged += changes.Say;
         }
 
+        system.Trace.Recorded += OnRecorded;
         Doors.Use(app, log);
         app.UseRouting();
         Page.Map(app);
@@ -127,6 +129,8 @@ public sealed class WebHost : IAsyncDisposable
             phone.ScreenChanged -= changes.Say;
         }
 
+        system.Trace.Recorded -= OnRecorded;
+
         foreach (var counter in counters.Values)
         {
             await counter.DisposeAsync();
@@ -156,6 +160,8 @@ public sealed class WebHost : IAsyncDisposable
         CounterRoutes.Map(api, system, counters, changes);
     }
 
+    private void OnRecorded(TraceEvent row) => Volatile.Write(ref stirred, true);
+
     /// <summary>What was left undone when the process last stopped, then each second what is due.</summary>
     private async Task RunClockAsync()
     {
@@ -172,6 +178,10 @@ public sealed class WebHost : IAsyncDisposable
                 try
                 {
                     await system.PumpAsync(stopping.Token);
+                    if (Interlocked.Exchange(ref stirred, false))
+                    {
+                        changes.Say(); // what was recorded is decided and kept by now
+                    }
                 }
                 catch (Exception error) when (error is not (OperationCanceledException or StoreFailedException))
                 {

@@ -8,9 +8,9 @@ namespace Majia.TokenService;
 public sealed partial class TokenServiceParty
 {
     /// <summary>The bank sends its code to the holder; the token service never sees it before the holder types it.</summary>
-    private async Task<ApiReply<WalletToken.RequestActivationCodeReply>> RequestActivationCodeAsync(WalletToken.RequestActivationCodeRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<WalletToken.RequestActivationCodeReply>> RequestActivationCodeAsync(string caller, WalletToken.RequestActivationCodeRequest request, CancellationToken cancellation)
     {
-        var row = await store.WriteAsync(session => TokenRow.Find(session, request.TokenUniqueReference));
+        var row = await store.WriteAsync(session => FindFor(session, caller, request.TokenUniqueReference));
         if (row is null)
         {
             return NotFound;
@@ -34,9 +34,9 @@ public sealed partial class TokenServiceParty
         }
     }
 
-    private async Task<ApiReply<WalletToken.ActivateReply>> ActivateAsync(WalletToken.ActivateRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<WalletToken.ActivateReply>> ActivateAsync(string caller, WalletToken.ActivateRequest request, CancellationToken cancellation)
     {
-        var row = await store.WriteAsync(session => TokenRow.Find(session, request.TokenUniqueReference));
+        var row = await store.WriteAsync(session => FindFor(session, caller, request.TokenUniqueReference));
         if (row is null)
         {
             return NotFound;

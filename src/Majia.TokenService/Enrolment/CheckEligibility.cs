@@ -10,9 +10,9 @@ namespace Majia.TokenService;
 public sealed partial class TokenServiceParty
 {
     /// <summary>May this card go into this chip? Nothing is reserved yet; the receipt says what was checked.</summary>
-    private async Task<ApiReply<WalletToken.CheckEligibilityReply>> CheckEligibilityAsync(WalletToken.CheckEligibilityRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<WalletToken.CheckEligibilityReply>> CheckEligibilityAsync(string caller, WalletToken.CheckEligibilityRequest request)
     {
-        if (CheckRequestor(request.TokenRequestorId, request.Seid) is { } wrong)
+        if (CheckRequestor(caller, request.TokenRequestorId, request.Seid) is { } wrong)
         {
             return wrong;
         }
@@ -44,11 +44,11 @@ public sealed partial class TokenServiceParty
             : new WalletToken.CheckEligibilityReply(receipt, Face(eligible), eligible.Bin.Kind.NeedsExpiryAndCvn2());
     }
 
-    private ApiError? CheckRequestor(string trid, string seid)
+    private static ApiError? CheckRequestor(string caller, string trid, string seid)
     {
-        if (!options.TokenRequestors.Contains(trid, StringComparer.Ordinal))
+        if (trid != caller)
         {
-            return Malformed("tokenRequestorId", "a registered token requestor", "another");
+            return Malformed("tokenRequestorId", "the token requestor whose line this is", "another");
         }
 
         return IsSeid(seid) ? null : Malformed("seid", "20 upper-case hex digits", $"{seid?.Length ?? 0} characters");

@@ -19,9 +19,9 @@ public sealed partial class TokenServiceParty
     /// Places reserved → the bank asked → device number made, INACTIVE (decisions.md 2). Idempotent by request id: every step can be
     /// repeated after a crash or a lost answer, and a repeat of the whole gets the stored answer.
     /// </summary>
-    private async Task<ApiReply<WalletToken.DigitizeReply>> DigitizeAsync(WalletToken.DigitizeRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<WalletToken.DigitizeReply>> DigitizeAsync(string caller, WalletToken.DigitizeRequest request, CancellationToken cancellation)
     {
-        if (CheckRequestor(request.TokenRequestorId, request.Seid) is { } wrong)
+        if (CheckRequestor(caller, request.TokenRequestorId, request.Seid) is { } wrong)
         {
             return wrong;
         }
@@ -111,8 +111,8 @@ public sealed partial class TokenServiceParty
 
         session.Execute("DELETE FROM token_receipt WHERE receipt = $1", request.EligibilityReceipt);
         session.Execute(
-            "INSERT INTO token_request (request_id, digest, tur, seid, pan_index, institution, reply, at) VALUES ($1, $2, $3, $4, $5, $6, NULL, $7)",
-            request.RequestId, digest, fresh, request.Seid, panIndex, institution, now);
+            "INSERT INTO token_request (request_id, digest, tur, seid, pan_index, institution, reply, at, trid) VALUES ($1, $2, $3, $4, $5, $6, NULL, $7, $8)",
+            request.RequestId, digest, fresh, request.Seid, panIndex, institution, now, request.TokenRequestorId);
         session.Execute(
             "INSERT INTO token_chip (seid, domain, next_instance, purge_epoch) VALUES ($1, 'None', 1, $2) ON CONFLICT (seid) DO UPDATE SET purge_epoch = excluded.purge_epoch",
             request.Seid, request.PurgeEpoch);
@@ -139,15 +139,26 @@ public sealed partial class TokenServiceParty
 
     private async Task AbandonClaimAsync(string tur, string seid, byte[] panIndex, string institution, string reason)
     {
-        var reply = JsonSerializer.SerializeToUtf8Bytes(
-            (ApiReply<WalletToken.DigitizeReply>)Refused(new(Ineligible.InvalidState, new("This enrolment was given up; start again.", "本次添加已作废，请重新开始。"))), JsonEndpoint.Json);
-        await store.WriteAsync(session =>
-        {
-            session.Execute("UPDATE token_request SET reply = $2 WHERE tur = $1 AND reply IS NULL", tur, reply);
-            NoticeUpdated(session, institution, tur, TokenState.Deactivated, reason);
-        });
+        await store.WriteAsync(session => GiveUp(session, tur, institution, reason));
         await ReleaseAsync(panIndex, seid, tur);
     }
+
+    /// <summary>Gives up an enrolment under way: it is answered now, so it makes no token any more; a token that it made just before goes with it. Its places are released after this.</summary>
+    private void GiveUp(Session session, string tur, string institution, string reason)
+    {
+        var open = session.Execute("UPDATE token_request SET reply = $2 WHERE tur = $1 AND reply IS NULL", tur, JsonSerializer.SerializeToUtf8Bytes((ApiReply<WalletToken.DigitizeReply>)GivenUp, JsonEndpoint.Json)) == 1;
+        var made = TokenRow.Find(session, tur);
+        if (made is { Status.State: not TokenState.Deactivated })
+        {
+            Deactivate(session, made, reason);
+        }
+        else if (made is null && open)
+        {
+            NoticeUpdated(session, institution, tur, TokenState.Deactivated, reason);
+        }
+    }
+
+    private static ApiError GivenUp => Refused(new(Ineligible.InvalidState, new("This enrolment was given up; start again.", "本次添加已作废，请重新开始。")));
 
     private async Task<Refusal?> ReservePlacesAsync(byte[] panIndex, string seid, string tur)
     {
@@ -216,8 +227,10 @@ public sealed partial class TokenServiceParty
                     return (already, false);
                 }
 
-                // Given up meanwhile (sign-out, another try of the same card): no token is made.
-                if (!Slots.Holds(session, panIndex, request.Seid, tur))
+                // Given up meanwhile (sign-out, another try of the same card, the sweep): no token is made.
+                if (session.Number("SELECT 1 FROM token_request WHERE request_id = $1 AND tur = $2 AND reply IS NULL", request.RequestId, tur) is null
+                    || session.Number("SELECT 1 FROM token_chip WHERE seid = $1 AND purge_epoch > $2", request.Seid, request.PurgeEpoch) is not null
+                    || !Slots.Holds(session, panIndex, request.Seid, tur))
                 {
                     return (null, false);
                 }
@@ -249,7 +262,7 @@ public sealed partial class TokenServiceParty
             if (made is null)
             {
                 await ReleaseAsync(panIndex, request.Seid, tur);
-                return await StoreReplyAsync(request.RequestId, Refused(new(Ineligible.InvalidState, new("This enrolment was given up; start again.", "本次添加已作废，请重新开始。"))));
+                return await StoreReplyAsync(request.RequestId, GivenUp);
             }
 
             Decided(TraceReference.Card(tur), $"device number made, ending {made.Token.LastFour}, inactive", $"已生成设备卡号，尾号 {made.Token.LastFour}，未激活");
@@ -257,10 +270,15 @@ public sealed partial class TokenServiceParty
         }
     }
 
+    /// <summary>The first reply stands, whoever gave it: an enrolment that was given up is not answered with a token.</summary>
     private async Task<ApiReply<WalletToken.DigitizeReply>> StoreReplyAsync(string requestId, ApiReply<WalletToken.DigitizeReply> reply)
     {
         var bytes = JsonSerializer.SerializeToUtf8Bytes(reply, JsonEndpoint.Json);
-        await store.WriteAsync(session => session.Execute("UPDATE token_request SET reply = $2 WHERE request_id = $1 AND reply IS NULL", requestId, bytes));
-        return reply;
+        var stored = await store.WriteAsync(session =>
+        {
+            session.Execute("UPDATE token_request SET reply = $2 WHERE request_id = $1 AND reply IS NULL", requestId, bytes);
+            return session.One("SELECT reply FROM token_request WHERE request_id = $1", static row => row.Bytes(0), requestId)!;
+        });
+        return JsonSerializer.Deserialize<ApiReply<WalletToken.DigitizeReply>>(stored, JsonEndpoint.Json)!;
     }
 }

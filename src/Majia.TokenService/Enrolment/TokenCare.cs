@@ -10,29 +10,29 @@ namespace Majia.TokenService;
 /// <summary>Life after enrolment: suspend, resume, delete, search; what stalls is swept; what the bank must know is sent until it has arrived.</summary>
 public sealed partial class TokenServiceParty
 {
-    private async Task<ApiReply<WalletToken.TokenReply>> ChangeAsync(WalletToken.ChangeStateRequest request, LifecycleStep step)
+    private async Task<ApiReply<WalletToken.TokenReply>> ChangeAsync(string caller, WalletToken.ChangeStateRequest request, LifecycleStep step)
     {
         if (!SuspendedBy.IsKnown(request.CausedBy) || request.CausedBy == SuspendedBy.Issuer)
         {
             return Malformed("causedBy", "CARDHOLDER or TOKEN_REQUESTOR", "another");
         }
 
-        var (row, why) = await ChangeAsync(request.TokenUniqueReference, step, request.CausedBy, request.ReasonCode);
+        var (row, why) = await ChangeAsync(session => FindFor(session, caller, request.TokenUniqueReference), step, request.CausedBy, request.ReasonCode);
         return row is null ? (why is null ? NotFound : Refused(why)) : Reply(row);
     }
 
     /// <summary>The bank's own hold on one device card, and its end: neither owner nor wallet lifts it.</summary>
     public async Task<ApiReply<WalletToken.TokenReply>> ChangeByIssuerAsync(string tokenUniqueReference, LifecycleStep step, string reasonCode)
     {
-        var (row, why) = await ChangeAsync(tokenUniqueReference, step, SuspendedBy.Issuer, reasonCode);
+        var (row, why) = await ChangeAsync(session => TokenRow.Find(session, tokenUniqueReference), step, SuspendedBy.Issuer, reasonCode);
         return row is null ? (why is null ? NotFound : Refused(why)) : Reply(row);
     }
 
-    private async Task<(TokenRow? Row, Refusal? Why)> ChangeAsync(string tur, LifecycleStep step, string who, string reason)
+    private async Task<(TokenRow? Row, Refusal? Why)> ChangeAsync(Func<Session, TokenRow?> find, LifecycleStep step, string who, string reason)
     {
         var (row, why) = await store.WriteAsync(session =>
         {
-            if (TokenRow.Find(session, tur) is not { } found)
+            if (find(session) is not { } found)
             {
                 return ((TokenRow?)null, (Refusal?)null);
             }
@@ -47,8 +47,8 @@ public sealed partial class TokenServiceParty
             if (changed)
             {
                 TokenRow.Write(session, found.Index, next);
-                NoticeUpdated(session, found.Institution, tur, next.State, reason);
-                Decided(TraceReference.Card(tur), $"{found.Status.State.Words().En} → {next.State.Words().En} ({who}, {reason})", $"{found.Status.State.Words().Zh} → {next.State.Words().Zh}（{who}，{reason}）");
+                NoticeUpdated(session, found.Institution, found.Tur, next.State, reason);
+                Decided(TraceReference.Card(found.Tur), $"{found.Status.State.Words().En} → {next.State.Words().En} ({who}, {reason})", $"{found.Status.State.Words().Zh} → {next.State.Words().Zh}（{who}，{reason}）");
             }
 
             return (found with { Status = next }, null);
@@ -61,19 +61,19 @@ public sealed partial class TokenServiceParty
         return (row, why);
     }
 
-    private Task<ApiReply<WalletToken.TokenReply>> GetTokenAsync(WalletToken.GetTokenRequest request, CancellationToken cancellation) =>
-        store.WriteAsync<ApiReply<WalletToken.TokenReply>>(session => TokenRow.Find(session, request.TokenUniqueReference) is { } row ? Reply(row) : NotFound);
+    private Task<ApiReply<WalletToken.TokenReply>> GetTokenAsync(string caller, WalletToken.GetTokenRequest request) =>
+        store.WriteAsync<ApiReply<WalletToken.TokenReply>>(session => FindFor(session, caller, request.TokenUniqueReference) is { } row ? Reply(row) : NotFound);
 
-    private Task<ApiReply<WalletToken.SearchTokensReply>> SearchTokensAsync(WalletToken.SearchTokensRequest request, CancellationToken cancellation) =>
-        store.WriteAsync<ApiReply<WalletToken.SearchTokensReply>>(session => Live(session, request.Seid));
+    private Task<ApiReply<WalletToken.SearchTokensReply>> SearchTokensAsync(string caller, WalletToken.SearchTokensRequest request) =>
+        store.WriteAsync<ApiReply<WalletToken.SearchTokensReply>>(session => Live(session, caller, request.Seid));
 
-    private WalletToken.SearchTokensReply Live(Session session, string seid) =>
-        new([.. TokenRow.OfChip(session, seid).Where(row => row.Status.State != TokenState.Deactivated).Select(Reply)]);
+    private WalletToken.SearchTokensReply Live(Session session, string caller, string seid) =>
+        new([.. TokenRow.OfChip(session, seid).Where(row => row.Trid == caller && row.Status.State != TokenState.Deactivated).Select(Reply)]);
 
     private WalletToken.TokenReply Reply(TokenRow row) => new(row.Tur, row.Status.State, row.Status.SuspendedBy, Face(row));
 
-    /// <summary>Every device card of one chip that is older than the purge, all in one unit (R23, R24). <see cref="long.MaxValue"/>: whatever its purge count, all of them.</summary>
-    private async Task<ApiReply<WalletToken.SearchTokensReply>> DeleteDeviceAsync(WalletToken.DeleteDeviceRequest request, CancellationToken cancellation)
+    /// <summary>Every device card of the caller in one chip that is older than the purge, all in one unit (R23, R24). <see cref="long.MaxValue"/>: whatever its purge count, all of them.</summary>
+    private async Task<ApiReply<WalletToken.SearchTokensReply>> DeleteDeviceAsync(string caller, WalletToken.DeleteDeviceRequest request)
     {
         if (!IsSeid(request.Seid))
         {
@@ -89,13 +89,20 @@ public sealed partial class TokenServiceParty
                     request.Seid, request.PurgeEpoch);
             }
 
-            var dead = TokenRow.OfChip(session, request.Seid).Where(row => row.Status.State != TokenState.Deactivated && row.PurgeEpoch < request.PurgeEpoch).ToList();
+            var dead = TokenRow.OfChip(session, request.Seid).Where(row => row.Trid == caller && row.Status.State != TokenState.Deactivated && row.PurgeEpoch < request.PurgeEpoch).ToList();
             foreach (var row in dead)
             {
                 Deactivate(session, row, request.ReasonCode);
             }
 
-            return (dead, UnderWay(session, request.Seid, DateTimeOffset.MaxValue));
+            // In the same unit: from here on no enrolment that is under way can make its token.
+            var open = UnderWay(session, (caller, request.Seid), DateTimeOffset.MaxValue);
+            foreach (var claim in open)
+            {
+                GiveUp(session, claim.Tur, claim.Institution, request.ReasonCode);
+            }
+
+            return (dead, open);
         });
         foreach (var row in rows)
         {
@@ -104,20 +111,20 @@ public sealed partial class TokenServiceParty
 
         foreach (var claim in claims)
         {
-            await AbandonClaimAsync(claim.Tur, claim.Seid, claim.PanIndex, claim.Institution, request.ReasonCode);
+            await ReleaseAsync(claim.PanIndex, claim.Seid, claim.Tur);
         }
 
-        return await store.WriteAsync(session => Live(session, request.Seid));
+        return await store.WriteAsync(session => Live(session, caller, request.Seid));
     }
 
     private sealed record OpenClaim(string Tur, string Seid, byte[] PanIndex, string Institution);
 
-    /// <summary>Enrolments whose token does not exist yet, begun before <paramref name="before"/>; of one chip, or of all when null.</summary>
-    private static List<OpenClaim> UnderWay(Session session, string? seid, DateTimeOffset before) =>
+    /// <summary>Enrolments whose token does not exist yet, begun before <paramref name="before"/>; of one requestor in one chip, or all when null.</summary>
+    private static List<OpenClaim> UnderWay(Session session, (string Caller, string Seid)? of, DateTimeOffset before) =>
         session.Query(
-            "SELECT r.tur, r.seid, r.pan_index, r.institution FROM token_request r WHERE r.reply IS NULL AND ($1 IS NULL OR r.seid = $1) AND r.at < $2 AND NOT EXISTS (SELECT 1 FROM token_reference t WHERE t.tur = r.tur) ORDER BY r.at, r.tur",
+            "SELECT r.tur, r.seid, r.pan_index, r.institution FROM token_request r WHERE r.reply IS NULL AND ($1 IS NULL OR (r.seid = $1 AND r.trid = $3)) AND r.at < $2 AND NOT EXISTS (SELECT 1 FROM token_reference t WHERE t.tur = r.tur) ORDER BY r.at, r.tur",
             static row => new OpenClaim(row.GetString(0), row.GetString(1), row.Bytes(2), row.GetString(3)),
-            seid, before);
+            of?.Seid, before, of?.Caller);
 
     private void Deactivate(Session session, TokenRow row, string reason)
     {
@@ -198,6 +205,12 @@ public sealed partial class TokenServiceParty
             catch (PartyUnreachableException)
             {
                 // Again later, with the same id.
+            }
+#pragma warning disable CA1031 // one notice that cannot be sent keeps no other back
+            catch (Exception failure) when (failure is not (PartyFailedException or OperationCanceledException))
+#pragma warning restore CA1031
+            {
+                Decided(TraceReference.Card(entry.Reference), $"{entry.Kind} could not be sent ({failure.GetType().Name}); it waits", $"{entry.Kind} 发送失败（{failure.GetType().Name}），稍后重试");
             }
 
             await store.WriteAsync(session =>

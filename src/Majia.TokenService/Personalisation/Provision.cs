@@ -45,24 +45,42 @@ public sealed partial class TokenServiceParty
 
         public bool Authenticated { get; set; }
 
+        /// <summary>The script is to bring a card to life, not only to remove what is dead.</summary>
+        public bool Gives { get; set; }
+
         /// <summary>EXTERNAL AUTHENTICATE was sent together with the first wrapped command.</summary>
         public bool AwaitsAuthentication { get; set; }
 
         public Queue<Step> Steps { get; } = new();
+
+        public DateTimeOffset UsedAt { get; set; }
     }
 
     private readonly Lock channelGate = new();
     private readonly Dictionary<string, ChipChannel> channels = new(StringComparer.Ordinal);
 
-    private async Task<ApiReply<WalletToken.ProvisionReply>> ProvisionAsync(WalletToken.ProvisionRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<WalletToken.ProvisionReply>> ProvisionAsync(string caller, WalletToken.ProvisionRequest request)
     {
-        var row = await store.WriteAsync(session => TokenRow.Find(session, request.TokenUniqueReference));
+        var row = await store.WriteAsync(session => FindFor(session, caller, request.TokenUniqueReference));
         if (row is null)
         {
             return NotFound;
         }
 
         var channel = TakeChannel(row.Tur);
+        try
+        {
+            return await ProvisionAsync(request, row, channel);
+        }
+        finally
+        {
+            // Finished, failed, or replaced by another: what no script goes on with ends here.
+            CloseUnless(row.Tur, channel);
+        }
+    }
+
+    private async Task<ApiReply<WalletToken.ProvisionReply>> ProvisionAsync(WalletToken.ProvisionRequest request, TokenRow row, ChipChannel? channel)
+    {
         if (request.DomainKeys is { } keys)
         {
             if (!TryImport(row.Seid, keys))
@@ -93,6 +111,18 @@ public sealed partial class TokenServiceParty
         return channel.Authenticated ? await ContinueAsync(row, channel, responses) : await AuthenticateAsync(row, channel, responses);
     }
 
+    /// <summary>Chips whose script is under way: each has session keys in memory.</summary>
+    public int OpenChannels
+    {
+        get
+        {
+            lock (channelGate)
+            {
+                return channels.Count;
+            }
+        }
+    }
+
     private ChipChannel? TakeChannel(string tur)
     {
         lock (channelGate)
@@ -101,13 +131,42 @@ public sealed partial class TokenServiceParty
         }
     }
 
-    private WalletToken.ProvisionReply Send(TokenRow row, ChipChannel channel, EnrolmentState state, params ReadOnlySpan<CommandApdu> commands)
+    private void CloseUnless(string tur, ChipChannel? channel)
     {
         lock (channelGate)
         {
-            channels[row.Tur] = channel;
+            if (channel is not null && channels.GetValueOrDefault(tur) != channel)
+            {
+                channel.Host.Close();
+            }
         }
+    }
 
+    private void Keep(string tur, ChipChannel channel)
+    {
+        var now = clock.GetUtcNow();
+        lock (channelGate)
+        {
+            // A phone that never came back left its channel open.
+            foreach (var old in channels.Where(other => now - other.Value.UsedAt > options.ChannelLife).Select(static other => other.Key).Order(StringComparer.Ordinal).ToList())
+            {
+                channels.Remove(old, out var forgotten);
+                forgotten!.Host.Close();
+            }
+
+            if (channels.TryGetValue(tur, out var replaced) && replaced != channel)
+            {
+                replaced.Host.Close();
+            }
+
+            channel.UsedAt = now;
+            channels[tur] = channel;
+        }
+    }
+
+    private WalletToken.ProvisionReply Send(TokenRow row, ChipChannel channel, EnrolmentState state, params ReadOnlySpan<CommandApdu> commands)
+    {
+        Keep(row.Tur, channel);
         var hex = new List<string>(commands.Length);
         foreach (var command in commands)
         {
@@ -184,6 +243,12 @@ public sealed partial class TokenServiceParty
         channel.Authenticated = true;
         channel.AwaitsAuthentication = true;
         await PlanAsync(row, channel);
+        if (channel.Steps.Count == 0)
+        {
+            // Deleted since the script began, and nothing of it is in the chip.
+            return Rest(row, StateOf(row));
+        }
+
         return Send(row, channel, StateOf(row), externalAuthenticate, channel.Host.Wrap(channel.Steps.Peek().Command));
     }
 
@@ -207,7 +272,8 @@ public sealed partial class TokenServiceParty
         }
 
         var instance = Aid.Parse(row.InstanceAid);
-        if (row.Status.State == TokenState.Deactivated)
+        channel.Gives = StateOf(row) is EnrolmentState.Provisioning or EnrolmentState.Activating;
+        if (!channel.Gives)
         {
             return;
         }
@@ -265,28 +331,47 @@ public sealed partial class TokenServiceParty
             await store.WriteAsync(then);
         }
 
-        if (channel.Steps.Count == 0)
+        // Before each further step: does the card still stand as when the script began?
+        var now = (await store.WriteAsync(session => TokenRow.Find(session, row.Tur)))!;
+        if (channel.KeyVersion == InitialVersion)
         {
-            if (channel.KeyVersion == InitialVersion)
-            {
-                // The session goes on under keys that are no more: open again with the new ones, which proves them.
-                return await OpenAsync(row, OwnVersion);
-            }
-
-            var now = (await store.WriteAsync(session => TokenRow.Find(session, row.Tur)))!;
-            if (now is { Stage: PersonalisationStage.Personalised, Verify: false, Status.State: TokenState.Inactive })
-            {
-                // Green: nothing more to prove.
-                await store.WriteAsync(session => Activate(session, now.Tur));
-                channel.Steps.Enqueue(Selectable(now));
-                return Send(now, channel, EnrolmentState.Activating, channel.Host.Wrap(channel.Steps.Peek().Command));
-            }
-
-            Decided(TraceReference.Card(row.Tur), $"chip: {now.Stage.Words().En}", $"芯片状态：{now.Stage.Words().Zh}");
-            return Rest(now, StateOf(now));
+            // The session goes on under keys that are no more: open again with the new ones, which proves them.
+            return await OpenAsync(now, OwnVersion);
         }
 
-        return Send(row, channel, StateOf(row), channel.Host.Wrap(channel.Steps.Peek().Command));
+        if (channel.Gives && now.Status.State == TokenState.Deactivated)
+        {
+            return await ClearAsync(now, channel);
+        }
+
+        if (channel.Steps.Count > 0)
+        {
+            return Send(now, channel, StateOf(now), channel.Host.Wrap(channel.Steps.Peek().Command));
+        }
+
+        if (now is { Stage: PersonalisationStage.Personalised, Verify: false, Status.State: TokenState.Inactive })
+        {
+            // Green: nothing more to prove. Deleted at this very moment it is not activated, and goes out of the chip.
+            var (active, _) = await store.WriteAsync(session => Activate(session, now.Tur));
+            if (active is null)
+            {
+                return await ClearAsync(now with { Status = TokenStatus.Deactivated }, channel);
+            }
+
+            channel.Steps.Enqueue(Selectable(now));
+            return Send(now, channel, EnrolmentState.Activating, channel.Host.Wrap(channel.Steps.Peek().Command));
+        }
+
+        Decided(TraceReference.Card(row.Tur), $"chip: {now.Stage.Words().En}", $"芯片状态：{now.Stage.Words().Zh}");
+        return Rest(now, StateOf(now));
+    }
+
+    /// <summary>Deleted while its script ran: the rest of the script is dropped, and what it left in the chip is deleted.</summary>
+    private async Task<ApiReply<WalletToken.ProvisionReply>> ClearAsync(TokenRow row, ChipChannel channel)
+    {
+        channel.Steps.Clear();
+        await PlanAsync(row, channel);
+        return channel.Steps.Count == 0 ? Rest(row, StateOf(row)) : Send(row, channel, StateOf(row), channel.Host.Wrap(channel.Steps.Peek().Command));
     }
 
     /// <summary>The chip refused, or is not the one it should be. An unfinished card is given up at once; its remains go with the chip's next script (R8).</summary>

@@ -82,5 +82,9 @@ public static class VaultTables
             PRIMARY KEY (token_index, switch_key, kind));
         """,
         Outbox.Migration("token"),
+        """
+        -- Whose enrolment it is: a requestor that deletes a device ends its own only.
+        ALTER TABLE token_request ADD COLUMN trid TEXT NOT NULL DEFAULT '';
+        """,
     ]);
 }

@@ -17,6 +17,9 @@ public sealed record SeScript(IReadOnlyList<CommandApdu> Commands, WalletToken.S
 public sealed class SeIssuer(KeyModule module, Store store, TimeProvider clock, ITrace trace)
 {
     private const string IsdKeySet = "isd", TransportKey = "zmk.token-service";
+    /// <summary>A script that the phone does not go on with is dropped after this, with its session keys.</summary>
+    private static readonly TimeSpan ChannelLife = TimeSpan.FromMinutes(10);
+
     private const byte IsdVersion = 0x01, InitialVersion = 0x01, SecurityLevel = 0x33;
 
     private static readonly Aid IssuerDomain = Aid.Parse("A000000151000000"), DomainPackage = Aid.Parse("A000000151"), DomainModule = Aid.Parse("A000000151000000"),
@@ -37,6 +40,8 @@ public sealed class SeIssuer(KeyModule module, Store store, TimeProvider clock, 
         public HostChannel Host { get; } = host;
 
         public Stage Stage { get; set; } = Stage.Opening;
+
+        public DateTimeOffset UsedAt { get; set; }
     }
 
     private readonly Lock gate = new();
@@ -47,6 +52,7 @@ public sealed class SeIssuer(KeyModule module, Store store, TimeProvider clock, 
     {
         lock (gate)
         {
+            DropOld();
             return channels.ContainsKey(seid);
         }
     }
@@ -70,9 +76,29 @@ public sealed class SeIssuer(KeyModule module, Store store, TimeProvider clock, 
 
         if (channel is null || responses.Count == 0)
         {
+            channel?.Host.Close();
             return Start(seid, reference);
         }
 
+        try
+        {
+            return await ContinueAsync(seid, reference, channel, responses);
+        }
+        finally
+        {
+            lock (gate)
+            {
+                // Finished or failed: what no script goes on with ends here.
+                if (channels.GetValueOrDefault(seid) != channel)
+                {
+                    channel.Host.Close();
+                }
+            }
+        }
+    }
+
+    private async Task<SeScript> ContinueAsync(string seid, string reference, ChipChannel channel, IReadOnlyList<ResponseApdu> responses)
+    {
         if (channel.Stage == Stage.Opening)
         {
             if (responses.Count < 2 || !channel.Host.TryAuthenticate(responses[1], SecurityLevel, out var externalAuthenticate))
@@ -173,10 +199,27 @@ public sealed class SeIssuer(KeyModule module, Store store, TimeProvider clock, 
     {
         lock (gate)
         {
+            DropOld();
+            if (channels.TryGetValue(seid, out var replaced) && replaced != channel)
+            {
+                replaced.Host.Close();
+            }
+
+            channel.UsedAt = clock.GetUtcNow();
             channels[seid] = channel;
         }
 
         return new(commands.ToArray(), null, null);
+    }
+
+    private void DropOld()
+    {
+        var now = clock.GetUtcNow();
+        foreach (var old in channels.Where(other => now - other.Value.UsedAt > ChannelLife).Select(static other => other.Key).Order(StringComparer.Ordinal).ToList())
+        {
+            channels.Remove(old, out var forgotten);
+            forgotten!.Host.Close();
+        }
     }
 
     private SeScript Stop(string reference, string en, string zh)

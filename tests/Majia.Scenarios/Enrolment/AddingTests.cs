@@ -192,7 +192,7 @@ public sealed class AddingTests
 
     private static async Task<ApiReply<TReply>> CallAsync<TRequest, TReply>(World world, string operation, TRequest request)
         where TReply : notnull =>
-        JsonSerializer.Deserialize<ApiReply<TReply>>(await world.System.TokenService.Endpoint.HandleAsync(operation, JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json), CancellationToken.None), JsonEndpoint.Json)!;
+        JsonSerializer.Deserialize<ApiReply<TReply>>(await world.System.TokenService.EndpointFor("99900000001").HandleAsync(operation, JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json), CancellationToken.None), JsonEndpoint.Json)!;
 
     [Fact]
     [Rule("R13")]

@@ -52,18 +52,18 @@ public sealed class AgreementTests
     }
 
     [Theory]
-    [InlineData("phone", LinkFault.DropAnswer, 4)]
-    [InlineData("wallet", LinkFault.DropRequest, 4)]
-    [InlineData("wallet", LinkFault.DropAnswer, 5)]
-    [InlineData("bank", LinkFault.DropAnswer, 1)]
+    [InlineData("phone", LinkFault.DropAnswer)]
+    [InlineData("wallet", LinkFault.DropRequest)]
+    [InlineData("wallet", LinkFault.DropAnswer)]
+    [InlineData("bank", LinkFault.DropAnswer)]
     [Rule("R8")]
-    public async Task Lost_and_never_taken_up_again_nothing_stays_anywhere(string wire, LinkFault fault, int stride)
+    public async Task Lost_and_never_taken_up_again_nothing_stays_anywhere(string wire, LinkFault fault)
     {
         await using var world = await World.OpenAsync(71);
         await world.ReadyToAddAsync();
         var link = Link(world, wire);
         var messages = 0;
-        for (var struck = true; struck; messages += stride)
+        for (var struck = true; struck; messages++)
         {
             struck = false;
             void Strike(ReadOnlyMemory<byte> request) => struck = true;
@@ -93,7 +93,7 @@ public sealed class AgreementTests
         await world.PumpAsync();
         await AgreeAsync(world, 1);
         Assert.Equal(SaleOutcome.Approved, (await world.SellAsync(reference, 100)).Outcome);
-        Assert.True(messages > 3 * stride || wire == "bank");
+        Assert.True(messages >= (wire == "bank" ? 3 : 6), $"only {messages} messages on {wire}");
     }
 
     [Fact]
@@ -157,7 +157,7 @@ public sealed class AgreementTests
     {
         var phone = world.Phone(handset);
         var seid = world.Seid(handset);
-        var reply = await world.System.TokenService.Endpoint.HandleAsync(WalletToken.Operations.SearchTokens, System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(new WalletToken.SearchTokensRequest(seid), JsonEndpoint.Json), CancellationToken.None);
+        var reply = await world.System.TokenService.EndpointFor("99900000001").HandleAsync(WalletToken.Operations.SearchTokens, System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(new WalletToken.SearchTokensRequest(seid), JsonEndpoint.Json), CancellationToken.None);
         var tokens = System.Text.Json.JsonSerializer.Deserialize<ApiReply<WalletToken.SearchTokensReply>>(reply, JsonEndpoint.Json)!.Value!.Tokens;
         await world.System.Store.DurableAsync();
         var found = (

@@ -82,6 +82,7 @@ public sealed class KillTests
 
             // The terminal's reversal, and the switch's own for the row that never got its answer: one effect.
             await world.PumpAsync();
+            await world.PumpAsync();
             Assert.Equal(opening, world.Account("mingyue-02"));
 
             var frame = Convert.FromHexString(Assert.Single(Rest(lines, "FRAME")));
@@ -112,7 +113,8 @@ public sealed class KillTests
     {
         await using var world = await AgainAsync(folder, 1000 + kill);
         var terminal = world.System.Terminals[World.Books];
-        await world.PumpAsync();
+        await world.PumpAsync(); // closes what nobody waits for
+        await world.PumpAsync(); // and delivers its reversals
         world.NothingPending();
         world.BooksHold();
 

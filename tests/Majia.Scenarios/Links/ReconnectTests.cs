@@ -107,30 +107,30 @@ public sealed class ReconnectTests
     [Fact]
     public async Task A_line_signs_on_tests_itself_when_quiet_and_leaves_a_peer_that_is_half_open()
     {
-        var time = new FakeTimeProvider();
+        using var time = new WatchedTime(Signing.EchoInterval);
         using var listener = new TcpListener(Wire.Anywhere);
         listener.Start();
         var connecting = TcpIsoLink.ConnectAsync((IPEndPoint)listener.LocalEndpoint, Framing.Switch, time, new SeededEntropy(1), Signing, Given);
         await using var first = (await listener.AcceptTcpClientAsync(Given)).GetStream();
         Assert.Equal("001", await AnswerManagementAsync(first));
         await using var link = await connecting;
-        while (!link.State.SignedOn)
-        {
-            await Task.Yield();
-        }
+        Assert.True(link.State.SignedOn);
 
         // A quiet line: the test comes, and is answered.
-        var echo = AnswerManagementAsync(first);
-        await AdvanceUntilAsync(time, echo);
-        Assert.Equal("301", await echo);
+        await time.StartedAsync();
+        time.Advance(Signing.EchoInterval);
+        Assert.Equal("301", await AnswerManagementAsync(first));
 
         // Then the peer is there and says nothing more: the link takes a new connection, and signs on again.
-        var second = listener.AcceptTcpClientAsync(Given).AsTask();
-        await AdvanceUntilAsync(time, second);
-        await using var anew = (await second).GetStream();
-        Assert.Equal("001", await AnswerManagementAsync(anew));
+        await time.StartedAsync();
+        time.Advance(Signing.EchoInterval);
+        Assert.NotNull(await first.ReadFrameAsync(Framing.Switch));
+        time.Advance(Signing.EchoTimeout);
+        await using var second = (await listener.AcceptTcpClientAsync(Given)).GetStream();
+        Assert.Equal("001", await AnswerManagementAsync(second));
+        await time.StartedAsync();
         var sale = link.ExchangeAsync(Wire.Financial(4), Given);
-        await anew.WriteAsync(Wire.Answer(Framing.Switch, (await anew.ReadFrameAsync(Framing.Switch))!), Given);
+        await second.WriteAsync(Wire.Answer(Framing.Switch, (await second.ReadFrameAsync(Framing.Switch))!), Given);
         Assert.Equal("000004", Wire.Stan(Framing.Switch, await sale));
         Assert.True(link.State is { SignedOn: true, Connections: 2 });
     }
@@ -234,6 +234,27 @@ public sealed class ReconnectTests
             time.Advance(TimeSpan.FromSeconds(1));
             await Task.Yield();
         }
+    }
+
+    /// <summary>A clock that tells when somebody has begun to wait for just so long.</summary>
+    private sealed class WatchedTime(TimeSpan watched) : FakeTimeProvider, IDisposable
+    {
+        private readonly SemaphoreSlim started = new(0);
+
+        public Task StartedAsync() => started.WaitAsync(Given);
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            var timer = base.CreateTimer(callback, state, dueTime, period);
+            if (dueTime == watched)
+            {
+                started.Release();
+            }
+
+            return timer;
+        }
+
+        public void Dispose() => started.Dispose();
     }
 
     /// <summary>A log whose disk takes as long as a test wants.</summary>

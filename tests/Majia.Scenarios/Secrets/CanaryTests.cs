@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using Majia.Core.Contracts;
 using Majia.Core.Cryptography;
+using Majia.Core.Primitives;
 using Majia.Host.Links;
 using Majia.Host.Seed;
 using Majia.Phone;
@@ -20,6 +21,9 @@ public sealed class CanaryTests
     [
         "acquirer", "network", "token-service", "se-issuer", .. SeedData.Banks.Select(bank => $"issuer-{bank.Institution}"), .. SeedData.Merchants.Select(merchant => $"terminal-{merchant.Terminal}"),
     ];
+
+    /// <summary>Refused before any bank is asked. Not the seeded one: packed, that is little more than zeros, and zeros are everywhere.</summary>
+    private static string VisaOnly { get; } = "400000846193720" + Luhn.CheckDigit("400000846193720");
 
     [Fact]
     [Rule("R19")]
@@ -138,7 +142,7 @@ public sealed class CanaryTests
             Assert.Equal(EnrolmentStep.Refused, (await world.TryAddAsync(refused)).Step);
         }
 
-        Assert.Equal(EnrolmentStep.Refused, (await world.Phone().AddCardAsync(new CardToEnrol(SeedData.VisaOnly.Pan.Reveal(), "3012", "123", "林晓云", "990104199203120021", "12900000001"))).Step);
+        Assert.Equal(EnrolmentStep.Refused, (await world.Phone().AddCardAsync(new CardToEnrol(VisaOnly, "3012", "123", "林晓云", "990104199203120021", "12900000001"))).Step);
         var half = await world.TryAddAsync("shahu-02");
         codes.Add(world.Code("shahu-02"));
         await world.Phone().EnterCodeAsync(half.CardReference!, "000000");
@@ -160,7 +164,7 @@ public sealed class CanaryTests
 
         // Noise on the wires: parsers and their errors.
         var noise = new byte[200];
-        new Majia.Core.Primitives.SeededEntropy(1).Fill(noise);
+        new SeededEntropy(1).Fill(noise);
         await world.System.Acquirer.HandleAsync(noise, CancellationToken.None);
         await world.System.Network.HandleAsync(noise, CancellationToken.None);
 
@@ -175,7 +179,8 @@ public sealed class CanaryTests
 
     private static IEnumerable<Secret> Persons()
     {
-        foreach (var card in SeedData.Banks.SelectMany(bank => bank.Cards).Append(SeedData.VisaOnly))
+        yield return Secret.OfText("the number of a card that was refused", VisaOnly);
+        foreach (var card in SeedData.Banks.SelectMany(bank => bank.Cards))
         {
             yield return Secret.OfText($"the number of {card.Id}", card.Pan.Reveal());
             yield return Secret.OfText($"track 2 of {card.Id}", $"{card.Pan.Reveal()}={card.Expiry}");

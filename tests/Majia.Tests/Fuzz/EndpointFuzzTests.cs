@@ -120,7 +120,7 @@ public sealed class EndpointFuzzTests
         var jwk = bench.Module.PublicJwk("jwe");
         var card = JsonSerializer.SerializeToUtf8Bytes(Bench.Debit(3), JsonEndpoint.Json);
         var receipt = PartyFuzzTests.Done(bench.CheckAsync(Bench.Debit(3), chip.Seid)).Value!.EligibilityReceipt;
-        return input => Ask(bench.Party.Endpoint, TokenCorpus, Sealed(Named(input, ("@TUR@", tur), ("@NEW@", other), (Seid, chip.Seid), ("\"receipt\"", $"\"{receipt}\"")), jwk, card), Bench.Debit().Pan, Bench.Debit(2).Pan, Bench.Debit(3).Pan);
+        return input => Ask(bench.Party.EndpointFor("99900000001"), TokenCorpus, Sealed(Named(input, ("@TUR@", tur), ("@NEW@", other), (Seid, chip.Seid), ("\"receipt\"", $"\"{receipt}\"")), jwk, card), Bench.Debit().Pan, Bench.Debit(2).Pan, Bench.Debit(3).Pan);
     }
 
     private static byte[] Named(byte[] input, params (string Mark, string Text)[] names)

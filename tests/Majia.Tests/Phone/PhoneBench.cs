@@ -51,6 +51,9 @@ internal sealed class PhoneBench : IDisposable
         return bench;
     }
 
+    /// <summary>Not paired: its chip believes nothing that it says.</summary>
+    public static PhoneBench Unpaired() => new();
+
     /// <summary>Signed in, Find Device on, a finger enrolled.</summary>
     public static async Task<PhoneBench> PreparedAsync()
     {
@@ -166,7 +169,7 @@ internal sealed class TestCloud : IJsonLink
     {
         this.entropy = entropy;
         endpoint
-            .Map<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, (request, _) => Reply<PhoneWallet.SignInReply>(request.Password == "secret" ? new PhoneWallet.SignInReply("device-1", "credential-1", FindDevice) : new ApiError("SIGN_IN_FAILED", "wrong")))
+            .Map<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, (request, _) => Reply<PhoneWallet.SignInReply>(request.Password == "secret" ? new PhoneWallet.SignInReply("device-1", Credential, FindDevice) : new ApiError("SIGN_IN_FAILED", "wrong")))
             .Map<PhoneWallet.SignOutRequest, PhoneWallet.Done>(PhoneWallet.Operations.SignOut, (request, _) => Told(request))
             .Map<PhoneWallet.SetFindDeviceRequest, PhoneWallet.Done>(PhoneWallet.Operations.SetFindDevice, (request, _) => Told(request))
             .Map<PhoneWallet.DeleteCardRequest, PhoneWallet.Done>(PhoneWallet.Operations.DeleteCard, (request, _) => Told(request))
@@ -181,6 +184,12 @@ internal sealed class TestCloud : IJsonLink
 
     public bool FindDevice { get; set; } = true;
 
+    /// <summary>What the next sign-in gives.</summary>
+    public string Credential { get; set; } = "credential-1";
+
+    /// <summary>A credential that is not known any more.</summary>
+    public string? Void { get; set; }
+
     public List<Refusal> HandsetReasons { get; } = [];
 
     /// <summary>Requests that only tell, as they arrived.</summary>
@@ -190,6 +199,8 @@ internal sealed class TestCloud : IJsonLink
     public List<string> Calls { get; } = [];
 
     public List<string> Bodies { get; } = [];
+
+    public List<PhoneWallet.ActivateRequest> Activations { get; } = [];
 
     public CardToEnrol? Received { get; private set; }
 
@@ -229,6 +240,11 @@ internal sealed class TestCloud : IJsonLink
             return Reply<PhoneWallet.Done>(new ApiError("TOKEN_SERVICE_UNREACHABLE", "down"));
         }
 
+        if (Void is { } gone && gone == request switch { PhoneWallet.SignOutRequest told => told.Credential, PhoneWallet.SetFindDeviceRequest told => told.Credential, PhoneWallet.DeleteCardRequest told => told.Credential, _ => "" })
+        {
+            return Reply<PhoneWallet.Done>(new ApiError("NOT_AUTHENTICATED", "not known"));
+        }
+
         Heard.Add(request);
         return Reply<PhoneWallet.Done>(new PhoneWallet.Done());
     }
@@ -253,6 +269,7 @@ internal sealed class TestCloud : IJsonLink
 
     private ApiReply<PhoneWallet.ActivateReply> Activate(PhoneWallet.ActivateRequest request)
     {
+        Activations.Add(request);
         if (request.Code != Code)
         {
             return new PhoneWallet.ActivateReply(cards[request.CardReference].State, 2);

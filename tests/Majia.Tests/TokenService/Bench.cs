@@ -16,6 +16,9 @@ public sealed class EndpointLink(JsonEndpoint endpoint) : IJsonLink
 {
     public bool IsCut { get; set; }
 
+    /// <summary>What happens elsewhere just before the named operation arrives, once.</summary>
+    public (string Operation, Func<Task> Meanwhile)? Before { get; set; }
+
     public async Task<ApiReply<TResponse>> CallAsync<TRequest, TResponse>(string operation, TRequest request, CancellationToken cancellation)
         where TRequest : notnull
         where TResponse : notnull
@@ -23,6 +26,12 @@ public sealed class EndpointLink(JsonEndpoint endpoint) : IJsonLink
         if (IsCut)
         {
             throw new PartyUnreachableException(endpoint.Party);
+        }
+
+        if (Before is { } before && before.Operation == operation)
+        {
+            Before = null;
+            await before.Meanwhile();
         }
 
         var reply = await endpoint.HandleAsync(operation, JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json), cancellation);
@@ -41,14 +50,15 @@ public sealed class FakeBank
         module.Generate("jwe", KeyUsage.Decryption, CipherAlgorithm.Aes, test: true);
         Endpoint = new JsonEndpoint("issuer")
             .Map<TokenIssuer.GetPublicKeyRequest, TokenIssuer.GetPublicKeyReply>(TokenIssuer.Operations.GetPublicKey, (_, _) => Reply(new TokenIssuer.GetPublicKeyReply(module.PublicJwk("jwe"))))
-            .Map<TokenIssuer.AuthorizeServiceRequest, TokenIssuer.AuthorizeServiceReply>(TokenIssuer.Operations.AuthorizeService, (request, _) =>
+            .Map<TokenIssuer.AuthorizeServiceRequest, TokenIssuer.AuthorizeServiceReply>(TokenIssuer.Operations.AuthorizeService, async (request, _) =>
             {
+                await Thinking;
                 Assert.True(module.TryDecryptJwe("jwe", request.EncryptedCard, out var plain));
                 Cards.Add(JsonSerializer.Deserialize<CardToEnrol>(plain, JsonEndpoint.Json)!);
                 Authorised.Add(request);
-                return Reply(new TokenIssuer.AuthorizeServiceReply(
+                return new TokenIssuer.AuthorizeServiceReply(
                     Decision, Decision == IssuerDecision.Declined ? new Refusal("CVN2", new("The CVN2 is wrong.", "CVN2 有误。")) : null,
-                    Decision == IssuerDecision.RequireAdditionalAuthentication ? [new ActivationMethod("sms", "SMS", "138****0001")] : [], PinPolicy, "3012", "01"));
+                    Decision == IssuerDecision.RequireAdditionalAuthentication ? [new ActivationMethod("sms", "SMS", "138****0001")] : [], PinPolicy, "3012", "01");
             })
             .Map<TokenIssuer.DeliverActivationCodeRequest, TokenIssuer.DeliverActivationCodeReply>(TokenIssuer.Operations.DeliverActivationCode, (_, _) => Reply(new TokenIssuer.DeliverActivationCodeReply("138****0001", DateTimeOffset.UnixEpoch)))
             .Map<TokenIssuer.ValidateActivationCodeRequest, TokenIssuer.ValidateActivationCodeReply>(TokenIssuer.Operations.ValidateActivationCode, (request, _) => Reply(new TokenIssuer.ValidateActivationCodeReply(request.Code == "123456" ? CodeVerdict.Right : CodeVerdict.Wrong, 2)))
@@ -60,6 +70,9 @@ public sealed class FakeBank
     public JsonEndpoint Endpoint { get; }
 
     public EndpointLink Link { get; }
+
+    /// <summary>The bank decides when this is done.</summary>
+    public Task Thinking { get; set; } = Task.CompletedTask;
 
     public IssuerDecision Decision { get; set; } = IssuerDecision.Approved;
 
@@ -80,7 +93,7 @@ public sealed class FakeBank
 /// <summary>Token service, wallet cloud, SE issuer and three banks in memory, on one clock and one seed.</summary>
 public sealed class Bench : IAsyncDisposable
 {
-    public const string Trid = "99900000001", Account = "lin@example.com", Password = "correct horse";
+    public const string Trid = "99900000001", OtherTrid = "99900000002", Account = "lin@example.com", Password = "correct horse";
 
     public Bench(Store? store = null)
     {
@@ -112,7 +125,7 @@ public sealed class Bench : IAsyncDisposable
         }
 
         Party = NewParty();
-        TokenLink = new EndpointLink(Party.Endpoint);
+        TokenLink = new EndpointLink(Party.EndpointFor(Trid));
         Wallet = NewWallet();
     }
 
@@ -138,17 +151,19 @@ public sealed class Bench : IAsyncDisposable
 
     public WalletParty Wallet { get; private set; }
 
+    public JsonEndpoint TokenEndpoint => Party.EndpointFor(Trid);
+
     public EndpointLink WalletLink => new(Wallet.Endpoint);
 
     /// <summary>The token service's process ends and starts: what was in memory only is gone.</summary>
     public void Restart()
     {
         Party = NewParty();
-        TokenLink = new EndpointLink(Party.Endpoint);
+        TokenLink = new EndpointLink(Party.EndpointFor(Trid));
         Wallet = NewWallet();
     }
 
-    private TokenServiceParty NewParty() => new(new(), Store, Module, Banks.ToDictionary(bank => bank.Key, bank => (IJsonLink)bank.Value.Link), Clock, Entropy, NoTrace.Instance);
+    private TokenServiceParty NewParty() => new(new() { TokenRequestors = [Trid, OtherTrid] }, Store, Module, Banks.ToDictionary(bank => bank.Key, bank => (IJsonLink)bank.Value.Link), Clock, Entropy, NoTrace.Instance);
 
     private WalletParty NewWallet() => new(new() { PasswordIterations = 10 }, Store, new SeIssuer(SeModule, Store, Clock, NoTrace.Instance), TokenLink, Clock, Entropy, NoTrace.Instance);
 

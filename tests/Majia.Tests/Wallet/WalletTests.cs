@@ -233,4 +233,144 @@ public class WalletTests
         Assert.DoesNotContain(card.Pan[6..12], rows, StringComparison.Ordinal);
         Assert.DoesNotContain(card.Pan[^5..], rows, StringComparison.Ordinal);
     }
+
+    // ---- whose handset it is ----
+
+    private const string Stranger = "zhao@example.com";
+
+    private static Task<ApiReply<PhoneWallet.SignInReply>> SignInAsync(Bench bench, string account, string seid, string requestId) =>
+        bench.WalletLink.CallAsync<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, new(requestId, account, Bench.Password, new("Mi 5", "stable", "8.0.6.0", seid)), TestContext.Current.CancellationToken);
+
+    [Fact]
+    public async Task Another_account_cannot_take_a_handset_by_naming_its_chip()
+    {
+        await using var bench = new Bench();
+        var phone = await PhoneAsync(bench);
+        await phone.RunAsync((await phone.AddAsync(Bench.Debit())).Value!.CardReference);
+        await bench.Wallet.AddAccountAsync(Stranger, Bench.Password);
+        Assert.Equal("HANDSET_OF_ANOTHER_ACCOUNT", (await SignInAsync(bench, Stranger, phone.Chip.Seid, "x")).Error?.ErrorCode);
+        Assert.Equal(1, bench.Count("SELECT count(*) FROM token_token WHERE state = 'Active'"));
+        Assert.Single(await phone.ListAsync());
+    }
+
+    [Fact]
+    public async Task A_sign_in_repeated_with_its_request_id_gives_the_same_credential()
+    {
+        await using var bench = new Bench();
+        await bench.Wallet.AddAccountAsync(Bench.Account, Bench.Password);
+        var seid = bench.NewChip().Seid;
+        var first = (await SignInAsync(bench, Bench.Account, seid, "one")).Value!;
+        Assert.Equal(first, (await SignInAsync(bench, Bench.Account, seid, "one")).Value);
+
+        // Once it is used it has arrived: the cloud keeps its hash alone, and a late copy of the request takes nothing back.
+        await bench.WalletLink.CallAsync<PhoneWallet.ListCardsRequest, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, new(first.DeviceId, first.Credential), TestContext.Current.CancellationToken);
+        Assert.Equal("REQUEST_REPEATED", (await SignInAsync(bench, Bench.Account, seid, "one")).Error?.ErrorCode);
+        Assert.NotNull((await bench.WalletLink.CallAsync<PhoneWallet.ListCardsRequest, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, new(first.DeviceId, first.Credential), TestContext.Current.CancellationToken)).Value);
+    }
+
+    // ---- lost mode, and what happens meanwhile ----
+
+    [Fact, Rule("R23")]
+    public async Task Lost_mode_stops_a_card_that_is_being_added()
+    {
+        await using var bench = new Bench();
+        var phone = await PhoneAsync(bench);
+        bench.Bank.Decision = IssuerDecision.RequireAdditionalAuthentication;
+        var yellow = (await phone.AddAsync(Bench.Credit())).Value!.CardReference;
+        await phone.RunAsync(yellow);
+        bench.Bank.Decision = IssuerDecision.Approved;
+        var green = (await phone.AddAsync(Bench.Debit())).Value!.CardReference;
+        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, true, TestContext.Current.CancellationToken));
+
+        var activated = await phone.CallAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, new("a", phone.Device.DeviceId, phone.Device.Credential, yellow, "123456"));
+        Assert.Equal(HandsetDecider.LostMode, activated.Error?.ErrorCode);
+        var script = await phone.CallAsync<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, new(phone.Device.DeviceId, phone.Device.Credential, green, []));
+        Assert.Equal(HandsetDecider.LostMode, script.Error?.ErrorCode);
+        Assert.Equal(0, bench.Count("SELECT count(*) FROM token_token WHERE state = 'Active'"));
+
+        // A deletion goes through all the same.
+        Assert.Null((await phone.CallAsync<PhoneWallet.DeleteCardRequest, PhoneWallet.Done>(PhoneWallet.Operations.DeleteCard, new("d", phone.Device.DeviceId, phone.Device.Credential, yellow))).Error);
+        Assert.Equal(EnrolmentState.Deleted, await phone.RunAsync(yellow));
+    }
+
+    [Fact, Rule("R23")]
+    public async Task Lost_mode_that_did_not_reach_every_card_says_so_and_can_be_repeated()
+    {
+        await using var bench = new Bench();
+        var phone = await PhoneAsync(bench);
+        await phone.RunAsync((await phone.AddAsync(Bench.Debit())).Value!.CardReference);
+        bench.TokenLink.IsCut = true;
+        Assert.Equal("TOKEN_SERVICE_UNREACHABLE", (await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, true, TestContext.Current.CancellationToken))?.ErrorCode);
+        bench.TokenLink.IsCut = false;
+        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, true, TestContext.Current.CancellationToken));
+        Assert.Equal(1, bench.Count("SELECT count(*) FROM token_token WHERE state = 'Suspended'"));
+        Assert.Equal(EnrolmentState.Suspended, Assert.Single(await phone.ListAsync()).State);
+
+        bench.TokenLink.IsCut = true;
+        Assert.Equal("TOKEN_SERVICE_UNREACHABLE", (await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, false, TestContext.Current.CancellationToken))?.ErrorCode);
+        bench.TokenLink.IsCut = false;
+        Assert.Equal(HandsetDecider.LostMode, (await phone.AddAsync(Bench.Credit())).Error?.ErrorCode);
+        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, false, TestContext.Current.CancellationToken));
+        Assert.Equal(EnrolmentState.Active, Assert.Single(await phone.ListAsync()).State);
+    }
+
+    [Fact, Rule("R23")]
+    public async Task Lost_mode_in_the_middle_of_a_script_suspends_what_the_script_made_active()
+    {
+        await using var bench = new Bench();
+        var phone = await PhoneAsync(bench);
+        var card = (await phone.AddAsync(Bench.Debit())).Value!.CardReference;
+        List<string> answers = [];
+        for (var lost = false; ;)
+        {
+            if (!lost && phone.Chip.Instances.Values.Any(instance => instance.Personalised))
+            {
+                lost = true;
+                bench.TokenLink.Before = (WalletToken.Operations.Provision, async () => Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, true, TestContext.Current.CancellationToken)));
+            }
+
+            var reply = await phone.CallAsync<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, new(phone.Device.DeviceId, phone.Device.Credential, card, answers));
+            if (lost)
+            {
+                Assert.Equal(HandsetDecider.LostMode, reply.Error?.ErrorCode);
+                break;
+            }
+
+            answers = phone.Chip.Run(reply.Value!.Commands);
+        }
+
+        Assert.Equal(0, bench.Count("SELECT count(*) FROM token_token WHERE state = 'Active'"));
+    }
+
+    [Theory, Rule("R24")]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_remote_sign_out_during_an_addition_leaves_no_token(bool findDevice)
+    {
+        await using var bench = new Bench();
+        var phone = await PhoneAsync(bench);
+        bench.TokenLink.Before = (WalletToken.Operations.Digitize, async () => Assert.Null(findDevice
+            ? await bench.Wallet.RemoteFindDeviceOffAsync(phone.Device.DeviceId, TestContext.Current.CancellationToken)
+            : await bench.Wallet.RemoteSignOutAsync(phone.Device.DeviceId, TestContext.Current.CancellationToken)));
+        Assert.Equal(findDevice ? HandsetDecider.FindDeviceOff : HandsetDecider.NotSignedIn, (await phone.AddAsync(Bench.Debit(), "r")).Error?.ErrorCode);
+        Assert.Equal(0, bench.Count("SELECT count(*) FROM token_token WHERE state <> 'Deactivated'"));
+        Assert.Equal(0, bench.Count("SELECT count(*) FROM token_device_slot"));
+        Assert.Empty(await phone.ListAsync());
+    }
+
+    [Fact, Rule("R21")]
+    public async Task A_card_that_is_deleted_during_a_script_stays_deleted()
+    {
+        await using var bench = new Bench();
+        var phone = await PhoneAsync(bench);
+        var card = (await phone.AddAsync(Bench.Debit())).Value!.CardReference;
+        await bench.Store.WriteAsync(session => session.Execute("UPDATE wallet_card SET state = 'Activating'"));
+        bench.TokenLink.Before = (WalletToken.Operations.Provision, async () =>
+        {
+            bench.TokenLink.Before = null;
+            await bench.Store.WriteAsync(session => session.Execute("UPDATE wallet_card SET state = 'Deleted'"));
+        });
+        await phone.CallAsync<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, new(phone.Device.DeviceId, phone.Device.Credential, card, []));
+        Assert.Equal(1, bench.Count("SELECT count(*) FROM wallet_card WHERE state = 'Deleted'"));
+    }
 }

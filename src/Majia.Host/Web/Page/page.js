@@ -14,31 +14,39 @@ let working = 0;
 
 // ---- asking and telling ----
 
-let asking = false;
+let refreshing = null;
 let again = false;
 
-async function refresh() {
-  if (asking) {
-    again = true;
-    return;
-  }
-  asking = true;
+/** What is shown, anew. Whoever calls while an answer is under way waits for the one after it. */
+function refresh() {
+  again = true;
+  refreshing ??= ask().finally(() => { refreshing = null; });
+  return refreshing;
+}
+
+async function ask() {
   try {
-    do {
+    while (again) {
       again = false;
       state = await call(`/state?phone=${$('handset').value}&terminal=${$('shop').value}`);
-    } while (again);
+    }
+    show($('connection'), false);
     draw();
     if (state.counter.trace && state.counter.trace !== followedPayment) {
       followedPayment = state.counter.trace;
       const [, , shop, , voucher] = followedPayment.split(':');
-      trace.follow(followedPayment, () => t('traceOf', `${shop} · ${voucher}`));
+      await trace.follow(followedPayment, () => t('traceOf', `${shop} · ${voucher}`));
     } else {
-      trace.load();
+      await trace.load();
     }
-  } finally {
-    asking = false;
+  } catch {
+    lost();
   }
+}
+
+function lost() {
+  write($('connection'), t('lost'));
+  show($('connection'), true);
 }
 
 const words = (error) => (error.api?.why ? () => say(error.api.why) : () => t('lost'));
@@ -211,7 +219,7 @@ function drawCounter(it) {
   if (outcome || it.failed) {
     $('outcome').dataset.outcome = outcome?.outcome ?? 'Failed';
     write($('outcome-words'), outcome ? `${say(outcome.words)}${outcome.code ? ' · ' + outcome.code : ''}` : t('failed'));
-    write($('outcome-why'), outcome ? [say(outcome.why), outcome.cvm !== 'none' && outcome.rrn ? t('cvm', outcome.cvm) : '', outcome.rrn ? 'RRN ' + outcome.rrn : ''].filter(Boolean).join(' · ') : '');
+    write($('outcome-why'), outcome ? [outcome.outcome === 'Approved' || outcome.outcome === 'Voided' ? '' : say(outcome.why), outcome.cvm !== 'none' && outcome.rrn ? t('cvm', t('cvm:' + outcome.cvm)) : '', outcome.rrn ? 'RRN ' + outcome.rrn : ''].filter(Boolean).join(' · ') : '');
   }
   const slip = reprint ?? outcome?.slip;
   show($('paper'), !!slip);
@@ -398,12 +406,6 @@ await refresh();
 
 // Told of each change; a lost connection is taken up again by the browser.
 const events = new EventSource('/api/events');
-events.addEventListener('change', () => {
-  show($('connection'), false);
-  refresh().catch(() => show($('connection'), true));
-});
-events.onerror = () => {
-  write($('connection'), t('lost'));
-  show($('connection'), true);
-};
+events.addEventListener('change', refresh);
+events.onerror = lost;
 document.body.dataset.ready = 'true';

@@ -15,7 +15,7 @@ const texts = {
     balance: 'Balance', available: 'Available', points: 'Points', lastPayment: 'Last payment', belongs: 'Device number ending {0} on the slip is the plastic {1}.', ledger: 'Ledger',
     inPhone: '{0}, ends {1}', plastic: 'Plastic', devices: 'Device cards',
     trace: 'Trace', traceEmpty: 'Add a card or make a payment: each message between the parties appears here.', traceOf: 'Payment {0}', traceCard: 'Adding the card', tracing: '{0} · {1} rows',
-    apdu: 'APDU', iso8583: 'ISO 8583', json: 'JSON', key: 'Keys', ledgerKind: 'Ledger', decision: 'Decisions', kinds: 'Kinds of rows', bytes: '{0} bytes', noBytes: 'No bytes are kept of this.', hex: 'Hex',
+    apdu: 'APDU', iso8583: 'ISO 8583', json: 'JSON', key: 'Key', ledgerKind: 'Ledger', decision: 'Decision', kinds: 'Kinds of rows', bytes: '{0} bytes', noBytes: 'No bytes are kept of this.', hex: 'Hex',
     footer: 'Test banks, test keys, invented people. No card number leaves the party that may hold it.',
     pinTitle: 'PIN pad', pin: 'Six-digit PIN', pinConfirm: 'Confirm', pinHint: 'The test cards’ PIN is {0}.', clear: 'Clear', backspace: 'Delete last digit',
     live: 'live', choose: 'Choose', chosen: 'Chosen', remove: 'Delete', showTrace: 'Trace', showSlip: 'Slip', enterCode: 'waiting for the bank’s code',
@@ -23,7 +23,7 @@ const texts = {
     lost: 'Majia does not answer. Is it still running? This page goes on by itself when it is back.',
     doneAdded: 'The card is in the phone.', doneCode: 'The bank has sent a code: type it below.', fingerNeeded: 'Enrol a fingerprint first, then add the card again.',
     interrupted: 'Interrupted. Press “Go on” to continue where it stopped.', triesLeft: 'Tries left: {0}.', doneSignIn: 'Signed in.', doneSignOut: 'Signed out. The payment cards of this phone are dead at once.',
-    doneDeleted: 'The card has left this phone.', working: 'One moment…', sale: 'Sale', void: 'Void', reversalsPending: 'Reversals waiting: {0}', sure: 'Press again to delete', cvm: 'Verified: {0}',
+    doneDeleted: 'The card has left this phone.', working: 'One moment…', sale: 'Sale', void: 'Void', reversalsPending: 'Reversals waiting: {0}', sure: 'Press again to delete', cvm: 'Verified by {0}', 'cvm:cdcvm': 'fingerprint on the phone', 'cvm:cdcvm+online-pin': 'fingerprint on the phone and PIN', 'cvm:online-pin': 'PIN', 'cvm:signature': 'signature',
     on: 'On', off: 'Off', retap: 'Hold the phone again when it is ready.', chip: 'chip',
   },
   zh: {
@@ -49,7 +49,7 @@ const texts = {
     lost: '马甲没有响应，是否仍在运行？恢复后本页会自动继续。',
     doneAdded: '银行卡已添加到手机。', doneCode: '银行已发送验证码，请在下方输入。', fingerNeeded: '请先录入指纹，再添加银行卡。',
     interrupted: '已中断，按“继续”可从中断处接着办理。', triesLeft: '还可尝试 {0} 次。', doneSignIn: '已登录。', doneSignOut: '已退出登录，本机的支付卡立即失效。',
-    doneDeleted: '银行卡已从本机移除。', working: '请稍候……', sale: '消费', void: '撤销', reversalsPending: '待发送冲正：{0} 笔', sure: '再按一次即删除', cvm: '验证方式：{0}',
+    doneDeleted: '银行卡已从本机移除。', working: '请稍候……', sale: '消费', void: '撤销', reversalsPending: '待发送冲正：{0} 笔', sure: '再按一次即删除', cvm: '验证方式：{0}', 'cvm:cdcvm': '手机指纹', 'cvm:cdcvm+online-pin': '手机指纹和密码', 'cvm:online-pin': '密码', 'cvm:signature': '签名',
     on: '开', off: '关', retap: '准备好后请再次靠近。', chip: '芯片',
   },
 };

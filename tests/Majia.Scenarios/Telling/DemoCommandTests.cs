@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Majia.Cli;
 
-namespace Majia.Scenarios.Story;
+namespace Majia.Scenarios.Telling;
 
 /// <summary>The contract of <c>majia demo --json</c> (decisions.md 32).</summary>
 [CollectionDefinition(nameof(ConsoleOutput), DisableParallelization = true)]

@@ -4,7 +4,7 @@ using Majia.Host.Demo;
 using Majia.Scenarios.Stage;
 using Majia.Tests;
 
-namespace Majia.Scenarios.Story;
+namespace Majia.Scenarios.Telling;
 
 public sealed class StoryTests
 {
@@ -62,7 +62,7 @@ public sealed class StoryTests
     private static async Task<List<StoryStep>> TellAsync(World world)
     {
         var steps = new List<StoryStep>();
-        await foreach (var step in new Majia.Host.Demo.Story(world.System).TellAsync())
+        await foreach (var step in new Story(world.System).TellAsync())
         {
             steps.Add(step);
         }

@@ -1,0 +1,196 @@
+using System.Data.Common;
+using System.Globalization;
+using Majia.Issuer;
+using Majia.Storage;
+using Majia.Terminal;
+using Majia.Terminal.Line;
+using Majia.TokenService.Enrolment;
+
+namespace Majia.Simulation;
+
+/// <summary>One line of a bank's books.</summary>
+public sealed record Booked(string Institution, string Key, string Operation, string State, string Code, long Amount, string Rrn, string Terminal);
+
+/// <summary>What every invariant looks at: the committed books of all banks, read once a step.</summary>
+public sealed class Evidence
+{
+    public Evidence(World world)
+    {
+        World = world;
+        foreach (var bank in SmallWorld.Banks)
+        {
+            Books.AddRange(world.Read($"issuer-{bank.Institution}", session => session.Query(
+                "SELECT institution, switch_key, operation, state, code, amount, rrn, terminal FROM issuer_authorisations WHERE institution = $1 ORDER BY at, switch_key",
+                static row => new Booked(row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetInt64(5), row.GetString(6), row.GetString(7)), bank.Institution)));
+        }
+    }
+
+    public World World { get; }
+
+    public List<Booked> Books { get; } = [];
+}
+
+/// <summary>A sentence that is always true, or whose opposite is a finding.</summary>
+/// <param name="AtRest">Looked at when the network is healed and every outbox has had its time; else after every step.</param>
+/// <param name="Broken">What does not hold, or null.</param>
+public sealed record Invariant(string Name, bool AtRest, Func<Evidence, string?> Broken);
+
+public static class Invariants
+{
+    /// <summary>One row a line; the first that is broken names the finding.</summary>
+    public static IReadOnlyList<Invariant> Table { get; } =
+    [
+        new("no-surprise", false, evidence => evidence.World.Surprised),
+        new("no-pan-on-the-merchants-side", false, evidence => evidence.World.Watch.Leak),
+        new("one-approval-per-counter", false, evidence => evidence.World.Watch.Clash),
+        new("suspended-never-approves", false, evidence => evidence.World.Watch.BarBroken),
+        new("ledger-sums-to-zero", false, LedgerSumsToZero),
+        new("balances-are-the-ledger", false, BalancesAreTheLedger),
+        new("debited-at-most-once", false, DebitedAtMostOnce),
+        new("seen-approval-survives", false, SeenApprovalSurvives),
+        new("slots-of-phone-and-card", false, Slots),
+        new("nothing-waits", true, NothingWaits),
+        new("terminals-and-books-agree", true, TerminalsAndBooksAgree),
+        new("no-pan-in-wallet-or-phone", true, NoPanAtRest),
+    ];
+
+    /// <summary>Per transaction and per currency.</summary>
+    private static string? LedgerSumsToZero(Evidence evidence) => OfEachBank(evidence, "SELECT transaction_key, SUM(amount) FROM issuer_ledger WHERE institution = $1 GROUP BY transaction_key, currency HAVING SUM(amount) <> 0 ORDER BY transaction_key",
+        static row => string.Create(CultureInfo.InvariantCulture, $"the ledger entries of {row.GetString(0)} sum to {row.GetInt64(1)}"));
+
+    /// <summary>Opening balance is an entry too.</summary>
+    private static string? BalancesAreTheLedger(Evidence evidence) => OfEachBank(evidence,
+        "SELECT a.account, a.balance, COALESCE(SUM(l.amount), 0) FROM issuer_accounts a LEFT JOIN issuer_ledger l ON l.institution = a.institution AND l.account = a.account WHERE a.institution = $1 GROUP BY a.account, a.balance HAVING a.balance <> COALESCE(SUM(l.amount), 0) ORDER BY a.account",
+        static row => string.Create(CultureInfo.InvariantCulture, $"account {row.GetString(0)} stands at {row.GetInt64(1)}, its ledger at {row.GetInt64(2)}"));
+
+    /// <summary>decisions.md 19. The amount names the sale: no two sales of a run have the same.</summary>
+    private static string? DebitedAtMostOnce(Evidence evidence)
+    {
+        var seen = new Dictionary<(string, long), Booked>();
+        foreach (var sale in evidence.Books)
+        {
+            if (sale is { Operation: nameof(Operation.Sale), Code: "00" } && !seen.TryAdd((sale.Terminal, sale.Amount), sale))
+            {
+                return string.Create(CultureInfo.InvariantCulture, $"the sale of {sale.Amount} fen at {sale.Terminal} is debited by {seen[(sale.Terminal, sale.Amount)].Key} and by {sale.Key}");
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>An approval that a terminal got is in the bank's committed books, and stands there unless somebody undid it.</summary>
+    private static string? SeenApprovalSurvives(Evidence evidence)
+    {
+        var watch = evidence.World.Watch;
+        var books = evidence.Books.Where(row => row.Code == "00").ToLookup(row => row.Rrn, StringComparer.Ordinal);
+        foreach (var (rrn, seen) in watch.Approvals)
+        {
+            if (books[rrn].FirstOrDefault() is not { } row)
+            {
+                return $"{seen.Key} got its 00 with RRN {rrn}, and the bank's books do not know it";
+            }
+
+            if (!seen.IsVoid && row.State != nameof(AuthorisationState.Approved) && !watch.Voided.Contains(rrn) && !watch.Reversed.Contains(seen.Key))
+            {
+                return $"{seen.Key} got its 00 with RRN {rrn}, nobody undid it, and the bank has it as {row.State}";
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>R9, R10: rows and living device cards alike.</summary>
+    private static string? Slots(Evidence evidence) => evidence.World.Read("token-service", session =>
+        One(session, "SELECT seid, COUNT(*) FROM token_token WHERE state <> 'Deactivated' GROUP BY seid HAVING COUNT(*) > $1", "a chip", Eligibility.MaxOnDevice)
+        ?? One(session, "SELECT hex(pan_index), COUNT(*) FROM token_token WHERE state <> 'Deactivated' GROUP BY pan_index HAVING COUNT(*) > $1", "a plastic", Eligibility.MaxOfCard)
+        ?? One(session, "SELECT seid, COUNT(*) FROM token_token WHERE state <> 'Deactivated' GROUP BY seid, pan_index HAVING COUNT(*) > $1", "one plastic on one chip", 1)
+        ?? One(session, "SELECT t.seid, COUNT(*) FROM token_token t WHERE t.state <> 'Deactivated' AND NOT EXISTS (SELECT 1 FROM token_card_slot s WHERE s.tur = t.tur) GROUP BY t.seid HAVING COUNT(*) > $1", "a living device card without its place", 0));
+
+    private static string? One(Session session, string sql, string what, int limit) =>
+        session.One(sql, row => string.Create(CultureInfo.InvariantCulture, $"{what}: {row.GetInt64(1)} where at most {limit} may be"), limit);
+
+    /// <summary>Outboxes are empty, nothing is dead, nothing is in progress, no terminal keeps a reversal.</summary>
+    private static string? NothingWaits(Evidence evidence)
+    {
+        var world = evidence.World;
+        foreach (var (role, prefix) in (ReadOnlySpan<(string, string)>)[("acquirer", "acquirer"), ("network", "network"), ("token-service", "token")])
+        {
+            if (world.Read(role, session => session.One($"SELECT kind, reference, attempts, COALESCE(why, 'not delivered') FROM {prefix}_outbox ORDER BY id", static row => string.Create(CultureInfo.InvariantCulture, $"{row.GetString(0)} of {row.GetString(1)}, {row.GetInt64(2)} tries: {row.GetString(3)}"))) is { } waiting)
+            {
+                return $"{role} still keeps {waiting}";
+            }
+        }
+
+        foreach (var counter in world.Counters)
+        {
+            if (counter.IsBusy)
+            {
+                return $"terminal {counter.Till.Terminal} is still busy";
+            }
+
+            if (counter.Device.Pending is [var pending, ..])
+            {
+                return $"terminal {counter.Till.Terminal} still keeps the reversal of {pending.Batch}/{pending.Stan}";
+            }
+        }
+
+        return world.Read("acquirer", session => session.One("SELECT terminal, stan FROM acquirer_transaction WHERE code IS NULL", static row => $"the acquirer never closed {row.GetString(0)}/{row.GetString(1)}"))
+            ?? world.Read("network", session => session.One("SELECT switch_key FROM network_transaction WHERE code IS NULL", static row => $"the network never closed {row.GetString(0)}"));
+    }
+
+    /// <summary>Every 0200 ended: what the terminal holds for approved stands at the bank, what it voided is voided there, and nothing else costs anybody anything.</summary>
+    private static string? TerminalsAndBooksAgree(Evidence evidence)
+    {
+        var world = evidence.World;
+        var books = evidence.Books.Where(row => row is { Code: "00", Operation: nameof(Operation.Sale) }).ToLookup(row => row.Rrn, StringComparer.Ordinal);
+        var standing = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (var counter in world.Counters)
+        {
+            foreach (var row in counter.Device.Journal(10_000).Where(row => row.Request.Kind == TransactionKind.Sale))
+            {
+                var name = $"{counter.Till.Terminal}/{row.Request.Batch}/{row.Request.Stan}";
+                switch (row.State)
+                {
+                    case JournalState.Approved:
+                        standing.Add(row.Rrn!);
+                        if (books[row.Rrn!].FirstOrDefault()?.State is not nameof(AuthorisationState.Approved) and var state)
+                        {
+                            return $"terminal has {name} ({row.Rrn}) approved, the bank {state ?? "does not know it"}";
+                        }
+
+                        break;
+
+                    case JournalState.Voided when books[row.Rrn!].FirstOrDefault()?.State is nameof(AuthorisationState.Approved):
+                        return $"terminal has {name} ({row.Rrn}) voided, the bank still has its money";
+
+                    case JournalState.Sent:
+                        return $"terminal never learnt what became of {name}";
+                }
+            }
+        }
+
+        // What a thief bought with a cryptogram that nobody else had used stands, and is no error of any party.
+        var thefts = world.Read("acquirer", session => session.Query("SELECT rrn, terminal || '/' || batch || '/' || stan FROM acquirer_transaction WHERE rrn IS NOT NULL ORDER BY rrn", static row => (Rrn: row.GetString(0), Key: row.GetString(1))))
+            .Where(row => world.Watch.Thefts.Contains(row.Key)).Select(row => row.Rrn).ToHashSet(StringComparer.Ordinal);
+        var orphan = evidence.Books.FirstOrDefault(row => row is { Code: "00", Operation: nameof(Operation.Sale), State: nameof(AuthorisationState.Approved) } && !standing.Contains(row.Rrn) && !thefts.Contains(row.Rrn));
+        return orphan is null ? null : string.Create(CultureInfo.InvariantCulture, $"the bank keeps {orphan.Amount} fen of RRN {orphan.Rrn} at {orphan.Terminal}, which no terminal has as approved");
+    }
+
+    private static string? NoPanAtRest(Evidence evidence)
+    {
+        var world = evidence.World;
+        if (world.IsSplit && world.Watch.HoldsPan(world.NodeOf("wallet").Store.Snapshot()))
+        {
+            return "a plastic's number is in the wallet's store";
+        }
+
+        var phone = world.Handsets.FirstOrDefault(handset => world.Watch.HoldsPan(handset.Store.Snapshot()));
+        return phone is not null ? $"a plastic's number is in the store of phone {phone.Number}"
+            : world.Watch.HoldsPan(world.NodeOf("acquirer").Store.Snapshot()) ? "a plastic's number is in a server's store, in clear"
+            : null;
+    }
+
+    private static string? OfEachBank(Evidence evidence, string sql, Func<DbDataReader, string> says) => SmallWorld.Banks
+        .Select(bank => evidence.World.Read($"issuer-{bank.Institution}", session => session.One(sql, says, bank.Institution)))
+        .FirstOrDefault(found => found is not null);
+}

@@ -1,0 +1,186 @@
+using Majia.Core.Contracts;
+using Majia.Storage;
+using Majia.TokenService;
+using Majia.Wallet;
+
+namespace Majia.Tests.TokenService;
+
+public class EnrolmentRaceTests
+{
+    /// <summary>A store in which something else happens right after one unit.</summary>
+    private sealed class InterleavedStore(Store inner) : Store
+    {
+        public Func<Task>? AfterNext { get; set; }
+
+        public override async Task<T> WriteAsync<T>(Func<Session, T> unit)
+        {
+            var result = await inner.WriteAsync(unit);
+            if (AfterNext is { } meanwhile)
+            {
+                AfterNext = null;
+                await meanwhile();
+            }
+
+            return result;
+        }
+
+        public override Task DurableAsync() => inner.DurableAsync();
+
+        public override T Read<T>(Func<Session, T> query) => inner.Read(query);
+
+        public override ValueTask DisposeAsync() => inner.DisposeAsync();
+    }
+
+    private static Task<ApiReply<WalletToken.TokenReply>> DeleteAsync(Bench bench, string tur) =>
+        bench.CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Delete, new(bench.Entropy.NewId(), tur, "CARDHOLDER", "CONSUMER_DELETED"));
+
+    [Theory, Rule("R24")]
+    [InlineData(long.MaxValue)]
+    [InlineData(1)]
+    public async Task No_token_is_made_between_the_steps_of_deleting_a_device(long epoch)
+    {
+        var store = new InterleavedStore(new InlineStore(TokenServiceParty.Schema, WalletParty.Schema));
+        await using var bench = new Bench(store);
+        var seid = bench.NewChip().Seid;
+        var bank = new TaskCompletionSource();
+        bench.Bank.Thinking = bank.Task;
+        var digitising = bench.DigitizeAsync(Bench.Debit(), seid);
+        store.AfterNext = async () =>
+        {
+            bank.SetResult();
+            Assert.NotNull((await digitising).Error);
+        };
+        Assert.Empty((await bench.CallAsync<WalletToken.DeleteDeviceRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.DeleteDevice, new("d", seid, epoch, "SIGNED_OUT"))).Value!.Tokens);
+        Assert.Equal(0, bench.Count("SELECT count(*) FROM token_token WHERE state <> 'Deactivated'"));
+        Assert.Equal(0, bench.Count("SELECT (SELECT count(*) FROM token_device_slot) + (SELECT count(*) FROM token_card_slot)"));
+        await bench.Party.PumpAsync();
+        Assert.Single(bench.Bank.Updated);
+    }
+
+    [Fact, Rule("R8")]
+    public async Task The_sweep_gives_up_a_token_that_was_made_while_it_looked()
+    {
+        var store = new InterleavedStore(new InlineStore(TokenServiceParty.Schema, WalletParty.Schema));
+        await using var bench = new Bench(store);
+        var bank = new TaskCompletionSource();
+        bench.Bank.Thinking = bank.Task;
+        var digitising = bench.DigitizeAsync(Bench.Debit(), bench.NewChip().Seid);
+        bench.Clock.Advance(TimeSpan.FromMinutes(31));
+        ApiReply<WalletToken.DigitizeReply>? reply = null;
+        store.AfterNext = async () =>
+        {
+            bank.SetResult();
+            reply = await digitising;
+        };
+        await bench.Party.SweepAsync(TestContext.Current.CancellationToken);
+        Assert.NotNull(reply);
+        Assert.Equal(bench.Count("SELECT count(*) FROM token_token WHERE state <> 'Deactivated'"), bench.Count("SELECT count(*) FROM token_card_slot"));
+    }
+
+    [Theory, Rule("R21")]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_card_that_is_deleted_while_its_script_runs_never_becomes_selectable(bool chipIsKnown)
+    {
+        for (var rounds = 0; rounds < 12; rounds++)
+        {
+            await using var bench = new Bench();
+            var chip = chipIsKnown ? (await bench.EnrolAsync(Bench.Credit())).Chip : bench.NewChip();
+            var before = chip.Instances.Count;
+            var tur = (await bench.DigitizeAsync(Bench.Debit(), chip.Seid)).Value!.TokenUniqueReference;
+            if (!chipIsKnown)
+            {
+                // The domain is there, with the token service's own keys in it.
+                var other = (await bench.DigitizeAsync(Bench.Debit(7), chip.Seid)).Value!.TokenUniqueReference;
+                await bench.ProvisionAsync(other, chip);
+                before = chip.Instances.Count;
+            }
+
+            var reply = await bench.ProvideAsync(tur, [], null);
+            for (var round = 0; reply.Commands.Count > 0; round++)
+            {
+                if (round == rounds)
+                {
+                    Assert.Null((await DeleteAsync(bench, tur)).Error);
+                }
+
+                var wasThere = chip.Instances.TryGetValue(reply.Face.InstanceAid, out var instance) && instance.Selectable;
+                var answers = chip.Run(reply.Commands);
+                reply = await bench.ProvideAsync(tur, answers, null);
+                Assert.False(wasThere && round > rounds + 1);
+            }
+
+            if (reply.State == EnrolmentState.Deleted)
+            {
+                Assert.Equal(before, chip.Instances.Count);
+                Assert.False(chip.Instances.ContainsKey(reply.Face.InstanceAid));
+            }
+            else
+            {
+                Assert.Equal(EnrolmentState.Active, reply.State); // it was live before it would have been deleted
+            }
+        }
+    }
+
+    [Fact]
+    public async Task One_notice_that_cannot_be_read_does_not_stop_the_others()
+    {
+        await using var bench = new Bench();
+        await bench.Store.WriteAsync(session => new Outbox("token").Enqueue(session, "63990100", TokenIssuer.Operations.NotifyTokenUpdated, [0x7B], "broken", bench.Clock.GetUtcNow()));
+        await bench.EnrolAsync(Bench.Debit());
+        await bench.Party.PumpAsync(TestContext.Current.CancellationToken);
+        Assert.Single(bench.Bank.Activated);
+    }
+
+    [Fact]
+    public async Task A_script_that_nobody_goes_on_with_is_forgotten_with_its_keys()
+    {
+        await using var bench = new Bench();
+        var chip = (await bench.EnrolAsync(Bench.Credit())).Chip;
+        Assert.Equal(0, bench.Party.OpenChannels);
+        var left = (await bench.DigitizeAsync(Bench.Debit(), chip.Seid)).Value!.TokenUniqueReference;
+        await bench.ProvideAsync(left, [], null);
+        await bench.ProvideAsync(left, [], null);
+        Assert.Equal(1, bench.Party.OpenChannels);
+
+        bench.Clock.Advance(TimeSpan.FromMinutes(11));
+        var other = (await bench.DigitizeAsync(Bench.Debit(2), chip.Seid)).Value!.TokenUniqueReference;
+        await bench.ProvideAsync(other, [], null);
+        Assert.Equal(1, bench.Party.OpenChannels);
+        Assert.Equal(EnrolmentState.Active, (await bench.ProvisionAsync(other, chip)).State);
+        Assert.Equal(0, bench.Party.OpenChannels);
+
+        var se = bench.NewSeIssuer();
+        var fresh = bench.NewChip();
+        se.Start(fresh.Seid, "test");
+        Assert.True(se.IsUnderWay(fresh.Seid));
+        bench.Clock.Advance(TimeSpan.FromMinutes(11));
+        Assert.False(se.IsUnderWay(fresh.Seid));
+    }
+
+    [Fact]
+    public async Task A_token_requestor_reaches_its_own_device_cards_only()
+    {
+        await using var bench = new Bench();
+        var (tur, _, chip, _) = await bench.EnrolAsync(Bench.Debit());
+        var other = new EndpointLink(bench.Party.EndpointFor(Bench.OtherTrid));
+        Task<ApiReply<TReply>> AskAsync<TRequest, TReply>(string operation, TRequest request)
+            where TRequest : notnull
+            where TReply : notnull => other.CallAsync<TRequest, TReply>(operation, request, TestContext.Current.CancellationToken);
+
+        Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.GetTokenRequest, WalletToken.TokenReply>(WalletToken.Operations.GetToken, new(tur))).Error?.ErrorCode);
+        foreach (var operation in (string[])[WalletToken.Operations.Suspend, WalletToken.Operations.Unsuspend, WalletToken.Operations.Delete])
+        {
+            Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(operation, new("x", tur, "TOKEN_REQUESTOR", "X"))).Error?.ErrorCode);
+        }
+
+        Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.ProvisionRequest, WalletToken.ProvisionReply>(WalletToken.Operations.Provision, new("x", tur, [], null))).Error?.ErrorCode);
+        Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.ActivateRequest, WalletToken.ActivateReply>(WalletToken.Operations.Activate, new("x", tur, "123456"))).Error?.ErrorCode);
+        Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(WalletToken.Operations.RequestActivationCode, new("x", tur, "sms"))).Error?.ErrorCode);
+        Assert.Empty((await AskAsync<WalletToken.SearchTokensRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.SearchTokens, new(chip.Seid))).Value!.Tokens);
+        Assert.Empty((await AskAsync<WalletToken.DeleteDeviceRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.DeleteDevice, new("x", chip.Seid, long.MaxValue, "X"))).Value!.Tokens);
+        Assert.Equal("tokenRequestorId", (await AskAsync<WalletToken.CheckEligibilityRequest, WalletToken.CheckEligibilityReply>(WalletToken.Operations.CheckEligibility, new("x", Bench.Trid, chip.Seid, bench.Encrypt(Bench.Credit()), "MANUAL"))).Error?.Errors![0].Field);
+        Assert.Equal(1, bench.Count("SELECT count(*) FROM token_token WHERE state = 'Active'"));
+        Assert.Throws<ArgumentException>(() => bench.Party.EndpointFor("99900000009"));
+    }
+}
