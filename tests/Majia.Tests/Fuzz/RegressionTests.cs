@@ -56,6 +56,10 @@ public sealed class RegressionTests
     [Theory, InlineData("0F"), InlineData(""), InlineData("{}"), InlineData("null"), InlineData("""{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"}"""), InlineData("""{"kty":"oct","k":"AAAA"}""")]
     public void A_text_that_is_no_public_key_is_not_encrypted_to(string jwk) => Assert.False(Majia.Core.Cryptography.Jwe.TryEncrypt(jwk, "a card"u8, out _));
 
+    /// <summary>An instance name from the cloud went unread to the chip's trusted side: FormatException, or a refusal that never ended, out of removing the card.</summary>
+    [Theory, InlineData("zz"), InlineData("A0"), InlineData("A000000333010101000100000000000000000000")]
+    public void A_card_whose_instance_name_is_no_aid_can_be_removed(string instance) => PhoneFuzzTests.Names()(Encoding.Latin1.GetBytes(instance));
+
     /// <summary>A command of an odd number of digits, of no digits, of one byte: FormatException out of adding a card.</summary>
     [Theory, InlineData("00A"), InlineData("zz"), InlineData(""), InlineData("00")]
     public void A_script_that_is_no_hex_is_not_run(string command) => PhoneFuzzTests.Scripts()([(byte)command.Length, .. Encoding.Latin1.GetBytes(command)]);
