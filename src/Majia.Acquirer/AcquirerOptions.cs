@@ -13,7 +13,7 @@ public sealed record AcquirerOptions
     public string Network { get; init; } = "00010000";
 
     /// <summary>First six digits of device numbers: such a number may be kept, any other is sealed (decisions.md 21).</summary>
-    public IReadOnlyList<string> TokenBins { get; init; } = ["819901", "819902", "819903"];
+    public IReadOnlyList<string> TokenBins { get; init; } = PaymentToken.Bins;
 
     /// <summary>After this the network's silence is answered 98 and reversed.</summary>
     public TimeSpan NetworkTimeout { get; init; } = TimeSpan.FromSeconds(40);

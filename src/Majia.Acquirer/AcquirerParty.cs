@@ -15,7 +15,7 @@ namespace Majia.Acquirer;
 /// </remarks>
 public sealed class AcquirerParty : IIsoServer
 {
-    private const string PinZone = "zpk.network", NumberKey = "card.number";
+    private const string PinZone = "zpk.network", LineMac = "zak.network", NumberKey = "card.number";
 
     /// <summary>How long after its deadline a transaction without an owner is closed.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5), Poll = TimeSpan.FromMilliseconds(250);
@@ -23,12 +23,12 @@ public sealed class AcquirerParty : IIsoServer
     private readonly AcquirerOptions options;
     private readonly Store store;
     private readonly KeyModule keys;
-    private readonly NetworkLine network;
+    private readonly SwitchLine network;
     private readonly TimeProvider time;
     private readonly AcquirerTrace trace;
     private readonly Lock gate = new();
     private readonly Dictionary<string, TaskCompletionSource<PosTransaction>> running = new(StringComparer.Ordinal);
-    private readonly HashSet<long> sending = [];
+    private readonly OutboxPump pump;
 
     public AcquirerParty(AcquirerOptions options, Store store, KeyModule keys, IIsoLink network, TimeProvider time, Entropy entropy, ITrace trace)
     {
@@ -36,9 +36,12 @@ public sealed class AcquirerParty : IIsoServer
         this.options = options;
         this.store = store;
         this.keys = keys;
-        this.network = new NetworkLine(options, keys, network, time);
+        this.network = new SwitchLine(
+            network, options.Network, options.Institution, block => keys.Mac(LineMac, options.Mac, block), (block, mac) => keys.VerifyMac(LineMac, options.Mac, block, mac), options.NetworkTimeout, time);
         this.time = time;
         this.trace = new AcquirerTrace(trace, time);
+        pump = new OutboxPump(Outbox, store, time, DeliverAsync, (entry, error) => this.trace.Decision(TraceReference.Rrn(entry.Reference), new(
+            $"The reversal could not be sent ({error.GetType().Name}); it is tried again.", $"冲正发送失败（{error.GetType().Name}），稍后重试。")));
     }
 
     public static PartySchema Schema => AcquirerSchema.Schema;
@@ -68,19 +71,17 @@ public sealed class AcquirerParty : IIsoServer
 
         var terminal = message.Text(41)?.TrimEnd() ?? string.Empty;
         var known = keys.TryInfo(MacKey(terminal), out _);
-        var reference = Reference(message);
         IsoMessage? answer;
+        if (!known || !IsoSealing.Verify(Dialect.Pos, body, message, (block, mac) => keys.VerifyMac(MacKey(terminal), options.Mac, block, mac)))
+        {
+            // Without a key neither the question nor the answer can be authenticated; with a wrong MAC not even the trace number is believed.
+            answer = Refuse(message, known ? PosDecider.MacWrong : PosDecider.UnknownTerminal, AcquirerTrace.Unverified);
+            return Framed();
+        }
+
+        var reference = Reference(message);
         var token = false;
-        if (!known)
-        {
-            // Without a key neither the question nor the answer can be authenticated.
-            answer = Refuse(message, PosDecider.UnknownTerminal, reference);
-        }
-        else if (!IsoSealing.Verify(Dialect.Pos, body, message, (block, mac) => keys.VerifyMac(MacKey(terminal), options.Mac, block, mac)))
-        {
-            answer = Refuse(message, PosDecider.MacWrong, reference);
-        }
-        else if (!PosRequest.TryParse(message, options.TokenBins, out var request, out var refusal))
+        if (!PosRequest.TryParse(message, options.TokenBins, out var request, out var refusal))
         {
             answer = Refuse(message, refusal, reference);
         }
@@ -99,36 +100,22 @@ public sealed class AcquirerParty : IIsoServer
         }
 
         trace.ToTerminal(reference, answer, token);
-        var answerBody = known
-            ? IsoSealing.Seal(Dialect.Pos, answer, block => keys.Mac(MacKey(terminal), options.Mac, block))
-            : IsoCodec.Write(Dialect.Pos, answer);
-        return PosFrame.Write(PosFrame.AnswerTpdu(tpdu.Span), header.Span, answerBody);
+        return Framed();
+
+        ReadOnlyMemory<byte> Framed()
+        {
+            var answerBody = known
+                ? IsoSealing.Seal(Dialect.Pos, answer, block => keys.Mac(MacKey(terminal), options.Mac, block))
+                : IsoCodec.Write(Dialect.Pos, answer);
+            return PosFrame.Write(PosFrame.AnswerTpdu(tpdu.Span), header.Span, answerBody);
+        }
     }
 
     /// <summary>Closes what nobody waits for any more, and sends each reversal that is due.</summary>
     public async Task PumpAsync(CancellationToken cancellation)
     {
         await CloseOverdueAsync();
-        var now = time.GetUtcNow();
-
-        // Committed rows only: what is sent leaves the process (decisions.md 22).
-        var due = store.Read(session => Outbox.Due(session, now));
-        var tasks = new List<Task>();
-        foreach (var entry in due)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            lock (gate)
-            {
-                if (!sending.Add(entry.Id))
-                {
-                    continue;
-                }
-            }
-
-            tasks.Add(DeliverAsync(entry));
-        }
-
-        await Task.WhenAll(tasks);
+        await pump.RunAsync(cancellation);
     }
 
     // ---- 0200 ----
@@ -373,53 +360,27 @@ public sealed class AcquirerParty : IIsoServer
         }
     }
 
-    private async Task DeliverAsync(OutboxEntry entry)
+    private async Task<Delivery> DeliverAsync(OutboxEntry entry)
     {
-        try
+        var reference = TraceReference.Rrn(entry.Reference);
+        var row = store.Read(session => PosTransaction.ByRrn(session, entry.Reference)) ?? throw new InvalidOperationException("a reversal without its original");
+        if (!IsoCodec.TryRead(Dialect.Switch, entry.Payload, out var stored, out var error))
         {
-            var reference = TraceReference.Rrn(entry.Reference);
-            var row = store.Read(session => PosTransaction.ByRrn(session, entry.Reference)) ?? throw new InvalidOperationException("a reversal without its original");
-            if (!IsoCodec.TryRead(Dialect.Switch, entry.Payload, out var stored, out var error))
-            {
-                throw new InvalidOperationException($"an outbox entry cannot be read: {error}");
-            }
-
-            // Repeated as 0421, else unchanged (decisions.md 20).
-            var message = stored.Copy(entry.Attempts == 0 ? Mti.ReversalAdvice : Mti.ReversalAdviceRepeat).Set(2, NumberOf(row));
-            trace.ToNetwork(reference, message, row.Token is not null);
-            var answer = await network.ExchangeAsync(message);
-            if (answer is not null)
-            {
-                trace.FromNetwork(reference, answer, row.Token is not null);
-            }
-
-            var now = time.GetUtcNow();
-            await store.WriteAsync(session =>
-            {
-                switch (answer?.Text(39))
-                {
-                    case "00":
-                        Outbox.Delivered(session, entry.Id);
-                        break;
-
-                    // Silence, and codes that pass: out of order, no route, no answer, MAC.
-                    case null or "68" or "91" or "92" or "96" or "98" or "A0":
-                        Outbox.Failed(session, entry, now);
-                        break;
-
-                    case var code:
-                        Outbox.Bury(session, entry, $"the network answered {code}", now);
-                        break;
-                }
-            });
+            throw new InvalidOperationException($"an outbox entry cannot be read: {error}");
         }
-        finally
+
+        // Repeated as 0421, else unchanged (decisions.md 20).
+        var message = stored.Copy(entry.Attempts == 0 ? Mti.ReversalAdvice : Mti.ReversalAdviceRepeat).Set(2, NumberOf(row));
+        trace.ToNetwork(reference, message, row.Token is not null);
+        var answer = await network.ExchangeAsync(message);
+        if (answer is null)
         {
-            lock (gate)
-            {
-                sending.Remove(entry.Id);
-            }
+            return Delivery.Again;
         }
+
+        trace.FromNetwork(reference, answer, row.Token is not null);
+        var code = new ResponseCode(answer.Text(39)!);
+        return code == ResponseCode.Approved ? Delivery.Done : code.Passes ? Delivery.Again : Delivery.Never($"the network answered {code}");
     }
 
     /// <summary>What was in progress when the process ended: nobody knows its fate, so it is closed with 98 and reversed.</summary>

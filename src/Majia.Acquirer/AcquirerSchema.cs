@@ -20,11 +20,13 @@ internal static class AcquirerSchema
             CREATE TABLE acquirer_terminal (
                 id TEXT PRIMARY KEY,
                 merchant TEXT NOT NULL REFERENCES acquirer_merchant (number)) WITHOUT ROWID;
+            -- One counter: value goes on for ever, before is what it was when the hour began.
             CREATE TABLE acquirer_sequence (
                 name TEXT PRIMARY KEY,
                 hour INTEGER NOT NULL,
+                before INTEGER NOT NULL,
                 value INTEGER NOT NULL) WITHOUT ROWID;
-            INSERT INTO acquirer_sequence (name, hour, value) VALUES ('rrn', 0, 0);
+            INSERT INTO acquirer_sequence (name, hour, before, value) VALUES ('rrn', 0, 0, 0);
             -- Everything that came with one trace number of one terminal; kind 'tombstone' is a reversal that came first.
             CREATE TABLE acquirer_transaction (
                 terminal TEXT NOT NULL,

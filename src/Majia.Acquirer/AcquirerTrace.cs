@@ -9,6 +9,9 @@ internal sealed class AcquirerTrace(ITrace trace, TimeProvider time)
 {
     private const string Self = "acquirer", PosLine = "pos-line", SwitchLine = "acquirer-network";
 
+    /// <summary>Reference of what came over the line without a MAC that proves its sender.</summary>
+    public const string Unverified = "unverified:" + PosLine;
+
     public void FromTerminal(string reference, IsoMessage message, bool numberIsToken) =>
         Message(reference, "terminal", PosLine, Dialect.Pos, TraceDirection.Received, message, numberIsToken, new("The terminal sends its request.", "终端发来请求。"));
 

@@ -5,7 +5,7 @@ namespace Majia.Acquirer;
 
 /// <summary>The acquirer's own numbers for one message to the network, all from one counter.</summary>
 /// <param name="Rrn">F37, 12 characters: YDDDHH of local time and a serial within the hour.</param>
-/// <param name="Trace">F11, 6 digits.</param>
+/// <param name="Trace">F11, 6 digits. It goes on over hours and days: F7 has no year, and a number that began anew each hour would meet last year's (decisions.md 19).</param>
 /// <param name="Transmission">F7, MMDDhhmmss local time.</param>
 internal sealed record SystemTrace(string Rrn, string Trace, string Transmission)
 {
@@ -15,14 +15,20 @@ internal sealed record SystemTrace(string Rrn, string Trace, string Transmission
     public static SystemTrace Next(Session session, DateTimeOffset local)
     {
         var hour = (long)Math.Floor((local.DateTime - DateTime.UnixEpoch).TotalHours);
-        var (lastHour, last) = session.One("SELECT hour, value FROM acquirer_sequence WHERE name = 'rrn'", static row => Tuple.Create(row.GetInt64(0), row.GetInt64(1)))!;
-        var serial = hour > lastHour ? 1 : last + 1;
+        var (lastHour, before, last) = session.One("SELECT hour, before, value FROM acquirer_sequence WHERE name = 'rrn'", static row => Tuple.Create(row.GetInt64(0), row.GetInt64(1), row.GetInt64(2)))!;
+        if (hour > lastHour)
+        {
+            before = last;
+        }
+
         hour = Math.Max(hour, lastHour);
-        session.Execute("UPDATE acquirer_sequence SET hour = $1, value = $2 WHERE name = 'rrn'", hour, serial);
+        var value = last + 1;
+        session.Execute("UPDATE acquirer_sequence SET hour = $1, before = $2, value = $3 WHERE name = 'rrn'", hour, before, value);
+        var serial = value - before;
         var named = DateTime.UnixEpoch.AddHours(hour);
         return new SystemTrace(
             string.Create(CultureInfo.InvariantCulture, $"{named.Year % 10}{named.DayOfYear:D3}{named.Hour:D2}{Serial(serial)}"),
-            (serial % 1_000_000).ToString("D6", CultureInfo.InvariantCulture),
+            (value % 1_000_000).ToString("D6", CultureInfo.InvariantCulture),
             local.ToString("MMddHHmmss", CultureInfo.InvariantCulture));
     }
 

@@ -297,8 +297,8 @@ public sealed class MajiaSystem : IAsyncDisposable
         KeyCeremony.Own(network, "card.number", KeyUsage.DataEncryption, CipherAlgorithm.Aes);
         foreach (var part in (string[])["enc", "mac", "dek"])
         {
-            KeyCeremony.Own(tokenService, $"sd.{part}", KeyUsage.SecureChannel, CipherAlgorithm.Aes);
-            KeyCeremony.Own(seIssuer, $"isd.{part}", KeyUsage.SecureChannel, CipherAlgorithm.Aes);
+            KeyCeremony.Own(tokenService, $"sd.{part}", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes);
+            KeyCeremony.Own(seIssuer, $"isd.{part}", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes);
         }
 
         foreach (var merchant in SeedData.Merchants)
@@ -367,7 +367,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         {
             var seid = entropy.Bytes(ChipState.SeidLength);
             bindingKey = entropy.Bytes(ChipState.BindingLength);
-            memory.Save(ChipImage.Write(ChipFactory.Manufacture(seid, modules["se-issuer"].FactoryKeys("isd", seid), bindingKey, entropy)));
+            memory.Save(ChipImage.Write(ChipFactory.Manufacture(seid, modules["se-issuer"].ClearKeysForChipFactory("isd", seid), bindingKey, entropy)));
         }
 
         var chip = new PhoneChip(new ChipDevice(memory, entropy));

@@ -35,12 +35,12 @@ public sealed partial class KeyModule
         return response;
     }
 
-    /// <summary>SCP03 to one chip. The key set is <c>{keySet}.enc/.mac/.dek</c>; with <paramref name="diversification"/> (10 bytes) it is a master set, diversified per chip by KDF3 (protocols.md 5.2).</summary>
+    /// <summary>SCP03 to one chip. The key set is <c>{keySet}.enc/.mac/.dek</c>; with <paramref name="diversification"/> (10 bytes) it is a master set (<see cref="KeyUsage.SecureChannelMaster"/>), diversified per chip by KDF3 (protocols.md 5.2).</summary>
     public HostChannel OpenSecureChannel(string keySet, ReadOnlySpan<byte> diversification = default) =>
         new(this, entropy, ChannelKeys(keySet, diversification), diversification.ToArray());
 
-    /// <summary>The three keys of a master set diversified for one chip, as the factory writes them into it.</summary>
-    public Scp03Keys FactoryKeys(string keySet, ReadOnlySpan<byte> diversification) =>
+    /// <summary>Chip factory only: the three keys of a master set diversified for one chip, <b>in clear</b>, as the factory writes them into it. The one call that lets key bytes out; the master set stays.</summary>
+    public Scp03Keys ClearKeysForChipFactory(string keySet, ReadOnlySpan<byte> diversification) =>
         diversification.IsEmpty
             ? throw new KeyModuleException($"key set {keySet} of {party}: a factory writes diversified keys only")
             : ChannelKeys(keySet, diversification);
@@ -48,10 +48,8 @@ public sealed partial class KeyModule
     /// <summary>The set's three keys, diversified when <paramref name="diversification"/> is there. A copy: the caller wipes it.</summary>
     internal Scp03Keys ChannelKeys(string keySet, ReadOnlySpan<byte> diversification)
     {
-        var set = new Scp03Keys(
-            Find(keySet + ".enc", KeyUsage.SecureChannel).Value,
-            Find(keySet + ".mac", KeyUsage.SecureChannel).Value,
-            Find(keySet + ".dek", KeyUsage.SecureChannel).Value);
+        var usage = diversification.IsEmpty ? KeyUsage.SecureChannel : KeyUsage.SecureChannelMaster;
+        var set = new Scp03Keys(Find(keySet + ".enc", usage).Value, Find(keySet + ".mac", usage).Value, Find(keySet + ".dek", usage).Value);
         return diversification.IsEmpty
             ? new Scp03Keys([.. set.Encryption], [.. set.Mac], [.. set.DataEncryption])
             : Scp03Kdf3.Derive(set, diversification);
@@ -76,7 +74,7 @@ public sealed partial class KeyModule
                 throw new KeyModuleException($"key {masters[i].Info.Name} of {party}: a card has all its keys in one algorithm");
             }
 
-            var key = Cryptogram.DeriveCardKey(algorithm, masters[i].Value, token.Reveal(), sequenceNumber);
+            var key = Cryptogram.DeriveCardKey(masters[i].Schedule!, token.Reveal(), sequenceNumber);
             key.CopyTo(derived, 16 * i);
             Cipher.KeyCheckValue(algorithm, key, 3).CopyTo(checks, 3 * i);
             CryptographicOperations.ZeroMemory(key);
@@ -93,7 +91,7 @@ public sealed partial class KeyModule
             return known;
         }
 
-        var value = Cryptogram.DeriveCardKey(master.Info.Algorithm, master.Value, card.Item1, sequenceNumber);
+        var value = Cryptogram.DeriveCardKey(master.Schedule!, card.Item1, sequenceNumber);
         var derived = new CipherKey(master.Info.Algorithm, value);
         CryptographicOperations.ZeroMemory(value);
         master.CardKeys.Add(card, derived);

@@ -51,6 +51,16 @@ public sealed partial class KeyModule
     public byte[] Index(string key, AccountNumber number) =>
         HMACSHA256.HashData(Find(key, KeyUsage.KeyedHash).Value, Encoding.ASCII.GetBytes(number.Reveal()));
 
+    /// <summary>HMAC-SHA-256 of a message (32 bytes), to know the same again: nobody without the key tries guesses of what was in it.</summary>
+    public byte[] Fingerprint(string key, ReadOnlySpan<byte> message)
+    {
+        // A letter before it: the fingerprint of no message is the index of a number.
+        byte[] marked = [(byte)'F', .. message];
+        var fingerprint = HMACSHA256.HashData(Find(key, KeyUsage.KeyedHash).Value, marked);
+        CryptographicOperations.ZeroMemory(marked);
+        return fingerprint;
+    }
+
     /// <summary>Public JWK of a Decryption key (P-256), to encrypt to with <see cref="Jwe.Encrypt"/>.</summary>
     public string PublicJwk(string name)
     {

@@ -17,9 +17,9 @@ public enum PinVerdict
 /// <summary>PINs: in clear here alone, and only while a call lasts.</summary>
 public sealed partial class KeyModule
 {
-    /// <summary>PIN pad only: the digits become a block here and exist nowhere else. Format by algorithm of the key: ISO 0 (3DES), SM4 format (SM4), ISO 4 (AES).</summary>
+    /// <summary>PIN pad only (a key of <see cref="KeyUsage.PinEntry"/>): the digits become a block here and exist nowhere else. Format by algorithm of the key: ISO 0 (3DES), SM4 format (SM4), ISO 4 (AES).</summary>
     public byte[] EncryptPin(string pinKey, ReadOnlySpan<char> pin, AccountNumber number) =>
-        Enclose(Find(pinKey, KeyUsage.PinEncryption), pin, number);
+        Enclose(Find(pinKey, KeyUsage.PinEntry), pin, number);
 
     /// <summary>From one PIN key to another, the number unchanged.</summary>
     public bool TryTranslatePin(string fromKey, string toKey, ReadOnlySpan<byte> block, AccountNumber number, [NotNullWhen(true)] out byte[]? translated) =>
@@ -30,16 +30,23 @@ public sealed partial class KeyModule
     public bool TryTranslatePin(string fromKey, string toKey, ReadOnlySpan<byte> block, PaymentToken token, Pan pan, string transaction, string bindingKey, ReadOnlySpan<byte> binding, [NotNullWhen(true)] out byte[]? translated)
     {
         translated = null;
-        return CryptographicOperations.FixedTimeEquals(BindTokenToPan(bindingKey, token, pan, transaction), binding)
+        return VerifyBinding(bindingKey, token, pan, transaction, binding)
             && TryTranslate(fromKey, toKey, block, token, pan, out translated);
     }
 
-    /// <summary>The vault's MAC (8 bytes of HMAC-SHA-256) over token, PAN and transaction.</summary>
-    public byte[] BindTokenToPan(string bindingKey, PaymentToken token, Pan pan, string transaction)
+    /// <summary>The vault's MAC (8 bytes of HMAC-SHA-256) over token, PAN and transaction. Only the vault's own key makes one.</summary>
+    public byte[] BindTokenToPan(string bindingKey, PaymentToken token, Pan pan, string transaction) =>
+        Binding(Find(bindingKey, KeyUsage.TokenBinding), token, pan, transaction);
+
+    /// <summary>Constant time. With the verifying key, which makes no binding.</summary>
+    public bool VerifyBinding(string bindingKey, PaymentToken token, Pan pan, string transaction, ReadOnlySpan<byte> binding) =>
+        CryptographicOperations.FixedTimeEquals(Binding(Find(bindingKey, KeyUsage.TokenBindingCheck), token, pan, transaction), binding);
+
+    private static byte[] Binding(HeldKey key, PaymentToken token, Pan pan, string transaction)
     {
         // Each part after its length: no two triples make the same bytes.
         var message = Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{token.Length}:{token.Reveal()}{pan.Length}:{pan.Reveal()}{transaction.Length}:{transaction}"));
-        var mac = HMACSHA256.HashData(Find(bindingKey, KeyUsage.TokenBinding).Value, message)[..8];
+        var mac = HMACSHA256.HashData(key.Value, message)[..8];
         CryptographicOperations.ZeroMemory(message);
         return mac;
     }

@@ -73,7 +73,7 @@ public sealed partial class KeyModule
 
     // ---- key management ----
 
-    /// <summary>Generates a random key (3DES: double length with odd parity; AES: 32 bytes unless the usage is SecureChannel, then 16; SM4: 16; Decryption: a P-256 private key).</summary>
+    /// <summary>Generates a random key (3DES: double length with odd parity; AES: 32 bytes, 16 for secure channels; SM4: 16; Decryption: a P-256 private key).</summary>
     public KeyInfo Generate(string name, KeyUsage usage, CipherAlgorithm algorithm, bool test)
     {
         var value = KeyUsages.Of(usage).Kind == KeyUsages.Kind.EllipticCurve
@@ -108,20 +108,16 @@ public sealed partial class KeyModule
         return Put(name, usage, algorithm, WithParity(algorithm, value), test, replace: false);
     }
 
-    /// <summary>TR-31 block of a key under a KeyEncryption key (AES).</summary>
+    /// <summary>TR-31 block of a key under a KeyEncryption key (AES). The other side gets what it needs: of a binding key the verifying half of its use.</summary>
+    /// <exception cref="KeyModuleException">The key is for one party alone, or came from another one.</exception>
     public string Export(string name, string transportKey)
     {
-        var key = Find(name);
-        var transport = Transport(transportKey);
-        if (ReferenceEquals(key, transport))
-        {
-            throw new KeyModuleException($"key {name} of {party}: does not wrap itself");
-        }
-
-        return Tr31.Wrap(transport.Value, Header(key.Info, label: false), key.Value, entropy);
+        var key = Exportable(name);
+        var shared = key.Info with { Usage = KeyUsages.Of(key.Info.Usage).SharedAs!.Value, Exportable = false };
+        return Tr31.Wrap(Transport(transportKey).Value, Header(shared, label: false), key.Value, entropy);
     }
 
-    /// <summary>Takes in a TR-31 block under a KeyEncryption key (AES). Replaces a key of the same name and usage.</summary>
+    /// <summary>Takes in a TR-31 block under a KeyEncryption key (AES). Replaces a key of the same name and usage. What was taken in does not leave again.</summary>
     public KeyInfo Import(string name, string block, string transportKey)
     {
         var transport = Transport(transportKey);
@@ -135,7 +131,7 @@ public sealed partial class KeyModule
             throw new KeyModuleException($"key {name} of {party}: usage {header.Usage}, algorithm {header.Algorithm}, mode {header.Mode} is none that this module keeps");
         }
 
-        return Put(name, what.Usage, what.Algorithm, value, transport.Info.IsTest || header.Option(TestBlock) == TestMark, replace: true);
+        return Put(name, what.Usage, what.Algorithm, value, transport.Info.IsTest || header.Option(TestBlock) == TestMark, replace: true, exportable: false);
     }
 
     /// <summary>Working key as sign-on sends it: ECB under the terminal master key, with its 4-byte check value (protocols.md 6.6).</summary>
@@ -143,6 +139,7 @@ public sealed partial class KeyModule
     {
         var key = Find(name);
         var master = WorkingMaster(masterKey, name, key.Info.Usage);
+        key = Exportable(name);
         if (key.Info.Algorithm != master.Info.Algorithm)
         {
             throw new KeyModuleException($"key {name} of {party}: {key.Info.Algorithm} does not travel under {master.Info.Algorithm}");
@@ -153,7 +150,8 @@ public sealed partial class KeyModule
         return (wrapped, Convert.FromHexString(key.Info.CheckValue));
     }
 
-    /// <summary>Takes in a working key of sign-on. Replaces a key of the same name and usage; a test master key makes a test key.</summary>
+    /// <summary>Takes in a working key of sign-on at a terminal: a PIN key becomes <see cref="KeyUsage.PinEntry"/>. Replaces a key of the same name and usage; a test master key makes a test key.</summary>
+    /// <param name="usage">As the acquirer has it: PinEncryption or MessageAuthentication.</param>
     /// <exception cref="KeyModuleException">The check value is not the key's: nothing is kept.</exception>
     public KeyInfo ImportWorkingKey(string name, KeyUsage usage, ReadOnlySpan<byte> wrapped, ReadOnlySpan<byte> checkValue, string masterKey)
     {
@@ -172,7 +170,7 @@ public sealed partial class KeyModule
             throw new KeyModuleException($"key {name} of {party}: its check value is not the one sent with it");
         }
 
-        return Put(name, usage, algorithm, value, master.Info.IsTest, replace: true);
+        return Put(name, usage == KeyUsage.PinEncryption ? KeyUsage.PinEntry : usage, algorithm, value, master.Info.IsTest, replace: true, exportable: false);
     }
 
     /// <summary>Forgets a key; durable when it returns. A call that is using it still finishes.</summary>
@@ -219,6 +217,13 @@ public sealed partial class KeyModule
         return key.Info.Usage == usage ? key : throw new KeyModuleException($"key {name} of {party}: is for {key.Info.Usage}, not for {usage}");
     }
 
+    /// <summary>A key that may leave: of a usage that two parties share, and made here.</summary>
+    private HeldKey Exportable(string name)
+    {
+        var key = Find(name);
+        return key.Info.Exportable ? key : throw new KeyModuleException($"key {name} of {party}: does not leave this module");
+    }
+
     private HeldKey Transport(string name)
     {
         var key = Find(name, KeyUsage.KeyEncryption);
@@ -237,7 +242,7 @@ public sealed partial class KeyModule
         return master.Info.Algorithm != CipherAlgorithm.Aes ? master : throw new KeyModuleException($"key {name} of {party}: an AES key wraps TR-31 blocks only");
     }
 
-    private KeyInfo Put(string name, KeyUsage usage, CipherAlgorithm algorithm, byte[] value, bool test, bool replace)
+    private KeyInfo Put(string name, KeyUsage usage, CipherAlgorithm algorithm, byte[] value, bool test, bool replace, bool exportable = true)
     {
         CheckName(name);
         Check(name, usage, algorithm, value);
@@ -246,7 +251,7 @@ public sealed partial class KeyModule
             throw new KeyModuleException($"key {name} of {party}: a test key, and this is production");
         }
 
-        var info = new KeyInfo(name, usage, algorithm, HeldKey.CheckValue(usage, algorithm, value), test);
+        var info = new KeyInfo(name, usage, algorithm, HeldKey.CheckValue(usage, algorithm, value), test, exportable && KeyUsages.Of(usage).SharedAs is not null);
         var key = new HeldKey(info, value, Tr31.Wrap(masterKey, Header(info, label: true), value, entropy));
         lock (gate)
         {
@@ -291,7 +296,7 @@ public sealed partial class KeyModule
             throw new KeyModuleException($"key {entry.Name} of {party}: a test key, and this is production");
         }
 
-        return new HeldKey(new KeyInfo(entry.Name, what.Usage, what.Algorithm, HeldKey.CheckValue(what.Usage, what.Algorithm, value), entry.Test), value, entry.Block);
+        return new HeldKey(new KeyInfo(entry.Name, what.Usage, what.Algorithm, HeldKey.CheckValue(what.Usage, what.Algorithm, value), entry.Test, header.Exportability == 'E'), value, entry.Block);
     }
 
     private void Check(string name, KeyUsage usage, CipherAlgorithm algorithm, ReadOnlySpan<byte> value)
@@ -324,7 +329,7 @@ public sealed partial class KeyModule
             options.Add(new Tr31Option(TestBlock, TestMark));
         }
 
-        return new Tr31Header(row.Code, KeyUsages.Letter(row, info.Algorithm), row.Mode, "00", 'E', options);
+        return new Tr31Header(row.Code, KeyUsages.Letter(row, info.Algorithm), row.Mode, "00", info.Exportable ? 'E' : 'N', options);
     }
 
     private static byte[] WithParity(CipherAlgorithm algorithm, byte[] value)

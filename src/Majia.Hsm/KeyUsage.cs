@@ -8,8 +8,11 @@ public enum KeyUsage
     /// <summary>K0: wraps other keys (ZMK, TMK).</summary>
     KeyEncryption,
 
-    /// <summary>P0: PIN encryption (PIK, ZPK).</summary>
+    /// <summary>P0: PIN keys of an institution (PIK, ZPK). They translate blocks and verify; of a chosen PIN they make no block.</summary>
     PinEncryption,
+
+    /// <summary>P0, encrypt only: the same key as a PIN pad holds it. It makes blocks and opens none.</summary>
+    PinEntry,
 
     /// <summary>M3: message authentication (MAK, ZAK).</summary>
     MessageAuthentication,
@@ -32,11 +35,17 @@ public enum KeyUsage
     /// <summary>M7: keyed hash (the vault's PAN index).</summary>
     KeyedHash,
 
-    /// <summary>10, numeric and ours: SCP03 key sets, documented in docs/protocols/keys.md.</summary>
+    /// <summary>10, numeric and ours: the SCP03 key set of one domain, documented in docs/protocols/keys.md.</summary>
     SecureChannel,
 
-    /// <summary>11, numeric and ours: MAC over a token–PAN binding (decisions.md 11).</summary>
+    /// <summary>13, numeric and ours: a master set, from which the sets of chips are diversified. Opens no channel itself.</summary>
+    SecureChannelMaster,
+
+    /// <summary>11, generate only, numeric and ours: the vault's key over token–PAN bindings (decisions.md 11).</summary>
     TokenBinding,
+
+    /// <summary>11, verify only: the same key as the network holds it. It checks bindings and makes none.</summary>
+    TokenBindingCheck,
 
     /// <summary>12, numeric and ours: private key for JWE.</summary>
     Decryption,
@@ -46,7 +55,8 @@ public enum KeyUsage
 /// <param name="Algorithm">Of an elliptic-curve key (Decryption): AES, what its agreement wraps.</param>
 /// <param name="CheckValue">Upper-case hex, 4 bytes (protocols.md 6.6).</param>
 /// <param name="IsTest">Made by the seeding ceremony: production mode refuses it.</param>
-public sealed record KeyInfo(string Name, KeyUsage Usage, CipherAlgorithm Algorithm, string CheckValue, bool IsTest);
+/// <param name="Exportable">It may leave under a transport key, once made here for two parties. What came from another party never goes on.</param>
+public sealed record KeyInfo(string Name, KeyUsage Usage, CipherAlgorithm Algorithm, string CheckValue, bool IsTest, bool Exportable);
 
 /// <summary>How each usage stands in a TR-31 header, and with which ciphers it goes (docs/protocols/keys.md).</summary>
 internal static class KeyUsages
@@ -61,22 +71,26 @@ internal static class KeyUsages
 
     /// <param name="Code">TR-31 key usage.</param>
     /// <param name="Mode">TR-31 mode of use.</param>
-    internal sealed record Row(KeyUsage Usage, string Code, char Mode, Kind Kind, params CipherAlgorithm[] Algorithms);
+    /// <param name="SharedAs">What the other side gets when it is exported; null: it never leaves (TR-31 exportability N).</param>
+    internal sealed record Row(KeyUsage Usage, string Code, char Mode, KeyUsage? SharedAs, Kind Kind, params CipherAlgorithm[] Algorithms);
 
     private static readonly Row[] Rows =
     [
-        new(KeyUsage.KeyEncryption, "K0", 'B', Kind.Cipher, CipherAlgorithm.Aes, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4),
-        new(KeyUsage.PinEncryption, "P0", 'B', Kind.Cipher, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4, CipherAlgorithm.Aes),
-        new(KeyUsage.MessageAuthentication, "M3", 'C', Kind.Cipher, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4),
-        new(KeyUsage.EmvCryptogram, "E0", 'X', Kind.Cipher, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4),
-        new(KeyUsage.EmvConfidentiality, "E1", 'X', Kind.Cipher, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4),
-        new(KeyUsage.EmvIntegrity, "E2", 'X', Kind.Cipher, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4),
-        new(KeyUsage.PinVerification, "V1", 'C', Kind.Cipher, CipherAlgorithm.TripleDes),
-        new(KeyUsage.DataEncryption, "D0", 'B', Kind.Cipher, CipherAlgorithm.Aes),
-        new(KeyUsage.KeyedHash, "M7", 'C', Kind.Hash, CipherAlgorithm.Aes),
-        new(KeyUsage.SecureChannel, "10", 'X', Kind.Cipher, CipherAlgorithm.Aes),
-        new(KeyUsage.TokenBinding, "11", 'C', Kind.Hash, CipherAlgorithm.Aes),
-        new(KeyUsage.Decryption, "12", 'D', Kind.EllipticCurve, CipherAlgorithm.Aes),
+        new(KeyUsage.KeyEncryption, "K0", 'B', null, Kind.Cipher, CipherAlgorithm.Aes, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4),
+        new(KeyUsage.PinEncryption, "P0", 'B', KeyUsage.PinEncryption, Kind.Cipher, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4, CipherAlgorithm.Aes),
+        new(KeyUsage.PinEntry, "P0", 'E', null, Kind.Cipher, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4, CipherAlgorithm.Aes),
+        new(KeyUsage.MessageAuthentication, "M3", 'C', KeyUsage.MessageAuthentication, Kind.Cipher, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4),
+        new(KeyUsage.EmvCryptogram, "E0", 'X', null, Kind.Cipher, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4),
+        new(KeyUsage.EmvConfidentiality, "E1", 'X', null, Kind.Cipher, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4),
+        new(KeyUsage.EmvIntegrity, "E2", 'X', null, Kind.Cipher, CipherAlgorithm.TripleDes, CipherAlgorithm.Sm4),
+        new(KeyUsage.PinVerification, "V1", 'C', null, Kind.Cipher, CipherAlgorithm.TripleDes),
+        new(KeyUsage.DataEncryption, "D0", 'B', null, Kind.Cipher, CipherAlgorithm.Aes),
+        new(KeyUsage.KeyedHash, "M7", 'C', null, Kind.Hash, CipherAlgorithm.Aes),
+        new(KeyUsage.SecureChannel, "10", 'X', KeyUsage.SecureChannel, Kind.Cipher, CipherAlgorithm.Aes),
+        new(KeyUsage.SecureChannelMaster, "13", 'X', null, Kind.Cipher, CipherAlgorithm.Aes),
+        new(KeyUsage.TokenBinding, "11", 'G', KeyUsage.TokenBindingCheck, Kind.Hash, CipherAlgorithm.Aes),
+        new(KeyUsage.TokenBindingCheck, "11", 'V', null, Kind.Hash, CipherAlgorithm.Aes),
+        new(KeyUsage.Decryption, "12", 'D', null, Kind.EllipticCurve, CipherAlgorithm.Aes),
     ];
 
     internal static Row Of(KeyUsage usage) => Rows[(int)usage];
@@ -108,7 +122,7 @@ internal static class KeyUsages
     };
 
     /// <summary>Bytes of a key that <see cref="KeyModule.Generate"/> makes.</summary>
-    internal static int NewLength(KeyUsage usage, CipherAlgorithm algorithm) => algorithm == CipherAlgorithm.Aes && usage != KeyUsage.SecureChannel ? 32 : 16;
+    internal static int NewLength(KeyUsage usage, CipherAlgorithm algorithm) => algorithm == CipherAlgorithm.Aes && usage is not (KeyUsage.SecureChannel or KeyUsage.SecureChannelMaster) ? 32 : 16;
 
     internal static bool IsLength(KeyUsage usage, CipherAlgorithm algorithm, int length) => (Of(usage).Kind, algorithm) switch
     {

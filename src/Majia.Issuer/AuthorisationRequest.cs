@@ -50,8 +50,8 @@ public sealed class AuthorisationRequest
     /// <summary>F52 under the bank's zone PIN key; empty when no PIN was typed.</summary>
     public ReadOnlyMemory<byte> PinBlock { get; init; }
 
-    /// <summary>SHA-256 over every field but the MAC: same key, other content is answered 94.</summary>
-    public required byte[] Digest { get; init; }
+    /// <summary>SHA-256 over every field but MAC and PIN block; the number is in it, so what is kept is its fingerprint under a key (decisions.md 21).</summary>
+    public required byte[] Content { get; init; }
 
     /// <summary>What the bank offers of the line's message matrix.</summary>
     private static readonly (Mti Mti, string Processing, Operation Operation)[] Offered =
@@ -127,7 +127,7 @@ public sealed class AuthorisationRequest
             Verdict = verdict,
             Token = token,
             PinBlock = message.Has(52) ? message.Binary(52) : default,
-            Digest = message.ContentDigest(),
+            Content = message.Copy().Remove(52).ContentDigest(),
         };
         refusal = default!;
         return true;

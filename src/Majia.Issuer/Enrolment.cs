@@ -10,7 +10,7 @@ using static Majia.Core.Contracts.TokenIssuer;
 namespace Majia.Issuer;
 
 /// <summary>The bank's end of the token service's line: who may put this card on a phone, and the code that proves it.</summary>
-/// <remarks>Every call that changes something is idempotent by its requestId: a repeat gets the stored reply and changes nothing.</remarks>
+/// <remarks>Every call that changes something is idempotent by token reference and requestId: a repeat gets the stored reply and changes nothing; other content under the same id is refused.</remarks>
 internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule keys, TimeProvider time, Entropy entropy, IssuerTrace trace)
 {
     private const string Sms = "SMS";
@@ -51,6 +51,10 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
             return new ApiError("INVALID_FIELD_FORMAT", "encryptedCard does not hold a card.", [new FieldError("encryptedCard", "a card to enrol", "something else")]);
         }
 
+        // Without the CVN2, of which nothing is kept once it has been compared.
+        var call = Called(
+            Operations.AuthorizeService, request.RequestId, request.TokenUniqueReference,
+            request.TokenRequestorId, request.DeviceModel, request.Source, typed.Pan, typed.Expiry, typed.HolderName, typed.IdNumber, typed.MobileNumber);
         var index = Pan.TryParse(typed.Pan, out var pan, out _) ? keys.Index(IssuerKeys.Index, pan) : [];
         var records = await store.WriteAsync(session => Read(session, index));
         var evidence = records is null ? null : Compare(typed, records);
@@ -58,14 +62,15 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
         var now = time.GetUtcNow();
         var reply = await store.WriteAsync(session =>
         {
-            if (Stored<AuthorizeServiceReply>(session, request.RequestId, Operations.AuthorizeService) is { } same) return same;
+            if (Stored<AuthorizeServiceReply>(session, call) is { } same) return same;
             if (EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference) is not null) return InvalidState;
 
-            return (ApiReply<AuthorizeServiceReply>)Keep(session, request.RequestId, Operations.AuthorizeService, now, Authorize(session, request, records, evidence, now));
+            return (ApiReply<AuthorizeServiceReply>)Keep(session, call, now, Authorize(session, request, records, evidence, now));
         });
 
         trace.Call(TraceReference.Card(request.TokenUniqueReference), Operations.AuthorizeService, reply.Value is { } decided
             ? decided.Reason?.Why ?? new("The bank agrees.", "银行同意。")
+            : reply.Error == OtherContent ? OtherContent.Why!
             : new("This token reference has been decided already.", "该标记引用已有决定。"));
         return reply;
     }
@@ -83,7 +88,7 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
         var paused = card.IdentityFailures >= options.IdentityTries && now < card.IdentityFailedAt.AddSeconds(options.IdentityPauseSeconds);
         var facts = new EnrolmentFacts(evidence, customer.MaskedMobile.Length > 0, customer.DocumentExpires, BankTime.Date(now), BankTime.YearMonth(now), paused);
         var decision = EnrolmentDecider.Decide(facts, card);
-        CountFailures(session, card, evidence, paused, now);
+        CountFailures(session, card, evidence, decision, paused, now);
         if (decision.Decision == IssuerDecision.Declined)
         {
             return new AuthorizeServiceReply(decision.Decision, decision.Reason, [], card.PinPolicy, "", "");
@@ -128,16 +133,11 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
     private static bool Same(string typed, string kept) =>
         CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(typed), Encoding.UTF8.GetBytes(kept));
 
-    private void CountFailures(Session session, Card card, IdentityEvidence evidence, bool paused, DateTimeOffset now)
+    private void CountFailures(Session session, Card card, IdentityEvidence evidence, EnrolmentDecision decision, bool paused, DateTimeOffset now)
     {
-        if (paused)
-        {
-            return;
-        }
-
         var fresh = now >= card.IdentityFailedAt.AddSeconds(options.IdentityPauseSeconds);
-        var failures = evidence.AnyWrong ? (fresh ? 1 : card.IdentityFailures + 1) : 0;
-        if (failures != card.IdentityFailures || evidence.AnyWrong)
+        var failures = EnrolmentDecider.Failures(card.IdentityFailures, evidence, decision, paused, fresh);
+        if (failures != card.IdentityFailures || (evidence.AnyWrong && !paused))
         {
             session.Execute("UPDATE issuer_cards SET identity_failures = $3, identity_failed_at = $4 WHERE institution = $1 AND card = $2", options.Institution, card.Id, failures, now);
         }
@@ -148,6 +148,7 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
     private async Task<ApiReply<DeliverActivationCodeReply>> DeliverAsync(DeliverActivationCodeRequest request, CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
+        var call = Called(Operations.DeliverActivationCode, request.RequestId, request.TokenUniqueReference, request.MethodId);
         var code = entropy.Digits(options.CodeDigits);
         var message = entropy.NewId();
         var body = CustomerMessage.Seal(keys, options, message, CustomerMessage.Code(options, code));
@@ -163,7 +164,7 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
             var box = keys.Seal(IssuerKeys.Pan, Encoding.UTF8.GetBytes(code), IssuerKeys.CodeContext(options.Institution, request.TokenUniqueReference, before.Code.Generation + 1));
             var (reply, stale) = await store.WriteAsync(session =>
             {
-                if (Stored<DeliverActivationCodeReply>(session, request.RequestId, Operations.DeliverActivationCode) is { } same) return (same, false);
+                if (Stored<DeliverActivationCodeReply>(session, call) is { } same) return (same, false);
 
                 var row = EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference)!;
                 if (row.Code.Generation != before.Code.Generation) return (NotFound, true);
@@ -171,10 +172,14 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
                 if (request.MethodId != Sms) return (new ApiError("INVALID_FIELD_VALUE", "The bank does not offer this method.", [new FieldError("methodId", Sms, "another")]), false);
                 if (ActivationCode.Next(row.Code, options, now) is not { } next) return (new ApiError(Ineligible.CodeTriesExceeded, "No more codes for this card: start again."), false);
 
+                var day = CodeDay.Of(session, options.Institution, row.Card, now);
+                if (!day.MaySend(options)) return (TooManyToday, false);
+
+                (day with { Sent = day.Sent + 1 }).Write(session, options.Institution, row.Card);
                 var customer = Customer.ById(session, options.Institution, Card.ById(session, options.Institution, row.Card)!.Customer)!;
                 EnrolmentRow.Write(session, options.Institution, request.TokenUniqueReference, next, box);
                 CustomerMessage.Send(session, options.Institution, message, customer, body, now);
-                return ((ApiReply<DeliverActivationCodeReply>)Keep(session, request.RequestId, Operations.DeliverActivationCode, now, new DeliverActivationCodeReply(customer.MaskedMobile, next.ExpiresAt)), false);
+                return ((ApiReply<DeliverActivationCodeReply>)Keep(session, call, now, new DeliverActivationCodeReply(customer.MaskedMobile, next.ExpiresAt)), false);
             });
             if (!stale)
             {
@@ -188,6 +193,7 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
 
     private async Task<ApiReply<ValidateActivationCodeReply>> ValidateAsync(ValidateActivationCodeRequest request, CancellationToken cancellation)
     {
+        var call = Called(Operations.ValidateActivationCode, request.RequestId, request.TokenUniqueReference, request.Code);
         while (true)
         {
             var now = time.GetUtcNow();
@@ -202,12 +208,20 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
                 && Same(request.Code, Open(box, IssuerKeys.CodeContext(options.Institution, request.TokenUniqueReference, before.Code.Generation)));
             var reply = await store.WriteAsync(session =>
             {
-                if (Stored<ValidateActivationCodeReply>(session, request.RequestId, Operations.ValidateActivationCode) is { } same) return same;
+                if (Stored<ValidateActivationCodeReply>(session, call) is { } same) return same;
 
                 var row = EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference)!;
                 if (row.Code.Generation != before.Code.Generation) return null;
 
-                var (verdict, after) = ActivationCode.Validate(row.Code, right, now);
+                var day = CodeDay.Of(session, options.Institution, row.Card, now);
+                var (verdict, after) = day.MayGuess(options)
+                    ? ActivationCode.Validate(row.Code, right, row.Proof == EnrolmentProof.Proven, now)
+                    : (CodeVerdict.TriesExceeded, row.Code with { TriesLeft = 0, Live = false });
+                if (after.TriesLeft < row.Code.TriesLeft && day.MayGuess(options))
+                {
+                    (day with { Wrong = day.Wrong + 1 }).Write(session, options.Institution, row.Card);
+                }
+
                 if (after != row.Code)
                 {
                     EnrolmentRow.Write(session, options.Institution, request.TokenUniqueReference, after, after.Live ? row.CodeBox : null);
@@ -218,11 +232,11 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
                     EnrolmentRow.Prove(session, options.Institution, request.TokenUniqueReference);
                 }
 
-                return Keep(session, request.RequestId, Operations.ValidateActivationCode, now, new ValidateActivationCodeReply(verdict, after.TriesLeft));
+                return (ApiReply<ValidateActivationCodeReply>)Keep(session, call, now, new ValidateActivationCodeReply(verdict, after.TriesLeft));
             });
             if (reply is not null)
             {
-                trace.Call(TraceReference.Card(request.TokenUniqueReference), Operations.ValidateActivationCode, Words(reply));
+                trace.Call(TraceReference.Card(request.TokenUniqueReference), Operations.ValidateActivationCode, reply.Value is { } said ? Words(said) : OtherContent.Why!);
                 return reply;
             }
         }
@@ -242,6 +256,7 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
     private async Task<ApiReply<Done>> ActivatedAsync(NotifyServiceActivatedRequest request, CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
+        var call = Called(Operations.NotifyServiceActivated, request.RequestId, request.TokenUniqueReference, request.DeviceLastFour, request.DeviceModel);
         var message = entropy.NewId();
         var card = await store.WriteAsync(session => EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference) is { } row ? Card.ById(session, options.Institution, row.Card) : null);
         if (card is null)
@@ -252,9 +267,11 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
         var body = CustomerMessage.Seal(keys, options, message, CustomerMessage.CardAdded(options, card.Masked[^4..], request.DeviceModel, request.DeviceLastFour));
         var reply = await store.WriteAsync(session =>
         {
-            if (Stored<Done>(session, request.RequestId, Operations.NotifyServiceActivated) is { } same) return same;
-            if (EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference) is not { Proof: EnrolmentProof.Proven }) return InvalidState;
+            if (Stored<Done>(session, call) is { } same) return same;
+            if (EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference) is not { Proof: EnrolmentProof.Proven } proven) return InvalidState;
 
+            // The code has done its work: from now on nobody can use it.
+            EnrolmentRow.Write(session, options.Institution, request.TokenUniqueReference, proven.Code with { Live = false }, null);
             session.Execute(
                 """
                 INSERT INTO issuer_devices (institution, card, token_reference, last_four, model, state, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -262,10 +279,11 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
                 """,
                 options.Institution, card.Id, request.TokenUniqueReference, request.DeviceLastFour, request.DeviceModel, TokenState.Active.ToString(), now);
             CustomerMessage.Send(session, options.Institution, message, Customer.ById(session, options.Institution, card.Customer)!, body, now);
-            return (ApiReply<Done>)Keep(session, request.RequestId, Operations.NotifyServiceActivated, now, new Done());
+            return (ApiReply<Done>)Keep(session, call, now, new Done());
         });
         trace.Call(TraceReference.Card(request.TokenUniqueReference), Operations.NotifyServiceActivated, reply.Error is null
             ? new($"Device card ending {request.DeviceLastFour} is live; the customer is told.", $"尾号 {request.DeviceLastFour} 的设备卡已生效，并已通知客户。")
+            : reply.Error == OtherContent ? OtherContent.Why!
             : new("Refused: the card was not verified.", "拒绝：该卡未完成验证。"));
         return reply;
     }
@@ -273,15 +291,16 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
     private async Task<ApiReply<Done>> UpdatedAsync(NotifyTokenUpdatedRequest request, CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
+        var call = Called(Operations.NotifyTokenUpdated, request.RequestId, request.TokenUniqueReference, request.State.ToString(), request.ReasonCode);
         var reply = await store.WriteAsync(session =>
         {
-            if (Stored<Done>(session, request.RequestId, Operations.NotifyTokenUpdated) is { } same) return same;
+            if (Stored<Done>(session, call) is { } same) return same;
             if (EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference) is not { } row) return NotFound;
 
             session.Execute(
                 "UPDATE issuer_devices SET state = $4 WHERE institution = $1 AND card = $2 AND token_reference = $3 AND state <> $5",
                 options.Institution, row.Card, request.TokenUniqueReference, request.State.ToString(), TokenState.Deactivated.ToString());
-            return (ApiReply<Done>)Keep(session, request.RequestId, Operations.NotifyTokenUpdated, now, new Done());
+            return (ApiReply<Done>)Keep(session, call, now, new Done());
         });
         trace.Call(TraceReference.Card(request.TokenUniqueReference), Operations.NotifyTokenUpdated, new($"The device card is now {request.State.Words().En}.", $"设备卡状态变更为：{request.State.Words().Zh}。"));
         return reply;
@@ -291,15 +310,35 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
 
     private static readonly ApiError NotFound = new(Ineligible.NotFound, "The bank knows no such token reference."), InvalidState = new(Ineligible.InvalidState, "The enrolment is not in a state for this.");
 
-    private T? Stored<T>(Session session, string request, string operation)
-        where T : class =>
-        session.One("SELECT reply FROM issuer_replies WHERE institution = $1 AND request = $2 AND operation = $3", row => JsonSerializer.Deserialize<T>(row.Bytes(0), JsonEndpoint.Json)!, options.Institution, request, operation);
+    private static readonly ApiError
+        OtherContent = new("INVALID_FIELD_VALUE", "This requestId came before with other content.", [new FieldError("requestId", "a new id for a new request", "the id of another request")], new("This request id came before with other content.", "该请求编号曾用于其他内容。")),
+        TooManyToday = new(Ineligible.CodeTriesExceeded, "Too many codes for this card today.", null, new("Too many codes for this card today: try again tomorrow or call the bank.", "该卡今日验证次数过多，请明日再试或致电银行。"));
 
-    private T Keep<T>(Session session, string request, string operation, DateTimeOffset now, T reply)
+    /// <summary>What makes a repeat a repeat.</summary>
+    private sealed record Call(string Operation, string Request, string Token, byte[] Fingerprint);
+
+    /// <summary>Card data and codes are in the content: what is kept of it is its fingerprint under a key.</summary>
+    private Call Called(string operation, string request, string token, params ReadOnlySpan<string?> content) =>
+        new(operation, request, token, keys.Fingerprint(IssuerKeys.Index, JsonSerializer.SerializeToUtf8Bytes(content.ToArray(), JsonEndpoint.Json)));
+
+    /// <summary>The reply of the same call before, or the refusal of one that only says it is the same; null for a new one.</summary>
+    private ApiReply<T>? Stored<T>(Session session, Call call)
+        where T : class
+    {
+        var stored = session.One(
+            "SELECT fingerprint, reply FROM issuer_replies WHERE institution = $1 AND token_reference = $2 AND request = $3 AND operation = $4",
+            static row => Tuple.Create(row.Bytes(0), row.Bytes(1)),
+            options.Institution, call.Token, call.Request, call.Operation);
+        return stored is null ? null
+            : CryptographicOperations.FixedTimeEquals(stored.Item1, call.Fingerprint) ? JsonSerializer.Deserialize<T>(stored.Item2, JsonEndpoint.Json)!
+            : OtherContent;
+    }
+
+    private T Keep<T>(Session session, Call call, DateTimeOffset now, T reply)
     {
         session.Execute(
-            "INSERT INTO issuer_replies (institution, request, operation, reply, at) VALUES ($1, $2, $3, $4, $5)",
-            options.Institution, request, operation, JsonSerializer.SerializeToUtf8Bytes(reply, JsonEndpoint.Json), now);
+            "INSERT INTO issuer_replies (institution, token_reference, request, operation, fingerprint, reply, at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            options.Institution, call.Token, call.Request, call.Operation, call.Fingerprint, JsonSerializer.SerializeToUtf8Bytes(reply, JsonEndpoint.Json), now);
         return reply;
     }
 }

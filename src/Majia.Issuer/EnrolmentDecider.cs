@@ -46,6 +46,16 @@ public static class EnrolmentDecider
             : new(IssuerDecision.RequireAdditionalAuthentication, new("SMS_CODE_WANTED", new("The bank wants to verify you with a code by SMS.", "银行须以短信验证码核实您的身份。")));
     }
 
+    /// <summary>Failures in a row after this attempt. Only data that got the holder further give the guesses back: what is merely left out is not right.</summary>
+    /// <param name="before">Counted so far.</param>
+    /// <param name="paused">The pause is on: nothing counts, nothing is given back.</param>
+    /// <param name="fresh">The last failure is a whole pause ago.</param>
+    public static int Failures(int before, IdentityEvidence evidence, EnrolmentDecision decision, bool paused, bool fresh) =>
+        paused ? before
+        : evidence.AnyWrong ? (fresh ? 1 : before + 1)
+        : decision.Decision != IssuerDecision.Declined ? 0
+        : before;
+
     // R6: expiry and CVN2 for cards with a credit line.
     public static bool NeedsExpiryAndCvn2(CardKind kind) => kind is CardKind.Credit or CardKind.QuasiCredit;
 

@@ -26,6 +26,12 @@ public sealed record IssuerOptions(string Institution, Text Name)
     /// <summary>New codes that a holder may ask for after the first one.</summary>
     public int CodeResends { get; init; } = 3;
 
+    /// <summary>Codes for one plastic card in a day, whatever the tokens: two enrolments with every new code.</summary>
+    public int CodesPerDay { get; init; } = 8;
+
+    /// <summary>Wrong guesses at codes of one plastic card in a day, whatever the tokens: one enrolment's worth.</summary>
+    public int WrongCodesPerDay { get; init; } = 12;
+
     /// <summary>Wrong card data in a row before a card cannot be added for <see cref="IdentityPauseSeconds"/>: CVN2 has only three digits.</summary>
     public int IdentityTries { get; init; } = 5;
 
@@ -93,12 +99,15 @@ internal static class IssuerSchema
           institution TEXT NOT NULL, token_reference TEXT NOT NULL, card TEXT NOT NULL, decision TEXT NOT NULL, state TEXT NOT NULL, device_model TEXT NOT NULL,
           code_box BYTEA, code_generation BIGINT NOT NULL, code_expires BIGINT NOT NULL, code_tries BIGINT NOT NULL, codes_sent BIGINT NOT NULL,
           at BIGINT NOT NULL, PRIMARY KEY (institution, token_reference));
+        CREATE TABLE issuer_code_days (
+          institution TEXT NOT NULL, card TEXT NOT NULL, since BIGINT NOT NULL, sent BIGINT NOT NULL, wrong BIGINT NOT NULL, PRIMARY KEY (institution, card));
         CREATE TABLE issuer_devices (
           institution TEXT NOT NULL, card TEXT NOT NULL, token_reference TEXT NOT NULL, last_four TEXT NOT NULL, model TEXT NOT NULL, state TEXT NOT NULL,
           at BIGINT NOT NULL, PRIMARY KEY (institution, card, token_reference));
         CREATE INDEX issuer_devices_by_last_four ON issuer_devices (institution, last_four);
         CREATE TABLE issuer_replies (
-          institution TEXT NOT NULL, request TEXT NOT NULL, operation TEXT NOT NULL, reply BYTEA NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (institution, request, operation));
+          institution TEXT NOT NULL, token_reference TEXT NOT NULL, request TEXT NOT NULL, operation TEXT NOT NULL, fingerprint BYTEA NOT NULL, reply BYTEA NOT NULL,
+          at BIGINT NOT NULL, PRIMARY KEY (institution, token_reference, request, operation));
         CREATE TABLE issuer_messages (
           institution TEXT NOT NULL, message TEXT NOT NULL, customer TEXT NOT NULL, mobile_masked TEXT NOT NULL, body_box BYTEA NOT NULL, sequence BIGINT NOT NULL,
           at BIGINT NOT NULL, PRIMARY KEY (institution, message));
@@ -111,7 +120,7 @@ internal static class IssuerSchema
           institution TEXT NOT NULL, account TEXT NOT NULL, entry TEXT NOT NULL, transaction_key TEXT NOT NULL, points BIGINT NOT NULL, at BIGINT NOT NULL,
           PRIMARY KEY (institution, account, entry));
         CREATE TABLE issuer_authorisations (
-          institution TEXT NOT NULL, switch_key TEXT NOT NULL, digest BYTEA NOT NULL, answer BYTEA NOT NULL, operation TEXT NOT NULL, state TEXT NOT NULL,
+          institution TEXT NOT NULL, switch_key TEXT NOT NULL, fingerprint BYTEA NOT NULL, answer BYTEA NOT NULL, operation TEXT NOT NULL, state TEXT NOT NULL,
           code TEXT NOT NULL, why_en TEXT NOT NULL, why_zh TEXT NOT NULL, card TEXT NOT NULL, account TEXT NOT NULL, booked_account TEXT NOT NULL,
           amount BIGINT NOT NULL, currency BIGINT NOT NULL, rrn TEXT NOT NULL, approval TEXT NOT NULL, device_last_four TEXT NOT NULL, merchant TEXT NOT NULL,
           terminal TEXT NOT NULL, merchant_name TEXT NOT NULL, original_key TEXT, at BIGINT NOT NULL, PRIMARY KEY (institution, switch_key));

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Security.Cryptography;
 using Majia.Core.Contracts;
 using Majia.Core.Iso8583;
 using Majia.Core.Primitives;
@@ -47,16 +48,18 @@ public sealed class IssuerParty : IIsoServer
             return ReadOnlyMemory<byte>.Empty;
         }
 
+        if (!IsoSealing.Verify(Dialect.Switch, body, message, (block, mac) => keys.VerifyMac(IssuerKeys.MacZone, options.MacAlgorithm, block, mac)))
+        {
+            // Not even its reference number is believed: the history of that payment is not for strangers to write into.
+            trace.Decision(IssuerTrace.Unverified, MacFailure);
+            return Sealed(Answer(message, MacFailure, approval: null), source, destination);
+        }
+
         var reference = message.Text(37) is { } rrn ? TraceReference.Rrn(rrn) : string.Empty;
         trace.Message(reference, message, TraceDirection.Received);
 
         IsoMessage answer;
-        if (!IsoSealing.Verify(Dialect.Switch, body, message, (block, mac) => keys.VerifyMac(IssuerKeys.MacZone, options.MacAlgorithm, block, mac)))
-        {
-            answer = Answer(message, MacFailure, approval: null);
-            trace.Decision(reference, MacFailure);
-        }
-        else if (!AuthorisationRequest.TryParse(message, out var request, out var refusal))
+        if (!AuthorisationRequest.TryParse(message, out var request, out var refusal))
         {
             answer = Answer(message, refusal, approval: null);
             trace.Decision(reference, refusal);
@@ -68,10 +71,13 @@ public sealed class IssuerParty : IIsoServer
                 : await ReverseAsync(message, request, reference);
         }
 
-        var sealedBody = IsoSealing.Seal(Dialect.Switch, answer, block => keys.Mac(IssuerKeys.MacZone, options.MacAlgorithm, block));
+        var answerFrame = Sealed(answer, source, destination);
         trace.Message(reference, answer, TraceDirection.Sent);
-        return SwitchFrame.Write(source, destination, sealedBody);
+        return answerFrame;
     }
+
+    private byte[] Sealed(IsoMessage answer, string to, string from) =>
+        SwitchFrame.Write(to, from, IsoSealing.Seal(Dialect.Switch, answer, block => keys.Mac(IssuerKeys.MacZone, options.MacAlgorithm, block)));
 
     private static readonly Decision MacFailure = new(ResponseCode.MacFailure, new("The message's MAC is wrong: nothing in it is believed.", "报文 MAC 校验失败，内容不予采信。"));
     private static readonly Decision OtherContent = new(ResponseCode.Duplicate, new("The same transaction came before with other content.", "同一交易先前以不同内容到达。"));
@@ -81,13 +87,14 @@ public sealed class IssuerParty : IIsoServer
     {
         var now = time.GetUtcNow();
         var index = keys.Index(IssuerKeys.Index, request.Pan);
+        var fingerprint = keys.Fingerprint(IssuerKeys.Index, request.Content);
         var face = request.Token is { } token ? PinTries.DeviceFace(keys.Index(IssuerKeys.Index, token)) : string.Empty;
         var pin = request.Operation == Operation.Sale ? VerifyPin(request, index, reference) : PinEvidence.Absent;
         var approval = entropy.Digits(6);
 
         var done = await store.WriteAsync(session =>
         {
-            if (StoredAnswer(session, request) is { } stored) return stored;
+            if (StoredAnswer(session, request.Key, fingerprint) is { } stored) return stored;
 
             var card = Card.ByNumber(session, options.Institution, index);
             var account = card is null ? null : Account.ById(session, options.Institution, card.Account);
@@ -114,7 +121,7 @@ public sealed class IssuerParty : IIsoServer
 
             var answer = Answer(message, decision, decision.Approved ? approval : null);
             var bytes = IsoCodec.Write(Dialect.Switch, answer.Remove(2));
-            Insert(session, request, card, entries.Length > 0 ? entries[0].Account : account?.Id ?? "", decision, decision.Approved ? approval : "", bytes, now);
+            Insert(session, request, fingerprint, card, entries.Length > 0 ? entries[0].Account : account?.Id ?? "", decision, decision.Approved ? approval : "", bytes, now);
             return new Outcome(bytes, decision, entries);
         });
 
@@ -133,23 +140,24 @@ public sealed class IssuerParty : IIsoServer
     /// <param name="Answer">The answer as stored, without number and MAC: a repeat brings the same number. Null when nothing is stored (94).</param>
     private sealed record Outcome(byte[]? Answer, Decision Decision, LedgerEntry[] Entries);
 
-    private Outcome? StoredAnswer(Session session, AuthorisationRequest request)
+    /// <summary>Same key, other content is answered 94.</summary>
+    private Outcome? StoredAnswer(Session session, string key, byte[] fingerprint)
     {
         var row = session.One(
-            "SELECT digest, answer, code, why_en, why_zh FROM issuer_authorisations WHERE institution = $1 AND switch_key = $2",
+            "SELECT fingerprint, answer, code, why_en, why_zh FROM issuer_authorisations WHERE institution = $1 AND switch_key = $2",
             row => new StoredRow(row.Bytes(0), row.Bytes(1), new Decision(new ResponseCode(row.GetString(2)), new Text(row.GetString(3), row.GetString(4)))),
-            options.Institution, request.Key);
+            options.Institution, key);
         if (row is null)
         {
             return null;
         }
 
-        return row.Digest.AsSpan().SequenceEqual(request.Digest)
+        return CryptographicOperations.FixedTimeEquals(row.Fingerprint, fingerprint)
             ? new Outcome(row.Answer, new(row.Decision.Code, new($"A repeat: the stored answer is given again. {row.Decision.Why.En}", $"重复请求，返回已存应答。{row.Decision.Why.Zh}")), [])
             : new Outcome(null, OtherContent, []);
     }
 
-    private sealed record StoredRow(byte[] Digest, byte[] Answer, Decision Decision);
+    private sealed record StoredRow(byte[] Fingerprint, byte[] Answer, Decision Decision);
 
     private Decision Sell(Session session, AuthorisationRequest request, Card card, Account account, string face, PinEvidence pin, DateTimeOffset now, out LedgerEntry[] entries)
     {
@@ -188,9 +196,15 @@ public sealed class IssuerParty : IIsoServer
     {
         entries = [];
         var decision = UndoDecider.Void(original, account.Id, request.Amount);
-        if (!decision.Approved || !Move(session, original!.SwitchKey, AuthorisationState.Approved, AuthorisationState.Voided))
+        if (!decision.Approved)
         {
             return decision;
+        }
+
+        // Read and written in one unit: should it fail all the same, nobody is told of money that did not move.
+        if (!Move(session, original!.SwitchKey, AuthorisationState.Approved, AuthorisationState.Voided))
+        {
+            throw new InvalidOperationException("a sale changed its state under its own void");
         }
 
         entries = GiveBack(session, request.Key, EntryKind.Void, original, now);
@@ -267,13 +281,13 @@ public sealed class IssuerParty : IIsoServer
         "UPDATE issuer_authorisations SET state = $4 WHERE institution = $1 AND switch_key = $2 AND state = $3",
         options.Institution, key, from.ToString(), to.ToString()) == 1;
 
-    private void Insert(Session session, AuthorisationRequest request, Card? card, string booked, Decision decision, string approval, byte[] answer, DateTimeOffset now) => session.Execute(
+    private void Insert(Session session, AuthorisationRequest request, byte[] fingerprint, Card? card, string booked, Decision decision, string approval, byte[] answer, DateTimeOffset now) => session.Execute(
         """
-        INSERT INTO issuer_authorisations (institution, switch_key, digest, answer, operation, state, code, why_en, why_zh, card, account, booked_account,
+        INSERT INTO issuer_authorisations (institution, switch_key, fingerprint, answer, operation, state, code, why_en, why_zh, card, account, booked_account,
           amount, currency, rrn, approval, device_last_four, merchant, terminal, merchant_name, original_key, at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
         """,
-        options.Institution, request.Key, request.Digest, answer, request.Operation.ToString(),
+        options.Institution, request.Key, fingerprint, answer, request.Operation.ToString(),
         (decision.Approved ? AuthorisationState.Approved : AuthorisationState.Declined).ToString(), decision.Code.Value, decision.Why.En, decision.Why.Zh,
         card?.Id ?? "", card?.Account ?? "", booked, request.Amount.Minor, request.Amount.Currency.Numeric, request.Rrn, approval,
         request.Token?.LastFour ?? "", request.Merchant, request.Terminal, request.MerchantName, request.OriginalKey, now);

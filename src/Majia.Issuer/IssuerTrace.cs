@@ -10,6 +10,9 @@ internal sealed class IssuerTrace(ITrace trace, TimeProvider time)
 {
     private const string Party = "issuer", Network = "network", TokenService = "token-service", SwitchLink = "network-issuer", JsonLink = "token-issuer";
 
+    /// <summary>Reference of what came over the line and bore a wrong MAC.</summary>
+    public const string Unverified = "unverified:" + SwitchLink;
+
     public void Message(string reference, IsoMessage message, TraceDirection direction)
     {
         if (Takes(reference))

@@ -13,8 +13,11 @@ public sealed record NetworkOptions
 
     public string TokenService { get; init; } = "00019900";
 
+    /// <summary>Institutions that may send 0200 and 0420. A bank has a line too, but answers on it only.</summary>
+    public IReadOnlyList<string> Acquirers { get; init; } = ["63990900"];
+
     /// <summary>First six digits of device numbers: only the token service knows what is behind them.</summary>
-    public IReadOnlyList<string> TokenBins { get; init; } = ["819901", "819902", "819903"];
+    public IReadOnlyList<string> TokenBins { get; init; } = PaymentToken.Bins;
 
     /// <summary>Plastic cards, longest match first.</summary>
     public IReadOnlyList<BinRoute> Routes { get; init; } =

@@ -38,6 +38,10 @@ internal sealed class NetworkTrace(ITrace trace, TimeProvider time)
         }
     }
 
+    /// <summary>What came over a line and bore a wrong MAC: under a reference of its own.</summary>
+    public void Unverified(Text why) =>
+        trace.Record(new TraceEvent("unverified:acquirer-network", time.GetUtcNow(), Self, Acquirer, "acquirer-network", TraceKind.Decision, TraceDirection.Received, string.Empty, why));
+
     public void Decision(string rrn, Text why) => Inside(rrn, TraceKind.Decision, why);
 
     public void Key(string rrn, Text why) => Inside(rrn, TraceKind.Key, why);

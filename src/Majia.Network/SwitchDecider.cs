@@ -34,6 +34,9 @@ internal enum Undo
 
     /// <summary>To the issuer, until it is acknowledged.</summary>
     Forward,
+
+    /// <summary>It is not what the original was: refused, and nothing is marked.</summary>
+    Refuse,
 }
 
 /// <summary>The switch's decisions: pure, in order of precedence.</summary>
@@ -43,6 +46,10 @@ internal static class SwitchDecider
         MacWrong = new(ResponseCode.MacFailure, new("The MAC is wrong: nothing in the message is believed.", "报文鉴别码错误，报文内容不予采信。")),
         OtherContent = new(ResponseCode.Duplicate, new("The same transaction came before with other content.", "同一交易曾以不同内容送达。")),
         ReversedFirst = new(ResponseCode.InvalidTransaction, new("Its reversal came before it: it is never forwarded.", "冲正先于原交易到达，原交易不再转发。")),
+        NotAnAcquirer = new(ResponseCode.NotSupported, new("This institution is no acquirer: it sends no payments.", "该机构不是收单机构，不得发起交易。")),
+        NoOriginal = new(ResponseCode.NoOriginal, new("This institution sent no such transaction.", "该机构没有该笔原交易。")),
+        OtherAmount = new(ResponseCode.OriginalAmountWrong, new("The original was of another amount: nothing is undone.", "与原交易金额不一致，不作任何撤销或冲正。")),
+        OtherNumber = new(ResponseCode.OriginalMismatch, new("The original was made with another card: nothing is undone.", "原交易使用的是另一张卡，不作任何撤销或冲正。")),
         Overtaken = new(ResponseCode.InvalidTransaction, new("Reversed before the issuer answered.", "发卡行应答前已被冲正。")),
         PlasticNotKept = new(ResponseCode.NotSupported, new("Plastic cards are not switched: there is no key to seal their numbers under.", "未配置卡号加密密钥，不转接实体卡交易。")),
         NoRoute = new(ResponseCode.NoSuchIssuer, new("No bank behind this number.", "该卡号没有对应的发卡机构。")),
@@ -58,11 +65,25 @@ internal static class SwitchDecider
         : Repeat.Wait;
 
     /// <param name="original">The row that F90 names, or null.</param>
-    public static Undo DecideReversal(SwitchedTransaction? original) =>
-        original is null ? Undo.Bar
-        : original.ReversedAt is not null ? Undo.Already
-        : original.Answered && !original.Approved && original.Code != ResponseCode.NoIssuerAnswer.Value ? Undo.NothingMoved
-        : Undo.Forward;
+    /// <param name="sameNumber">The reversal is of the same card.</param>
+    public static (Undo Undo, Refusal? Refusal) DecideReversal(SwitchRequest reversal, SwitchedTransaction? original, bool sameNumber)
+    {
+        if (original is null) return (Undo.Bar, null);
+        if (original.IsTombstone) return (Undo.Already, null);
+        if (Differs(reversal, original, sameNumber) is { } difference) return (Undo.Refuse, difference);
+        if (original.ReversedAt is not null) return (Undo.Already, null);
+        if (original.Answered && !original.Approved && original.Code != ResponseCode.NoIssuerAnswer.Value) return (Undo.NothingMoved, null);
+
+        return (Undo.Forward, null);
+    }
+
+    /// <summary>Why a void goes no further, or null. Whether its sale still stands is the bank's to say.</summary>
+    /// <param name="sale">The row that F90 names, or null.</param>
+    public static Refusal? ObjectToVoid(SwitchRequest undo, SwitchedTransaction? sale, bool sameNumber) =>
+        sale is null or { IsTombstone: true } ? NoOriginal : Differs(undo, sale, sameNumber);
+
+    private static Refusal? Differs(SwitchRequest undo, SwitchedTransaction original, bool sameNumber) =>
+        original.Amount != undo.Amount ? OtherAmount : sameNumber ? null : OtherNumber;
 
     /// <summary>The bank of a plastic number: the longest BIN that it begins with.</summary>
     public static string? Route(CardNumber number, IReadOnlyList<BinRoute> routes)

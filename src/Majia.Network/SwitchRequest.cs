@@ -34,7 +34,12 @@ internal sealed class SwitchRequest
 
     public bool IsReversal => Message.Mti.Class == 4;
 
+    public bool IsVoid => !IsReversal && Processing.StartsWith("20", StringComparison.Ordinal);
+
     public string Processing => Message.Text(3)!;
+
+    /// <summary>Fen.</summary>
+    public long Amount => Message.Number(4)!.Value;
 
     public string Rrn => Message.Text(37)!;
 
@@ -72,6 +77,13 @@ internal sealed class SwitchRequest
         if (message.Has(90) && !SwitchKey.TryReadOriginal(message, out original, out error))
         {
             refusal = Malformed(error.ToString());
+            return false;
+        }
+
+        // An institution undoes what is its own: what another one sent does not exist for it.
+        if (original is not null && (original.Forwarder != key.Forwarder || original.Acquirer != key.Acquirer))
+        {
+            refusal = SwitchDecider.NoOriginal;
             return false;
         }
 

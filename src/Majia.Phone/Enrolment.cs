@@ -53,7 +53,7 @@ public sealed partial class PhoneDevice
             // From here on the number exists only inside the JWE, and the request can be repeated as it is.
             if (!Jwe.TryEncrypt(enrolment.Jwk, JsonSerializer.SerializeToUtf8Bytes(card, JsonEndpoint.Json), out var encrypted))
             {
-                return EnrolmentOutcome.Refused(null, Reasons.Of(new ApiError(Reasons.InvalidScript, "The service gave no key to encrypt to.")));
+                return EnrolmentOutcome.Refused(null, Reasons.Of(new ApiError(Reasons.InvalidKey, "The service sent a key that is none.")));
             }
 
             await SaveAsync(state with { Pending = new PendingCard(entropy.NewId(), encrypted, source) });

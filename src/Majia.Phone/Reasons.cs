@@ -7,11 +7,14 @@ namespace Majia.Phone;
 /// <summary>What the cloud's errors say to the phone's owner: the sentence that came with it, else a row of this table, else its description.</summary>
 public static class Reasons
 {
+    /// <summary>The cloud does not take this handset's credential.</summary>
+    public const string NotAuthenticated = "NOT_AUTHENTICATED";
+
     /// <summary>A script from the cloud that is no list of APDUs.</summary>
     public const string InvalidScript = "INVALID_SCRIPT";
 
-    /// <summary>The cloud does not take this handset's credential.</summary>
-    public const string NotAuthenticated = "NOT_AUTHENTICATED";
+    /// <summary>A key from the cloud that is no public key.</summary>
+    public const string InvalidKey = "INVALID_KEY";
 
     private static readonly ImmutableDictionary<string, Text> Rows = new Dictionary<string, Text>
     {
@@ -28,6 +31,7 @@ public static class Reasons
         [Ineligible.CodeInvalid] = new("The code is not right.", "验证码错误，请重新输入。"),
         [Ineligible.CodeExpired] = new("The code has expired. Ask for a new one.", "验证码已过期，请重新获取。"),
         [Ineligible.CodeTriesExceeded] = new("Too many wrong codes. Please add the card again.", "验证码错误次数过多，请重新添加银行卡。"),
+        [InvalidKey] = new("The service's answer could not be used. Nothing was changed on this phone; please try again later.", "服务返回的数据无效，本机未作任何更改，请稍后重试。"),
         [InvalidScript] = new("The service's answer could not be used. Nothing was changed on this phone; please try again later.", "服务返回的数据无效，本机未作任何更改，请稍后重试。"),
     }.ToImmutableDictionary(StringComparer.Ordinal);
 

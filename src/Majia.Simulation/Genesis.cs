@@ -20,7 +20,7 @@ public static class Genesis
         {
             var seid = entropy.Bytes(ChipState.SeidLength);
             bindings.Add(entropy.Bytes(ChipState.BindingLength));
-            chips.Add(ChipImage.Write(ChipFactory.Manufacture(seid, keys["se-issuer"].FactoryKeys("isd", seid), bindings[^1], entropy)));
+            chips.Add(ChipImage.Write(ChipFactory.Manufacture(seid, keys["se-issuer"].ClearKeysForChipFactory("isd", seid), bindings[^1], entropy)));
             silicon.Add(entropy.Bytes(32));
         }
 

@@ -299,7 +299,7 @@ public sealed class SqliteStore : Store
 
                 // Quiet: nobody ran anything for this long, whoever is expected.
                 seen = batch.Units;
-                var patience = batch.Units == 0 || busy ? Timeout.Infinite : batch.Waiting > 0 ? 1 : policy.IdleMilliseconds;
+                var patience = batch.Units == 0 && !busy ? Timeout.Infinite : batch.Waiting > 0 ? 1 : policy.IdleMilliseconds;
                 quiet = !Monitor.Wait(gate, patience) && !busy && batch.Units == seen;
             }
         }

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text.Json;
 using Majia.Core.Contracts;
+using Majia.Core.Cryptography;
 using Majia.Core.Primitives;
 using Majia.Hsm;
 using Majia.Storage;
@@ -16,6 +17,9 @@ public sealed record TokenServiceOptions
 {
     /// <summary>Its institution code on the switch line.</summary>
     public string Institution { get; init; } = "00019900";
+
+    /// <summary>Of the switch line; SM4 is a setting.</summary>
+    public MacAlgorithm Mac { get; init; } = MacAlgorithm.UnionPayEcb;
 
     /// <summary>Folder with the owner's own directory files, each replacing the one built in; null: none.</summary>
     public string? DirectoryFolder { get; init; }

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Text.Json;
-using Majia.Core.Contracts;
+using Majia.Acquirer;
 using Majia.Host.Links;
 using Majia.Host.Load;
 using Majia.Host.Tracing;
@@ -22,11 +22,13 @@ public sealed class LoadBench : IAsyncDisposable
 
     public LoadWorld World { get; }
 
-    public static async Task<LoadBench> OpenAsync(LoadPlan plan, TcpIsoServerOptions? options = null)
+    public static async Task<LoadBench> OpenAsync(LoadPlan plan)
     {
         var folder = Directory.CreateTempSubdirectory("majia-bench-").FullName;
         var trace = new TraceStore(SqliteStore.Open(Path.Combine(folder, "trace.db"), [TraceStore.Schema], TimeProvider.System), TimeProvider.System);
         var world = await LoadWorld.OpenAsync(plan, Path.Combine(folder, "majia.db"), TimeProvider.System, trace);
+        var acquirer = new AcquirerOptions();
+        var options = new TcpIsoServerOptions { Overload = OverloadAnswers.Pos(world.AcquirerKeys, acquirer.Mac, acquirer.Institution, acquirer.UtcOffset, TimeProvider.System) };
         var line = TcpIsoServer.Start(new IPEndPoint(IPAddress.Loopback, 0), Framing.Pos, world.Acquirer, TimeProvider.System, options, world.Store);
         string[] arguments =
         [
@@ -57,12 +59,21 @@ public sealed class LoadBench : IAsyncDisposable
         Directory.Delete(folder, recursive: true);
     }
 
+    /// <summary>What the line counted, for when something is missing.</summary>
+    public ServerState LineState => line.State;
+
     private async Task<LoadResult> OrderAsync(string order)
     {
         await generator.StandardInput.WriteLineAsync(order);
         await generator.StandardInput.FlushAsync();
         var answer = await generator.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("the load generator ended");
-        return JsonSerializer.Deserialize<LoadResult>(answer)!;
+        var result = JsonSerializer.Deserialize<LoadResult>(answer)!;
+        if (result.Unanswered > 0)
+        {
+            await Console.Error.WriteLineAsync($"majia: {result.Unanswered} unanswered; the line: {LineState}");
+        }
+
+        return result;
     }
 
     private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);

@@ -95,8 +95,14 @@ public enum CryptogramVersion : byte
 public static class Cryptogram
 {
     /// <summary>Card key from an issuer master key, EMV option A over number ‖ sequence number (two digits; none counts as 00). 3DES result without parity adjustment.</summary>
-    public static byte[] DeriveCardKey(CipherAlgorithm algorithm, ReadOnlySpan<byte> masterKey, ReadOnlySpan<char> number, ReadOnlySpan<char> sequenceNumber)
+    public static byte[] DeriveCardKey(CipherAlgorithm algorithm, ReadOnlySpan<byte> masterKey, ReadOnlySpan<char> number, ReadOnlySpan<char> sequenceNumber) =>
+        DeriveCardKey(new CipherKey(Card(algorithm), masterKey), number, sequenceNumber);
+
+    /// <inheritdoc cref="DeriveCardKey(CipherAlgorithm, ReadOnlySpan{byte}, ReadOnlySpan{char}, ReadOnlySpan{char})"/>
+    /// <param name="masterKey">With its schedule at hand: 3DES or SM4.</param>
+    public static byte[] DeriveCardKey(CipherKey masterKey, ReadOnlySpan<char> number, ReadOnlySpan<char> sequenceNumber)
     {
+        _ = Card(masterKey.Algorithm);
         if (sequenceNumber.Length is not (0 or 2))
         {
             throw new ArgumentException("a sequence number has two digits", nameof(sequenceNumber));
@@ -116,7 +122,9 @@ public static class Cryptogram
             blocks[i + 8] = (byte)(blocks[i] ^ 0xFF);
         }
 
-        return Cipher.EncryptEcb(Card(algorithm), masterKey, blocks);
+        var key = new byte[16];
+        masterKey.Encrypt(blocks, key);
+        return key;
     }
 
     /// <summary>Session key of one transaction (PBOC 3.0 part 7; not EMV's common session key). Not parity-adjusted.</summary>

@@ -64,6 +64,9 @@ public readonly record struct ResponseCode(string Value)
     /// <summary>True when an advice, a reversal or an upload is taken: an approval, or <em>accepted, confirm with issuer</em>.</summary>
     public bool IsAcceptance => Row?.Class is ResponseClass.Approve or ResponseClass.Accepted;
 
+    /// <summary>True when what was refused is worth sending again later: out of order, no route, no answer, a key out of step. Of an advice that must arrive.</summary>
+    public bool Passes => Value is "68" or "91" or "92" or "96" or "98" or "A0";
+
     /// <summary>Meaning in both languages; an unknown code says so.</summary>
     public Text Meaning => Row?.Meaning ?? new Text($"unknown response code {Value}", $"未知应答码 {Value}");
 

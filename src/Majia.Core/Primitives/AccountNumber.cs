@@ -91,6 +91,9 @@ public sealed class Pan : AccountNumber
 /// <summary>The device's number (DPAN, device card, payment token): worthless without the keys in its chip.</summary>
 public sealed class PaymentToken : AccountNumber
 {
+    /// <summary>First six digits of the device numbers that the vault gives out (decisions.md 13): the default of acquirer and switch.</summary>
+    public static IReadOnlyList<string> Bins { get; } = ["819901", "819902", "819903"];
+
     private PaymentToken(string digits) : base(digits)
     {
     }

@@ -20,14 +20,17 @@ namespace Majia.Host.Load;
 /// <remarks>Cards are put into vault and bank as enrolment would leave them; everything that a payment goes through is the product's own code and the product's own store.</remarks>
 public sealed class LoadWorld : IAsyncDisposable
 {
-    private LoadWorld(LoadPlan plan, Store store, AcquirerParty acquirer, NetworkParty network)
+    private LoadWorld(LoadPlan plan, Store store, KeyModule acquirerKeys, AcquirerParty acquirer, NetworkParty network)
     {
-        (Plan, Store, Acquirer, Network) = (plan, store, acquirer, network);
+        (Plan, Store, AcquirerKeys, Acquirer, Network) = (plan, store, acquirerKeys, acquirer, network);
     }
 
     public LoadPlan Plan { get; }
 
     public Store Store { get; }
+
+    /// <summary>For the line's own answers when it is full.</summary>
+    public KeyModule AcquirerKeys { get; }
 
     public AcquirerParty Acquirer { get; }
 
@@ -44,7 +47,8 @@ public sealed class LoadWorld : IAsyncDisposable
         Share(networkKeys, $"zak.{Self}", acquirerKeys, "zak.network", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
         Share(networkKeys, $"zpk.{Self}", acquirerKeys, "zpk.network", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes);
         Share(networkKeys, "zak.token-service", vaultKeys, "zak.network", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
-        Share(networkKeys, "bind.token-service", vaultKeys, "bind.network", KeyUsage.TokenBinding, CipherAlgorithm.Aes);
+        plan.Keys.Form(networkKeys, "bind.token-service", "bind.token-service", KeyUsage.TokenBindingCheck, CipherAlgorithm.Aes);
+        plan.Keys.Form(vaultKeys, "bind.network", "bind.token-service", KeyUsage.TokenBinding, CipherAlgorithm.Aes);
         Own(acquirerKeys, "acquirer/card.number", "card.number", KeyUsage.DataEncryption);
         Own(networkKeys, "network/card.number", "card.number", KeyUsage.DataEncryption);
         Own(vaultKeys, "vault.pan", "vault.pan", KeyUsage.DataEncryption);
@@ -76,7 +80,7 @@ public sealed class LoadWorld : IAsyncDisposable
             new NetworkOptions(), store, networkKeys, new InMemoryIsoLink(vault, inner), issuers.ToDictionary(bank => bank.Key, bank => (IIsoLink)new InMemoryIsoLink(bank.Value, inner)), time, entropy, trace);
         var acquirer = new AcquirerParty(new AcquirerOptions(), store, acquirerKeys, new InMemoryIsoLink(network, inner), time, entropy, trace);
         await acquirer.SeedAsync(new AcquirerSeed([new Merchant(LoadPlan.Merchant, new("Morning Light Books", "晨光书店"), LoadPlan.CategoryCode, terminals)]));
-        return new LoadWorld(plan, store, acquirer, network);
+        return new LoadWorld(plan, store, acquirerKeys, acquirer, network);
 
         void Own(KeyModule module, string shared, string name, KeyUsage usage) => plan.Keys.Form(module, name, shared, usage, CipherAlgorithm.Aes);
 

@@ -25,19 +25,25 @@ public sealed partial class TokenServiceParty
             return default;
         }
 
-        Seen(request, TraceDirection.Received, new("is this token good, and whose is it?", "该标记是否有效，对应哪张卡？"));
-        var response = await AnswerAsync(request, body);
-        var sealedBody = IsoSealing.Seal(Dialect.Switch, response, block => module.Mac(LineMac, MacAlgorithm.UnionPayEcb, block));
+        IsoMessage response;
+        if (IsoSealing.Verify(Dialect.Switch, body, request, (block, mac) => module.VerifyMac(LineMac, options.Mac, block, mac)))
+        {
+            Seen(request, TraceDirection.Received, new("is this token good, and whose is it?", "该标记是否有效，对应哪张卡？"));
+            response = await AnswerAsync(request);
+        }
+        else
+        {
+            // Not even its reference number is believed: the history of that payment is not for strangers to write into.
+            Decided($"unverified:{Link}", $"{ResponseCode.MacFailure}: the message's MAC is wrong, nothing in it is believed", $"{ResponseCode.MacFailure}：报文 MAC 错误，内容不可信");
+            response = Echo(request, ResponseCode.MacFailure);
+        }
+
+        var sealedBody = IsoSealing.Seal(Dialect.Switch, response, block => module.Mac(LineMac, options.Mac, block));
         return SwitchFrame.Write(source, options.Institution, sealedBody);
     }
 
-    private async Task<IsoMessage> AnswerAsync(IsoMessage request, ReadOnlyMemory<byte> body)
+    private async Task<IsoMessage> AnswerAsync(IsoMessage request)
     {
-        if (!IsoSealing.Verify(Dialect.Switch, body, request, (block, mac) => module.VerifyMac(LineMac, MacAlgorithm.UnionPayEcb, block, mac)))
-        {
-            return Say(request, Echo(request, ResponseCode.MacFailure), new("the message's MAC is wrong: nothing in it is believed", "报文 MAC 错误，内容不可信"));
-        }
-
         if (request.Mti != Mti.AuthorisationRequest)
         {
             return Say(request, Echo(request, ResponseCode.InvalidTransaction), new("not a message for the token service", "标记服务不受理该类报文"));

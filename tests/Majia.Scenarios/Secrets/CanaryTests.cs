@@ -240,7 +240,7 @@ public sealed class CanaryTests
         {
             foreach (var (module, set) in new[] { ("se-issuer", "isd"), ("token-service", "sd") })
             {
-                var keys = world.System.Keys(module).FactoryKeys(set, Convert.FromHexString(seid));
+                var keys = world.System.Keys(module).ClearKeysForChipFactory(set, Convert.FromHexString(seid));
                 secrets.AddRange([Secret.OfBytes($"{set} of a chip", keys.Encryption), Secret.OfBytes($"{set} of a chip", keys.Mac), Secret.OfBytes($"{set} of a chip", keys.DataEncryption)]);
             }
         }

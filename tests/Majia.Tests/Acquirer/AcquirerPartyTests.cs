@@ -46,7 +46,7 @@ public sealed class AcquirerPartyTests
 
         var block = network.Got[0].Binary(52).ToArray();
         Assert.NotEqual(bench.TerminalKeys.EncryptPin("pik", PaymentBench.Pin, bench.Token), block);
-        Assert.Equal(bench.NetworkKeys.EncryptPin($"zpk.{PaymentBench.Acquirer}", PaymentBench.Pin, bench.Token), block);
+        Assert.Equal(bench.ZonePad.EncryptPin("zpk.network", PaymentBench.Pin, bench.Token), block);
     }
 
     [Fact]
@@ -384,6 +384,32 @@ public sealed class AcquirerPartyTests
         Assert.Equal(numbers.Count, numbers.Distinct().Count());
         Assert.All(numbers, rrn => Assert.Equal(12, rrn.Length));
         Assert.Equal(["000001", "999999", "A00000", "A0000Z", "A00010"], ((long[])[1, 999_999, 1_000_000, 1_000_035, 1_000_036]).Select(SystemTrace.Serial));
+    }
+
+    [Fact]
+    public async Task The_trace_number_goes_on_when_the_hour_changes()
+    {
+        await using var session = bench.NewStore();
+        var at = new DateTimeOffset(2026, 3, 4, 13, 59, 59, TimeSpan.FromHours(8));
+        var numbers = new List<(string Rrn, string Trace)>();
+        foreach (var seconds in (int[])[0, 0, 1, 1, 3601])
+        {
+            var next = await session.WriteAsync(s => SystemTrace.Next(s, at.AddSeconds(seconds)));
+            numbers.Add((next.Rrn, next.Trace));
+        }
+
+        Assert.Equal([("606313000001", "000001"), ("606313000002", "000002"), ("606314000001", "000003"), ("606314000002", "000004"), ("606315000001", "000005")], numbers);
+    }
+
+    [Fact]
+    public async Task A_message_with_a_wrong_mac_writes_nothing_into_the_history_of_the_payment_that_it_names()
+    {
+        var acquirer = await Open();
+        var frame = bench.PosFrameOf(bench.Sale());
+        frame[^1] ^= 1;
+        await acquirer.HandleAsync(frame, default);
+        Assert.DoesNotContain(bench.Trace.Rows, row => row.Reference == TraceReference.Pos(PaymentBench.Merchant, PaymentBench.Terminal, PaymentBench.Batch, "000001"));
+        Assert.NotEmpty(bench.Trace.Rows);
     }
 
     private Task<AcquirerParty> Open() => bench.AcquirerAsync(store, network);

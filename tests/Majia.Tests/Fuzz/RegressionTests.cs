@@ -60,6 +60,17 @@ public sealed class RegressionTests
     [Theory, InlineData("zz"), InlineData("A0"), InlineData("A000000333010101000100000000000000000000")]
     public void A_card_whose_instance_name_is_no_aid_can_be_removed(string instance) => PhoneFuzzTests.Names()(Encoding.Latin1.GetBytes(instance));
 
+    /// <summary>Behind a right digest a key of another length was taken, and the next secure channel threw.</summary>
+    [Fact]
+    public void A_chip_image_with_a_key_of_another_length_is_damaged()
+    {
+        var state = new SecureElement.ChipBench().State;
+        var domain = state.Domains[0];
+        var cut = state.With(domain with { Keys = domain.Keys! with { Keys = domain.Keys.Keys with { Mac = new byte[15] } } });
+        Assert.False(Majia.SecureElement.ChipImage.TryRead(Majia.SecureElement.ChipImage.Write(cut), out _, out var error));
+        Assert.Contains("16 bytes", error, StringComparison.Ordinal);
+    }
+
     /// <summary>A command of an odd number of digits, of no digits, of one byte: FormatException out of adding a card.</summary>
     [Theory, InlineData("00A"), InlineData("zz"), InlineData(""), InlineData("00")]
     public void A_script_that_is_no_hex_is_not_run(string command) => PhoneFuzzTests.Scripts()([(byte)command.Length, .. Encoding.Latin1.GetBytes(command)]);

@@ -94,7 +94,7 @@ public sealed class KeyModuleCardTests
     public void The_channel_opens_to_the_chip_that_the_factory_wrote_keys_into()
     {
         var module = KeySets();
-        var factory = module.FactoryKeys("isd", Chip);
+        var factory = module.ClearKeysForChipFactory("isd", Chip);
         var channel = module.OpenSecureChannel("isd", Chip);
         var (answer, card) = Answer(factory, channel.InitializeUpdate(1), 1);
 
@@ -107,7 +107,7 @@ public sealed class KeyModuleCardTests
 
         channel.Close();
         Assert.Throws<InvalidOperationException>(() => channel.Wrap(command));
-        Assert.Throws<InvalidOperationException>(() => channel.PutKeyData(2, "sd"));
+        Assert.Throws<InvalidOperationException>(() => channel.PutKeyData(2, "sd", Chip));
         Assert.Throws<ObjectDisposedException>(() => channel.InitializeUpdate(1));
     }
 
@@ -115,7 +115,7 @@ public sealed class KeyModuleCardTests
     public void A_chip_that_is_not_who_it_should_be_gets_no_host_cryptogram()
     {
         var module = KeySets();
-        var factory = module.FactoryKeys("isd", Chip);
+        var factory = module.ClearKeysForChipFactory("isd", Chip);
         for (var bit = 0; bit < 8 * 29; bit++)
         {
             var channel = module.OpenSecureChannel("isd", Chip);
@@ -138,11 +138,11 @@ public sealed class KeyModuleCardTests
     {
         var module = KeySets();
         var channel = module.OpenSecureChannel("isd", Chip);
-        var (answer, card) = Answer(module.FactoryKeys("isd", Chip), channel.InitializeUpdate(1), 1);
+        var (answer, card) = Answer(module.ClearKeysForChipFactory("isd", Chip), channel.InitializeUpdate(1), 1);
         Assert.True(channel.TryAuthenticate(answer, 0x33, out _));
 
         var data = channel.PutKeyData(2, "sd", Chip);
-        var expected = module.FactoryKeys("sd", Chip);
+        var expected = module.ClearKeysForChipFactory("sd", Chip);
         Assert.Equal(1 + (3 * 22), data.Length);
         Assert.Equal(2, data[0]);
         byte[][] keys = [expected.Encryption, expected.Mac, expected.DataEncryption];
@@ -154,7 +154,8 @@ public sealed class KeyModuleCardTests
             Assert.Equal([3, .. Cipher.EncryptEcb(CipherAlgorithm.Aes, keys[i], Enumerable.Repeat((byte)1, 16).ToArray()).AsSpan(0, 3)], field[18..].ToArray());
         }
 
-        Assert.NotEqual(data, channel.PutKeyData(2, "sd")); // undiversified is another set
+        Assert.Throws<KeyModuleException>(() => channel.PutKeyData(2, "sd")); // a master set is in no chip
+        Assert.Throws<KeyModuleException>(() => module.OpenSecureChannel("sd"));
     }
 
     [Fact]
@@ -165,7 +166,7 @@ public sealed class KeyModuleCardTests
         Keys.Form(module, "imk.mac", KeyUsage.EmvIntegrity, CipherAlgorithm.TripleDes, Convert.FromHexString("FEDCBA98765432100123456789ABCDEF"));
         Keys.Form(module, "imk.enc", KeyUsage.EmvConfidentiality, CipherAlgorithm.TripleDes, Convert.FromHexString("89ABCDEF0123456776543210FEDCBA98"));
         var channel = module.OpenSecureChannel("isd", Chip);
-        var (answer, card) = Answer(module.FactoryKeys("isd", Chip), channel.InitializeUpdate(1), 1);
+        var (answer, card) = Answer(module.ClearKeysForChipFactory("isd", Chip), channel.InitializeUpdate(1), 1);
         Assert.True(channel.TryAuthenticate(answer, 0x33, out _));
 
         var groups = channel.CardKeyGroups("imk.ac", "imk.mac", "imk.enc", Token, "01");
@@ -276,7 +277,7 @@ public sealed class KeyModuleCardTests
         var module = Keys.Module();
         foreach (var name in new[] { "isd.enc", "isd.mac", "isd.dek", "sd.enc", "sd.mac", "sd.dek" })
         {
-            module.Generate(name, KeyUsage.SecureChannel, CipherAlgorithm.Aes, test: true);
+            module.Generate(name, KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes, test: true);
         }
 
         return module;

@@ -20,10 +20,10 @@ public sealed class KeyModulePinTests
     {
         var module = Module(CipherAlgorithm.TripleDes);
         var offset = module.PinOffset("pvk", Plastic, "123456");
-        var typed = module.EncryptPin("pik", "123456", Token);
+        var typed = module.EncryptPin("pik.pad", "123456", Token);
 
         Assert.True(module.TryTranslatePin("pik", "zpk", typed, Token, out var atNetwork));
-        Assert.True(module.TryTranslatePin("zpk", "zpk.bank", atNetwork, Token, Plastic, Transaction, "bind", module.BindTokenToPan("bind", Token, Plastic, Transaction), out var atBank));
+        Assert.True(module.TryTranslatePin("zpk", "zpk.bank", atNetwork, Token, Plastic, Transaction, "bind.check", module.BindTokenToPan("bind", Token, Plastic, Transaction), out var atBank));
         Assert.Equal(PinVerdict.Right, module.VerifyPin("zpk.bank", "pvk", atBank, Plastic, offset));
         Assert.NotEqual(typed, atNetwork);
         Assert.NotEqual(atNetwork, atBank);
@@ -34,13 +34,13 @@ public sealed class KeyModulePinTests
         Gen.Select(Gen.Int[0, 2], Gen.Int[0, 2], Gen.Char['0', '9'].Array[4, 12]).Sample((from, to, digits) =>
         {
             var module = Keys.Module();
-            module.Generate("from", KeyUsage.PinEncryption, (CipherAlgorithm)from, test: true);
+            Keys.FormPin(module, "from", (CipherAlgorithm)from);
             module.Generate("to", KeyUsage.PinEncryption, (CipherAlgorithm)to, test: true);
             module.Generate("pvk", KeyUsage.PinVerification, CipherAlgorithm.TripleDes, test: true);
             var pin = new string(digits);
             var offset = module.PinOffset("pvk", Plastic, pin);
 
-            Assert.True(module.TryTranslatePin("from", "to", module.EncryptPin("from", pin, Plastic), Plastic, out var translated));
+            Assert.True(module.TryTranslatePin("from", "to", module.EncryptPin("from.pad", pin, Plastic), Plastic, out var translated));
             Assert.Equal(PinVerdict.Right, module.VerifyPin("to", "pvk", translated, Plastic, offset));
         }, iter: 60, threads: 1);
 
@@ -50,7 +50,7 @@ public sealed class KeyModulePinTests
         var module = Module(algorithm);
         var offset = module.PinOffset("pvk", Plastic, "123456");
         var otherOffset = module.PinOffset("pvk", OtherPlastic, "123456");
-        var block = module.EncryptPin("pik", "123456", Plastic);
+        var block = module.EncryptPin("pik.pad", "123456", Plastic);
 
         Assert.Equal(PinVerdict.Right, module.VerifyPin("pik", "pvk", block, Plastic, offset));
         Assert.NotEqual(PinVerdict.Right, module.VerifyPin("pik", "pvk", block, OtherPlastic, otherOffset));
@@ -60,7 +60,7 @@ public sealed class KeyModulePinTests
     public void Without_exactly_this_binding_no_PIN_moves_from_token_to_plastic()
     {
         var module = Module(CipherAlgorithm.TripleDes);
-        var block = module.EncryptPin("zpk", "123456", Token);
+        var block = module.EncryptPin("zpk.pad", "123456", Token);
         var good = module.BindTokenToPan("bind", Token, Plastic, Transaction);
 
         (PaymentToken Token, Pan Pan, string Transaction, byte[] Binding)[] refused =
@@ -83,7 +83,7 @@ public sealed class KeyModulePinTests
         ];
         foreach (var (token, pan, transaction, binding) in refused)
         {
-            Assert.False(module.TryTranslatePin("zpk", "zpk.bank", block, token, pan, transaction, "bind", binding, out var translated));
+            Assert.False(module.TryTranslatePin("zpk", "zpk.bank", block, token, pan, transaction, "bind.check", binding, out var translated));
             Assert.Null(translated);
         }
     }
@@ -95,9 +95,9 @@ public sealed class KeyModulePinTests
         var offset = module.PinOffset("pvk", Plastic, "123456");
 
         Assert.Equal(6, offset.Length);
-        Assert.Equal(PinVerdict.Wrong, module.VerifyPin("pik", "pvk", module.EncryptPin("pik", "123457", Plastic), Plastic, offset));
-        Assert.Equal(PinVerdict.Wrong, module.VerifyPin("pik", "pvk", module.EncryptPin("pik", "1234", Plastic), Plastic, offset));
-        Assert.Equal(PinVerdict.Wrong, module.VerifyPin("pik", "pvk", module.EncryptPin("pik", "123456", Plastic), Plastic, "12x456"));
+        Assert.Equal(PinVerdict.Wrong, module.VerifyPin("pik", "pvk", module.EncryptPin("pik.pad", "123457", Plastic), Plastic, offset));
+        Assert.Equal(PinVerdict.Wrong, module.VerifyPin("pik", "pvk", module.EncryptPin("pik.pad", "1234", Plastic), Plastic, offset));
+        Assert.Equal(PinVerdict.Wrong, module.VerifyPin("pik", "pvk", module.EncryptPin("pik.pad", "123456", Plastic), Plastic, "12x456"));
         Assert.Equal(PinVerdict.Malformed, module.VerifyPin("pik", "pvk", new byte[8], Plastic, offset));
         Assert.Equal(PinVerdict.Malformed, module.VerifyPin("pik", "pvk", new byte[16], Plastic, offset));
         Assert.False(module.TryTranslatePin("pik", "zpk", new byte[7], Token, out _));
@@ -119,11 +119,13 @@ public sealed class KeyModulePinTests
         var module = Keys.Module();
         foreach (var name in new[] { "pik", "zpk", "zpk.bank" })
         {
-            module.Generate(name, KeyUsage.PinEncryption, algorithm, test: true);
+            Keys.FormPin(module, name, algorithm);
         }
 
         module.Generate("pvk", KeyUsage.PinVerification, CipherAlgorithm.TripleDes, test: true);
-        module.Generate("bind", KeyUsage.TokenBinding, CipherAlgorithm.Aes, test: true);
+        byte[] binding = new SeededEntropy(11).Bytes(32);
+        Keys.Form(module, "bind", KeyUsage.TokenBinding, CipherAlgorithm.Aes, binding);
+        Keys.Form(module, "bind.check", KeyUsage.TokenBindingCheck, CipherAlgorithm.Aes, binding);
         module.Generate("bind.other", KeyUsage.TokenBinding, CipherAlgorithm.Aes, test: true);
         return module;
     }

@@ -17,10 +17,16 @@ public sealed class KeyModuleTests
         var module = Keys.Module();
         Keys.Form(module, "tmk", KeyUsage.KeyEncryption, CipherAlgorithm.TripleDes, vector.Hex("master"));
 
-        var info = module.ImportWorkingKey("working", Enum.Parse<KeyUsage>(vector["usage"]), vector.Hex("wrapped"), vector.Hex("kcv"), "tmk");
+        var usage = Enum.Parse<KeyUsage>(vector["usage"]);
+        var info = module.ImportWorkingKey("working", usage, vector.Hex("wrapped"), vector.Hex("kcv"), "tmk");
         Assert.Equal(vector["kcv"], info.CheckValue);
-        var (wrapped, checkValue) = module.ExportWorkingKey("working", "tmk");
-        Assert.Equal(vector["wrapped"], Convert.ToHexString(wrapped));
+        Assert.Throws<KeyModuleException>(() => module.ExportWorkingKey("working", "tmk")); // it came, it does not go on
+
+        var value = Cipher.DecryptEcb(CipherAlgorithm.TripleDes, vector.Hex("master"), vector.Hex("wrapped"));
+        Keys.Form(module, "acquirers", usage, CipherAlgorithm.TripleDes, value);
+        var (wrapped, checkValue) = module.ExportWorkingKey("acquirers", "tmk");
+        Assert.Equal(Cipher.EncryptEcb(CipherAlgorithm.TripleDes, vector.Hex("master"), Cryptogram.SetOddParity(value)), wrapped); // a formed key has odd parity
+        Assert.True(vector["key"] != Convert.ToHexString(Cryptogram.SetOddParity(value)) || vector["wrapped"] == Convert.ToHexString(wrapped));
         Assert.Equal(vector["kcv"], Convert.ToHexString(checkValue));
     }
 
@@ -49,12 +55,64 @@ public sealed class KeyModuleTests
         {
             var name = $"{usage}-{algorithm}";
             var info = one.Generate(name, usage, algorithm, test: false);
+            Assert.Equal(usage is KeyUsage.PinEncryption or KeyUsage.MessageAuthentication or KeyUsage.SecureChannel or KeyUsage.TokenBinding, info.Exportable);
+            if (!info.Exportable)
+            {
+                Assert.Contains("does not leave", Assert.Throws<KeyModuleException>(() => one.Export(name, "zmk")).Message, StringComparison.Ordinal);
+                continue;
+            }
+
+            // What came under a test key is one; of a binding key the other side gets the verifying half; and nobody passes on what he was given.
             var arrived = other.Import(name, one.Export(name, "zmk"), "zmk");
-            Assert.Equal(info with { IsTest = true }, arrived); // what came under a test key is one
+            Assert.Equal(info with { IsTest = true, Exportable = false, Usage = usage == KeyUsage.TokenBinding ? KeyUsage.TokenBindingCheck : usage }, arrived);
+            Assert.Throws<KeyModuleException>(() => other.Export(name, "zmk"));
         }
 
         Assert.Equal(one.Mac("MessageAuthentication-Sm4", MacAlgorithm.UnionPayEcbSm4, "0200"u8), other.Mac("MessageAuthentication-Sm4", MacAlgorithm.UnionPayEcbSm4, "0200"u8));
-        Assert.Equal(one.PublicJwk("Decryption-Aes"), other.PublicJwk("Decryption-Aes"));
+    }
+
+    [Fact]
+    public void The_network_checks_the_vaults_bindings_and_can_make_none()
+    {
+        var vault = Keys.Module("token-service", 1);
+        var network = Keys.Module("network", 2);
+        foreach (var module in new[] { vault, network })
+        {
+            module.Form("zmk", KeyUsage.KeyEncryption, CipherAlgorithm.Aes, [new SeededEntropy(5).Bytes(32), new SeededEntropy(6).Bytes(32)], test: true);
+        }
+
+        vault.Generate("bind", KeyUsage.TokenBinding, CipherAlgorithm.Aes, test: true);
+        network.Import("bind", vault.Export("bind", "zmk"), "zmk");
+        var (token, pan) = (PaymentToken.Parse("6215290000000000015"), Pan.Parse("6215290000000000015"));
+        var binding = vault.BindTokenToPan("bind", token, pan, "t");
+
+        Assert.True(network.VerifyBinding("bind", token, pan, "t", binding));
+        Assert.False(network.VerifyBinding("bind", token, pan, "u", binding));
+        Assert.Throws<KeyModuleException>(() => network.BindTokenToPan("bind", token, pan, "t"));
+        Assert.Throws<KeyModuleException>(() => vault.VerifyBinding("bind", token, pan, "t", binding));
+    }
+
+    [Fact, Rule("R15")]
+    public void A_terminals_key_makes_PIN_blocks_and_an_institutions_key_makes_none()
+    {
+        var (terminal, acquirer) = (Keys.Module("terminal", 1), Keys.Module("acquirer", 2));
+        foreach (var module in new[] { terminal, acquirer })
+        {
+            module.Form("tmk", KeyUsage.KeyEncryption, CipherAlgorithm.TripleDes, [new SeededEntropy(5).Bytes(16), new SeededEntropy(6).Bytes(16)], test: true);
+        }
+
+        acquirer.Generate("pik", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes, test: true);
+        acquirer.Generate("zpk", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes, test: true);
+        var (wrapped, checkValue) = acquirer.ExportWorkingKey("pik", "tmk");
+        Assert.Equal(KeyUsage.PinEntry, terminal.ImportWorkingKey("pik", KeyUsage.PinEncryption, wrapped, checkValue, "tmk").Usage);
+        terminal.Generate("zpk", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes, test: true);
+        var pan = Pan.Parse("6215290000000000015");
+        var block = terminal.EncryptPin("pik", "123456", pan);
+
+        Assert.True(acquirer.TryTranslatePin("pik", "zpk", block, pan, out _));
+        Assert.Throws<KeyModuleException>(() => acquirer.EncryptPin("pik", "123456", pan));
+        Assert.Throws<KeyModuleException>(() => terminal.TryTranslatePin("pik", "zpk", block, pan, out _));
+        Assert.Throws<KeyModuleException>(() => terminal.Export("pik", "tmk"));
     }
 
     [Fact]
@@ -123,10 +181,11 @@ public sealed class KeyModuleTests
         [
             (KeyUsage.MessageAuthentication, name => module.Mac(name, MacAlgorithm.UnionPayEcb, "0200"u8)),
             (KeyUsage.MessageAuthentication, name => module.VerifyMac(name, MacAlgorithm.UnionPayEcb, "0200"u8, new byte[8])),
-            (KeyUsage.PinEncryption, name => module.EncryptPin(name, "123456", pan)),
+            (KeyUsage.PinEntry, name => module.EncryptPin(name, "123456", pan)),
             (KeyUsage.PinEncryption, name => module.TryTranslatePin(name, Pik, new byte[8], pan, out _)),
             (KeyUsage.PinEncryption, name => module.TryTranslatePin(Pik, name, new byte[8], pan, out _)),
-            (KeyUsage.TokenBinding, name => module.TryTranslatePin(Pik, Pik, new byte[8], token, pan, "t", name, new byte[8], out _)),
+            (KeyUsage.TokenBindingCheck, name => module.VerifyBinding(name, token, pan, "t", new byte[8])),
+            (KeyUsage.TokenBindingCheck, name => module.TryTranslatePin(Pik, Pik, new byte[8], token, pan, "t", name, new byte[8], out _)),
             (KeyUsage.TokenBinding, name => module.BindTokenToPan(name, token, pan, "t")),
             (KeyUsage.PinEncryption, name => module.VerifyPin(name, "PinVerification-TripleDes", new byte[8], pan, "000000")),
             (KeyUsage.PinVerification, name => module.VerifyPin(Pik, name, new byte[8], pan, "000000")),
@@ -158,6 +217,7 @@ public sealed class KeyModuleTests
         Assert.Throws<KeyModuleException>(() => module.ExportWorkingKey("EmvCryptogram-TripleDes", Tmk));
         Assert.Throws<KeyModuleException>(() => module.ExportWorkingKey("PinEncryption-Sm4", Tmk));
         Assert.Throws<KeyModuleException>(() => module.Export(Zmk, Zmk));
+        Assert.Throws<KeyModuleException>(() => module.Export("KeyedHash-Aes", Zmk));
         Assert.Throws<KeyModuleException>(() => module.Mac("MessageAuthentication-TripleDes", MacAlgorithm.UnionPayEcbSm4, "0200"u8));
         Assert.Throws<KeyModuleException>(() => module.OpenSecureChannel("isd"));
     }
@@ -191,6 +251,7 @@ internal static class Keys
     [
         (KeyUsage.KeyEncryption, CipherAlgorithm.Aes), (KeyUsage.KeyEncryption, CipherAlgorithm.TripleDes), (KeyUsage.KeyEncryption, CipherAlgorithm.Sm4),
         (KeyUsage.PinEncryption, CipherAlgorithm.TripleDes), (KeyUsage.PinEncryption, CipherAlgorithm.Sm4), (KeyUsage.PinEncryption, CipherAlgorithm.Aes),
+        (KeyUsage.PinEntry, CipherAlgorithm.TripleDes), (KeyUsage.PinEntry, CipherAlgorithm.Sm4), (KeyUsage.PinEntry, CipherAlgorithm.Aes),
         (KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes), (KeyUsage.MessageAuthentication, CipherAlgorithm.Sm4),
         (KeyUsage.EmvCryptogram, CipherAlgorithm.TripleDes), (KeyUsage.EmvCryptogram, CipherAlgorithm.Sm4),
         (KeyUsage.EmvConfidentiality, CipherAlgorithm.TripleDes), (KeyUsage.EmvConfidentiality, CipherAlgorithm.Sm4),
@@ -199,11 +260,21 @@ internal static class Keys
         (KeyUsage.DataEncryption, CipherAlgorithm.Aes),
         (KeyUsage.KeyedHash, CipherAlgorithm.Aes),
         (KeyUsage.SecureChannel, CipherAlgorithm.Aes),
+        (KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes),
         (KeyUsage.TokenBinding, CipherAlgorithm.Aes),
+        (KeyUsage.TokenBindingCheck, CipherAlgorithm.Aes),
         (KeyUsage.Decryption, CipherAlgorithm.Aes),
     ];
 
     internal static KeyModule Module(string party = "party", long seed = 1) => KeyModule.InMemory(party, new SeededEntropy(seed, party));
+
+    /// <summary>A PIN key as an institution has it, and as <c>{name}.pad</c> the same for entry.</summary>
+    internal static void FormPin(KeyModule module, string name, CipherAlgorithm algorithm)
+    {
+        var value = Cryptogram.SetOddParity(new SeededEntropy(12, name).Bytes(algorithm == CipherAlgorithm.Aes ? 32 : 16));
+        Form(module, name, KeyUsage.PinEncryption, algorithm, value);
+        Form(module, name + ".pad", KeyUsage.PinEntry, algorithm, value);
+    }
 
     /// <summary>A known key, formed from two components as custodians would.</summary>
     internal static KeyInfo Form(KeyModule module, string name, KeyUsage usage, CipherAlgorithm algorithm, byte[] value)

@@ -88,6 +88,43 @@ public sealed class EnrolmentTests
     }
 
     [Fact]
+    public async Task Leaving_a_field_out_does_not_give_the_guesses_back()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        var good = IssuerBench.Typed(IssuerBench.Credit);
+        var request = 0;
+        async Task<string> Try(CardToEnrol typed) => (await bench.AuthorizeAsync(typed, $"tur-{++request}", $"r-{request}")).Value!.Reason!.Code;
+
+        for (var i = 0; i < 4; i++)
+        {
+            Assert.Equal("CVN2_MISMATCH", await Try(good with { Cvn2 = $"00{i}" }));
+            Assert.Equal("MOBILE_WANTED", await Try(good with { MobileNumber = null }));
+            Assert.Equal("IDENTITY_WANTED", await Try(good with { HolderName = null }));
+        }
+
+        Assert.Equal("CVN2_MISMATCH", await Try(good with { Cvn2 = "004" }));
+        Assert.Equal("TOO_MANY_ATTEMPTS", await Try(good));
+    }
+
+    [Fact]
+    public async Task The_right_data_give_the_guesses_back()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        var good = IssuerBench.Typed(IssuerBench.Credit);
+        var request = 0;
+        async Task<string> Try(CardToEnrol typed) => (await bench.AuthorizeAsync(typed, $"tur-{++request}", $"r-{request}")).Value!.Reason!.Code;
+        for (var round = 0; round < 2; round++)
+        {
+            for (var i = 0; i < 4; i++)
+            {
+                Assert.Equal("CVN2_MISMATCH", await Try(good with { Cvn2 = $"00{i}" }));
+            }
+
+            Assert.Equal("SMS_CODE_WANTED", await Try(good));
+        }
+    }
+
+    [Fact]
     public async Task A_box_that_is_not_the_banks_and_a_card_that_is_not_the_banks_are_refused()
     {
         await using var bench = await IssuerBench.OpenAsync();
@@ -111,6 +148,24 @@ public sealed class EnrolmentTests
         Assert.Equal(Majia.Core.Contracts.Ineligible.InvalidState, (await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit), request: "r-other")).Error!.ErrorCode);
     }
 
+    [Fact]
+    public async Task A_request_id_with_other_content_does_not_get_the_stored_reply()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        Assert.Equal(IssuerDecision.Approved, (await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Green), "tur-green", "r-1")).Value!.Decision);
+
+        // Another card under the same id and reference, and the same id for another reference.
+        Assert.Equal("INVALID_FIELD_VALUE", (await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Red), "tur-green", "r-1")).Error!.ErrorCode);
+        Assert.Equal(IssuerDecision.Declined, (await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Red), "tur-red", "r-1")).Value!.Decision);
+
+        await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit), "tur-1", "r-2");
+        await bench.DeliverAsync("r-3");
+        var code = await bench.CodeFromOutboxAsync();
+        Assert.Equal(CodeVerdict.Wrong, (await bench.ValidateAsync("r-4", code == "000000" ? "000001" : "000000")).Verdict);
+        var reused = await bench.CallAsync<TokenIssuer.ValidateActivationCodeRequest, TokenIssuer.ValidateActivationCodeReply>(TokenIssuer.Operations.ValidateActivationCode, new("r-4", "tur-1", code));
+        Assert.Equal("INVALID_FIELD_VALUE", reused.Error!.ErrorCode);
+    }
+
     // ---- the code ----
 
     [Fact]
@@ -124,11 +179,11 @@ public sealed class EnrolmentTests
         Assert.Equal(("129****0001", bench.Time.GetUtcNow().AddMinutes(5)), (sent.Masked, sent.ExpiresAt));
         var code = await bench.CodeFromOutboxAsync();
         Assert.Equal(new(CodeVerdict.Right, 3), await bench.ValidateAsync("r-2", code));
-        Assert.Equal(CodeVerdict.NoCode, (await bench.ValidateAsync("r-3", code)).Verdict);
         Assert.Equal(CodeVerdict.Right, (await bench.ValidateAsync("r-2", code)).Verdict);
 
         Assert.Null((await bench.ActivatedAsync()).Error);
         Assert.Null((await bench.ActivatedAsync()).Error);
+        Assert.Equal(CodeVerdict.NoCode, (await bench.ValidateAsync("r-3", code)).Verdict);
         await bench.Store.DurableAsync();
 
         var device = Assert.Single(bench.Desk.DeviceCards("debit"));
@@ -171,7 +226,25 @@ public sealed class EnrolmentTests
     }
 
     [Fact]
-    public async Task The_right_code_sent_many_times_at_once_is_right_once()
+    [Rule("R8")]
+    public async Task A_right_code_whose_answer_was_lost_is_right_again_until_the_card_is_live()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit));
+        await bench.DeliverAsync("r-1");
+        var code = await bench.CodeFromOutboxAsync();
+        Assert.Equal(CodeVerdict.Right, (await bench.ValidateAsync("v-lost", code)).Verdict);
+
+        bench.Time.Advance(TimeSpan.FromMinutes(20));
+        Assert.Equal(new(CodeVerdict.Wrong, 2), await bench.ValidateAsync("v-wrong", code == "000000" ? "000001" : "000000"));
+        Assert.Equal(CodeVerdict.Right, (await bench.ValidateAsync("v-again", code)).Verdict);
+        await bench.ActivatedAsync();
+
+        Assert.Equal(CodeVerdict.NoCode, (await bench.ValidateAsync("v-late", code)).Verdict);
+    }
+
+    [Fact]
+    public async Task The_right_code_sent_many_times_at_once_is_one_proof_and_costs_no_try()
     {
         await using var bench = await IssuerBench.OpenAsync();
         await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit));
@@ -180,7 +253,56 @@ public sealed class EnrolmentTests
 
         var verdicts = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => Task.Run(() => bench.ValidateAsync($"v-{i}", code))));
 
-        Assert.Single(verdicts, v => v.Verdict == CodeVerdict.Right);
+        Assert.All(verdicts, v => Assert.Equal(new(CodeVerdict.Right, 3), v));
+    }
+
+    [Fact]
+    public async Task Wrong_guesses_are_counted_for_the_card_over_a_day_whatever_the_token()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit), "tur-waiting", "a-waiting");
+        await bench.DeliverAsync("d-waiting", "tur-waiting");
+        var waiting = await bench.CodeFromOutboxAsync();
+
+        // A thief with the card's data begins again and again.
+        var wrong = 0;
+        for (var token = 1; token <= 4; token++)
+        {
+            await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit), $"tur-{token}", $"a-{token}");
+            Assert.NotNull((await bench.DeliverAsync($"d-{token}", $"tur-{token}")).Value);
+            var code = await bench.CodeFromOutboxAsync();
+            CodeVerdict said;
+            do
+            {
+                said = (await bench.ValidateAsync($"v-{++wrong}", code == "000000" ? "000001" : "000000", $"tur-{token}")).Verdict;
+            }
+            while (said == CodeVerdict.Wrong);
+        }
+
+        Assert.Equal(12, wrong);
+        await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit), "tur-5", "a-5");
+        Assert.Equal(Ineligible.CodeTriesExceeded, (await bench.DeliverAsync("d-5", "tur-5")).Error!.ErrorCode);
+        Assert.Equal(new(CodeVerdict.TriesExceeded, 0), await bench.ValidateAsync("v-right", waiting, "tur-waiting"));
+
+        bench.Time.Advance(TimeSpan.FromHours(25));
+        Assert.NotNull((await bench.DeliverAsync("d-6", "tur-5")).Value);
+        Assert.Equal(CodeVerdict.Right, (await bench.ValidateAsync("v-6", await bench.CodeFromOutboxAsync(), "tur-5")).Verdict);
+    }
+
+    [Fact]
+    public async Task Codes_are_counted_for_the_card_over_a_day_whatever_the_token()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        for (var i = 0; i < 9; i++)
+        {
+            await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit), $"tur-{i}", $"a-{i}");
+            var reply = await bench.DeliverAsync($"d-{i}", $"tur-{i}");
+            Assert.Equal(i < 8 ? null : Ineligible.CodeTriesExceeded, reply.Error?.ErrorCode);
+        }
+
+        // Another plastic of the same customer has a day of its own.
+        await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Credit), "tur-credit", "a-credit");
+        Assert.NotNull((await bench.DeliverAsync("d-credit", "tur-credit")).Value);
     }
 
     [Fact]

@@ -49,7 +49,7 @@ internal sealed class IssuerBench : IAsyncDisposable
         Store = store;
         foreach (var (name, usage, algorithm) in new[]
         {
-            ("zpk.network", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes), ("zak.network", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes),
+            ("zak.network", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes),
             ("pvk", KeyUsage.PinVerification, CipherAlgorithm.TripleDes), ("card.pan", KeyUsage.DataEncryption, CipherAlgorithm.Aes),
             ("card.index", KeyUsage.KeyedHash, CipherAlgorithm.Aes), ("jwe", KeyUsage.Decryption, CipherAlgorithm.Aes),
         })
@@ -57,6 +57,10 @@ internal sealed class IssuerBench : IAsyncDisposable
             Keys.Generate(name, usage, algorithm, test: true);
         }
 
+        // The pad that makes the blocks has the same key for entry alone.
+        byte[][] parts = [new SeededEntropy(2, "zpk").Bytes(16), new SeededEntropy(3, "zpk").Bytes(16)];
+        Keys.Form("zpk.network", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes, parts, test: true);
+        Keys.Form("zpk.pad", KeyUsage.PinEntry, CipherAlgorithm.TripleDes, parts, test: true);
         Party = new IssuerParty(new IssuerOptions(Institution, Bank.Name), store, Keys, Time, new SeededEntropy(7, "issuer"), Trace);
     }
 
@@ -90,7 +94,7 @@ internal sealed class IssuerBench : IAsyncDisposable
             .Set(14, card.Expiry).Set(22, pin is null ? "072" : "071").Set(23, "001").Set(43, "Morning Light Books")
             .Set(61, new Field61Switch(ArqcResult.Good).Format())
             .Set(63, new Field63Token(true, token ?? Token, "3012", "12", "01", "99900000001").Format());
-        return pin is null ? message : message.Set(26, "06").Set(52, Keys.EncryptPin("zpk.network", pin, card.Pan));
+        return pin is null ? message : message.Set(26, "06").Set(52, Keys.EncryptPin("zpk.pad", pin, card.Pan));
     }
 
     public IsoMessage Void(SeedCard card, IsoMessage sale, long? minor = null) =>

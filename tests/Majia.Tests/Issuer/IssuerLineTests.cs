@@ -79,10 +79,42 @@ public sealed class IssuerLineTests
         Assert.Equal("00", await bench.CodeAsync(sale));
 
         Assert.Equal("94", await bench.CodeAsync(sale.Copy().Set(4, "000000008801")));
-        Assert.Equal("94", await bench.CodeAsync(sale.Copy().Set(26, "06").Set(52, bench.Keys.EncryptPin("zpk.network", "123456", IssuerBench.Debit.Pan))));
+        Assert.Equal("94", await bench.CodeAsync(sale.Copy().Set(26, "06").Set(52, bench.Keys.EncryptPin("zpk.pad", "123456", IssuerBench.Debit.Pan))));
         await bench.Store.DurableAsync();
 
         Assert.Equal(491_200, bench.Balance());
+    }
+
+    [Fact]
+    public async Task What_is_kept_to_know_a_repeat_by_is_no_unkeyed_hash_of_the_number()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        var sale = bench.Sale(IssuerBench.Debit, 8_800, "123456");
+        await bench.SendAsync(sale);
+        await bench.Store.DurableAsync();
+        var kept = bench.Store.Read(session => session.One("SELECT fingerprint FROM issuer_authorisations", static row => row.Bytes(0)))!;
+
+        // Whoever has the row has all of the message but number and PIN: no hash of a guess is what is kept.
+        foreach (var guess in (IsoMessage[])[sale, sale.Copy().Remove(52), sale.Copy().Remove(2), sale.Copy().Remove(2).Remove(35).Remove(36).Remove(52).Remove(55)])
+        {
+            Assert.NotEqual(guess.ContentDigest(), kept);
+        }
+
+        Assert.Equal("94", await bench.CodeAsync(sale.Copy().Set(2, IssuerBench.Green.Pan.Reveal())));
+    }
+
+    [Fact]
+    public async Task A_message_with_a_wrong_mac_writes_nothing_into_the_history_of_the_payment_that_it_names()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        var sale = bench.Sale(IssuerBench.Debit, 8_800);
+        var frame = bench.Frame(sale);
+        frame[^1] ^= 1;
+
+        await bench.SendFrameAsync(frame);
+
+        Assert.DoesNotContain(bench.Trace.Rows, row => row.Reference == TraceReference.Rrn(sale.Text(37)!));
+        Assert.Contains(bench.Trace.Rows, row => row.Why.En.StartsWith("A0", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -258,6 +258,83 @@ public sealed class NetworkPartyTests
         Assert.Equal((bench.Pan.Reveal(), "200000", named.Format(), "135790"), (bank.Got[1].Text(2), bank.Got[1].Text(3), bank.Got[1].Text(90), bank.Got[1].Text(38)));
     }
 
+    private static IsoMessage Undo(IsoMessage sale, IsoMessage undo)
+    {
+        Assert.True(Field90.TryNaming(sale, out var named, out _));
+        return undo.Set(3, "200000").Set(90, named.Format()).Remove(35).Remove(55);
+    }
+
+    [Fact]
+    public async Task An_acquirer_neither_reverses_nor_voids_nor_bars_what_is_anothers()
+    {
+        await bench.SwitchAsync(network, bench.Purchase());
+        var reversal = PaymentBench.ReversalAdvice(bench.Purchase(), Mti.ReversalAdvice);
+        var bar = PaymentBench.ReversalAdvice(bench.Purchase("000007"), Mti.ReversalAdvice);
+        Assert.Equal("25", PaymentBench.CodeOf(await network.HandleAsync(bench.SwitchFrameOf(reversal, PaymentBench.OtherAcquirer), default)));
+        Assert.Equal("25", PaymentBench.CodeOf(await network.HandleAsync(bench.SwitchFrameOf(bar, PaymentBench.OtherAcquirer), default)));
+        Assert.Equal("25", PaymentBench.CodeOf(await network.HandleAsync(bench.SwitchFrameOf(Undo(bench.Purchase(), bench.Purchase("000002")), PaymentBench.OtherAcquirer), default)));
+        await Pump();
+        Assert.Single(bank.Got);
+
+        // The owner is not disturbed.
+        Assert.Equal("00", (await bench.SwitchAsync(network, bench.Purchase("000007"))).Message.Text(39));
+        Assert.Equal("00", (await bench.SwitchAsync(network, PaymentBench.ReversalAdvice(bench.Purchase(), Mti.ReversalAdvice))).Message.Text(39));
+        await Pump();
+        Assert.Equal(["0200", "0200", "0420"], bank.Got.Select(m => m.Mti.Digits));
+    }
+
+    [Fact]
+    public async Task A_reversal_of_another_amount_or_card_is_refused_and_marks_nothing()
+    {
+        await bench.SwitchAsync(network, bench.Purchase());
+        var other = PaymentToken.Parse("8199010000000999" + Luhn.CheckDigit("8199010000000999"));
+        Assert.Equal("64", (await bench.SwitchAsync(network, PaymentBench.ReversalAdvice(bench.Purchase(amount: 8801), Mti.ReversalAdvice))).Message.Text(39));
+        Assert.Equal("22", (await bench.SwitchAsync(network, PaymentBench.ReversalAdvice(bench.Purchase().Set(2, other.Reveal()), Mti.ReversalAdvice))).Message.Text(39));
+        await store.DurableAsync();
+        Assert.False(Assert.Single(network.Latest(10)).Reversed);
+        await Pump();
+        Assert.Single(bank.Got);
+
+        Assert.Equal("00", (await bench.SwitchAsync(network, PaymentBench.ReversalAdvice(bench.Purchase(), Mti.ReversalAdvice))).Message.Text(39));
+        await Pump();
+        Assert.Equal(["0200", "0420"], bank.Got.Select(m => m.Mti.Digits));
+        Assert.Equal("64", (await bench.SwitchAsync(network, PaymentBench.ReversalAdvice(bench.Purchase(amount: 8801), Mti.ReversalAdviceRepeat))).Message.Text(39));
+    }
+
+    [Fact]
+    [Rule("R20")]
+    public async Task A_void_is_of_a_sale_that_the_switch_knows_for_its_amount_and_card()
+    {
+        await bench.SwitchAsync(network, bench.Purchase());
+        var other = PaymentToken.Parse("8199010000000999" + Luhn.CheckDigit("8199010000000999"));
+        Assert.Equal("64", (await bench.SwitchAsync(network, Undo(bench.Purchase(), bench.Purchase("000002", amount: 8801)))).Message.Text(39));
+        Assert.Equal("22", (await bench.SwitchAsync(network, Undo(bench.Purchase(), bench.Purchase("000003").Set(2, other.Reveal())))).Message.Text(39));
+        Assert.Equal("25", (await bench.SwitchAsync(network, Undo(bench.Purchase("000099"), bench.Purchase("000004")))).Message.Text(39));
+        Assert.Single(bank.Got);
+        Assert.Equal("00", (await bench.SwitchAsync(network, Undo(bench.Purchase(), bench.Purchase("000005")))).Message.Text(39));
+    }
+
+    [Fact]
+    public async Task A_bank_sends_no_payments()
+    {
+        Assert.Equal("40", PaymentBench.CodeOf(await network.HandleAsync(bench.SwitchFrameOf(bench.Purchase(), PaymentBench.Bank), default)));
+        Assert.Equal("40", PaymentBench.CodeOf(await network.HandleAsync(bench.SwitchFrameOf(PaymentBench.ReversalAdvice(bench.Purchase("000002"), Mti.ReversalAdvice), PaymentBench.Bank), default)));
+        Assert.Empty(vault.Got);
+        Assert.Empty(bank.Got);
+        await store.DurableAsync();
+        Assert.Empty(network.Latest(10));
+    }
+
+    [Fact]
+    public async Task A_message_with_a_wrong_mac_writes_nothing_into_the_history_of_the_payment_that_it_names()
+    {
+        var frame = bench.SwitchFrameOf(bench.Purchase());
+        frame[^1] ^= 1;
+        await network.HandleAsync(frame, default);
+        Assert.DoesNotContain(bench.Trace.Rows, row => row.Reference == TraceReference.Rrn("606313000001"));
+        Assert.NotEmpty(bench.Trace.Rows);
+    }
+
     [Fact]
     public async Task A_crash_between_the_last_write_and_the_answer_loses_nothing()
     {
@@ -290,7 +367,7 @@ public sealed class NetworkPartyTests
     public async Task A_plastic_number_goes_by_its_bin_with_track_and_chip_data_as_they_are()
     {
         IsoMessage Plastic(string stan) => bench.Purchase(stan).Set(2, bench.Pan.Reveal()).Set(35, bench.Pan.Reveal() + "D30122200000000000").Set(26, "06")
-            .Set(52, bench.AcquirerKeys.EncryptPin("zpk.network", PaymentBench.Pin, bench.Pan)).Set(53, Field53.TripleDesWithNumber.Format());
+            .Set(52, bench.ZonePad.EncryptPin("zpk.network", PaymentBench.Pin, bench.Pan)).Set(53, Field53.TripleDesWithNumber.Format());
         Assert.Equal("40", (await bench.SwitchAsync(network, Plastic("000001"))).Message.Text(39));
 
         bench.NetworkKeys.Generate("card.number", KeyUsage.DataEncryption, CipherAlgorithm.Aes, test: true);

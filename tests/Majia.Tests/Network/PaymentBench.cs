@@ -14,7 +14,7 @@ namespace Majia.Tests.Network;
 /// <summary>Key modules, clock and numbers for tests of acquirer and switch; every party that is not under test is a fake behind a real line.</summary>
 internal sealed class PaymentBench
 {
-    public const string Merchant = "990031058120001", OtherMerchant = "990031059440002", Terminal = "10000001", Unseeded = "10000009", Batch = "000001", Pin = "246813";
+    public const string Merchant = "990031058120001", OtherMerchant = "990031059440002", OtherAcquirer = "63990800", Terminal = "10000001", Unseeded = "10000009", Batch = "000001", Pin = "246813";
     public const string Acquirer = "63990900", Switch = "00010000", TokenService = "00019900", Bank = "63990100";
     public static readonly byte[] Tpdu = Convert.FromHexString("6000030000"), Header = Convert.FromHexString("603100311001");
 
@@ -24,14 +24,16 @@ internal sealed class PaymentBench
         Token = PaymentToken.Parse(WithCheckDigit("819901000000012345"));
         Clock = new FakeTimeProvider(new DateTimeOffset(2026, 3, 4, 5, 6, 7, TimeSpan.Zero));
         Share((TerminalKeys, "mak"), (AcquirerKeys, $"mak.{Terminal}"), KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
-        Share((TerminalKeys, "pik"), (AcquirerKeys, $"pik.{Terminal}"), KeyUsage.PinEncryption, CipherAlgorithm.TripleDes);
+        Share((TerminalKeys, "pik"), (AcquirerKeys, $"pik.{Terminal}"), KeyUsage.PinEncryption, CipherAlgorithm.TripleDes, KeyUsage.PinEntry);
         AcquirerKeys.Generate($"mak.{Unseeded}", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes, test: true);
         Share((AcquirerKeys, "zak.network"), (NetworkKeys, $"zak.{Acquirer}"), KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
         Share((AcquirerKeys, "zpk.network"), (NetworkKeys, $"zpk.{Acquirer}"), KeyUsage.PinEncryption, CipherAlgorithm.TripleDes);
+        Share((ZonePad, "zpk.network"), (KeyModule.InMemory("none", new SeededEntropy(0)), $"zpk.{Acquirer}"), KeyUsage.PinEncryption, CipherAlgorithm.TripleDes, KeyUsage.PinEntry);
         Share((NetworkKeys, $"zak.{Bank}"), (BankKeys, "zak.network"), KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
         Share((NetworkKeys, $"zpk.{Bank}"), (BankKeys, "zpk.network"), KeyUsage.PinEncryption, CipherAlgorithm.TripleDes);
         Share((NetworkKeys, "zak.token-service"), (VaultKeys, "zak.network"), KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
-        Share((NetworkKeys, "bind.token-service"), (VaultKeys, "bind.network"), KeyUsage.TokenBinding, CipherAlgorithm.Aes);
+        Share((NetworkKeys, "bind.token-service"), (VaultKeys, "bind.network"), KeyUsage.TokenBinding, CipherAlgorithm.Aes, KeyUsage.TokenBindingCheck);
+        NetworkKeys.Generate($"zak.{OtherAcquirer}", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes, test: true);
         BankKeys.Generate("pvk", KeyUsage.PinVerification, CipherAlgorithm.TripleDes, test: true);
     }
 
@@ -42,6 +44,9 @@ internal sealed class PaymentBench
     public PaymentToken Token { get; }
 
     public KeyModule TerminalKeys { get; } = KeyModule.InMemory("terminal", new SeededEntropy(1));
+
+    /// <summary>A PIN pad that shares the acquirer's zone key, as no institution has one: makes the blocks that tests send and expect.</summary>
+    public KeyModule ZonePad { get; } = KeyModule.InMemory("pad", new SeededEntropy(8));
 
     public KeyModule AcquirerKeys { get; } = KeyModule.InMemory("acquirer", new SeededEntropy(2));
 
@@ -67,7 +72,7 @@ internal sealed class PaymentBench
     }
 
     public NetworkParty Network(Store store, IIsoLink vault, IIsoLink bank) =>
-        new(new NetworkOptions(), store, NetworkKeys, vault, new Dictionary<string, IIsoLink> { [Bank] = bank }, Clock, new SeededEntropy(7), Trace);
+        new(new NetworkOptions { Acquirers = [Acquirer, OtherAcquirer] }, store, NetworkKeys, vault, new Dictionary<string, IIsoLink> { [Bank] = bank }, Clock, new SeededEntropy(7), Trace);
 
     /// <summary>The network as the acquirer sees it.</summary>
     public FakePeer FakeNetwork(Func<IsoMessage, IsoMessage?> answer) => new(NetworkKeys, $"zak.{Acquirer}", answer);
@@ -150,7 +155,7 @@ internal sealed class PaymentBench
             .Set(2, Token.Reveal()).Set(3, "000000").SetNumber(4, amount, 12).Set(7, "0304130607").Set(11, stan).Set(12, "130607").Set(13, "0304").Set(14, "3006").Set(18, "5942")
             .Set(22, pin ? "071" : "072").Set(23, "001").Set(25, "00").Set(32, Acquirer).Set(33, Acquirer).Set(35, Token.Reveal() + "D30062200000000000").Set(37, $"606313{stan}")
             .Set(41, Terminal).Set(42, Merchant).Set(43, "CHNMorning Light Books").Set(49, "156").Set(55, Convert.FromHexString("9F2608A1A2A3A4A5A6A7A8")).Set(60, new Field60Switch().Format());
-        return pin ? message.Set(26, "06").Set(52, AcquirerKeys.EncryptPin("zpk.network", Pin, Token)).Set(53, Field53.TripleDesWithNumber.Format()) : message;
+        return pin ? message.Set(26, "06").Set(52, ZonePad.EncryptPin("zpk.network", Pin, Token)).Set(53, Field53.TripleDesWithNumber.Format()) : message;
     }
 
     /// <summary>A 0420 of an acquirer.</summary>
@@ -158,6 +163,18 @@ internal sealed class PaymentBench
     {
         Assert.True(Field90.TryNaming(original, out var named, out _));
         return new IsoMessage(mti).Take(original, 2, 3, 4, 18, 25, 32, 33, 37, 41, 42, 49).Set(7, "0304130700").Set(11, "900001").Set(39, "98").Set(90, named.Format());
+    }
+
+    /// <summary>As another institution sends it: its own F32, F33 and key.</summary>
+    public byte[] SwitchFrameOf(IsoMessage message, string institution) => SwitchFrame.Write(
+        Switch, institution, IsoSealing.Seal(Dialect.Switch, message.Set(32, institution).Set(33, institution), block => NetworkKeys.Mac($"zak.{institution}", MacAlgorithm.UnionPayEcb, block)));
+
+    /// <summary>F39 of the answer to another institution.</summary>
+    public static string? CodeOf(ReadOnlyMemory<byte> frame)
+    {
+        Assert.True(SwitchFrame.TryRead(frame, out _, out _, out var body, out var error), error.ToString());
+        Assert.True(IsoCodec.TryRead(Dialect.Switch, body, out var message, out error), error.ToString());
+        return message.Text(39);
     }
 
     public byte[] SwitchFrameOf(IsoMessage message) =>
@@ -196,11 +213,11 @@ internal sealed class PaymentBench
 
     private static string WithCheckDigit(string digits) => digits + Luhn.CheckDigit(digits).ToString(CultureInfo.InvariantCulture);
 
-    private static void Share((KeyModule Module, string Name) one, (KeyModule Module, string Name) other, KeyUsage usage, CipherAlgorithm algorithm)
+    private static void Share((KeyModule Module, string Name) one, (KeyModule Module, string Name) other, KeyUsage usage, CipherAlgorithm algorithm, KeyUsage? usageOfOne = null)
     {
         var entropy = new SeededEntropy(9, other.Name);
         byte[][] parts = [entropy.Bytes(algorithm == CipherAlgorithm.Aes ? 32 : 16), entropy.Bytes(algorithm == CipherAlgorithm.Aes ? 32 : 16)];
-        one.Module.Form(one.Name, usage, algorithm, parts, test: true);
+        one.Module.Form(one.Name, usageOfOne ?? usage, algorithm, parts, test: true);
         other.Module.Form(other.Name, usage, algorithm, parts, test: true);
     }
 }

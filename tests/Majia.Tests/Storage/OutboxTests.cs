@@ -67,3 +67,38 @@ public sealed class OutboxTests
         Assert.Empty(await store.WriteAsync(s => outbox.Due(s, Noon)));
     }
 }
+
+public sealed class OutboxPumpTests
+{
+    private static readonly DateTimeOffset Noon = new(2026, 1, 2, 12, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public async Task One_entry_that_throws_holds_up_no_other_and_is_tried_again()
+    {
+        var outbox = new Outbox("test");
+        await using var store = new InlineStore(new PartySchema("test", [Outbox.Migration("test")]));
+        foreach (var reference in (string[])["bad", "good", "refused"])
+        {
+            await store.CommitAsync(s => outbox.Enqueue(s, "network", "0420", [1], reference, Noon));
+        }
+
+        var clock = new Microsoft.Extensions.Time.Testing.FakeTimeProvider(Noon);
+        var told = new List<string>();
+        var pump = new OutboxPump(
+            outbox, store, clock,
+            entry => entry.Reference switch
+            {
+                "bad" => throw new InvalidOperationException("no original"),
+                "good" => Task.FromResult(Delivery.Done),
+                _ => Task.FromResult(Delivery.Never("the network answered 25")),
+            },
+            (entry, error) => told.Add($"{entry.Reference}: {error.Message}"));
+        await pump.RunAsync(TestContext.Current.CancellationToken);
+        await store.DurableAsync();
+
+        Assert.Equal(["bad: no original"], told);
+        Assert.Equal("the network answered 25", Assert.Single(store.Read(outbox.DeadLetters)).Why);
+        Assert.Empty(store.Read(s => outbox.Due(s, Noon)));
+        Assert.Equal(("bad", 1), Assert.Single(store.Read(s => outbox.Due(s, Noon.AddSeconds(1)))) is var again ? (again.Reference, again.Attempts) : default);
+    }
+}

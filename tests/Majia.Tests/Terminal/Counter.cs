@@ -20,7 +20,9 @@ internal sealed class Counter
         if (before is null)
         {
             Keys = KeyModule.InMemory("terminal-10000001", new SeededEntropy(1));
-            Keys.Generate("pik", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes, test: true);
+            byte[][] parts = [new SeededEntropy(3).Bytes(16), new SeededEntropy(4).Bytes(16)];
+            Keys.Form("pik", KeyUsage.PinEntry, CipherAlgorithm.TripleDes, parts, test: true);
+            Keys.Form("pik.acquirer", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes, parts, test: true); // as the acquirer has it
             Keys.Generate("mak", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes, test: true);
             Store = new InlineStore(TerminalDevice.Schema);
             Clock = new FakeTimeProvider(new DateTimeOffset(2026, 7, 1, 4, 0, 0, TimeSpan.Zero));

@@ -78,7 +78,7 @@ public class TerminalDeviceTests
         Assert.Equal(("071", "06", "2600000000000000"), (sent.Text(22), sent.Text(26), sent.Text(53)));
         Assert.Equal(8, sent.Binary(52).Length);
         Assert.Equal("020000", Find(sent, 0x9F34));
-        Assert.True(counter.Keys.TryTranslatePin("pik", "pik", sent.Binary(52).Span, CardNumber.Parse(FakeCard.Token), out _));
+        Assert.True(counter.Keys.TryTranslatePin("pik.acquirer", "pik.acquirer", sent.Binary(52).Span, CardNumber.Parse(FakeCard.Token), out _));
     }
 
     [Fact]

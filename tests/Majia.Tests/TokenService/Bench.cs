@@ -116,12 +116,14 @@ public sealed class Bench : IAsyncDisposable
         Network = KeyModule.InMemory("network", Entropy);
         SeModule = KeyModule.InMemory("se-issuer", Entropy);
         Form(KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes, 16, (Module, "zak.network"), (Network, "zak.token-service"));
-        Form(KeyUsage.TokenBinding, CipherAlgorithm.Aes, 32, (Module, "bind.network"), (Network, "bind.token-service"));
         Form(KeyUsage.KeyEncryption, CipherAlgorithm.Aes, 32, (Module, "zmk.se-issuer"), (SeModule, "zmk.token-service"));
+        Form(KeyUsage.KeyEncryption, CipherAlgorithm.Aes, 32, (Module, "zmk.network"), (Network, "zmk.token-service"));
+        Module.Generate("bind.network", KeyUsage.TokenBinding, CipherAlgorithm.Aes, test: true);
+        Network.Import("bind.token-service", Module.Export("bind.network", "zmk.network"), "zmk.token-service");
         foreach (var part in (string[])["enc", "mac", "dek"])
         {
-            Module.Generate($"sd.{part}", KeyUsage.SecureChannel, CipherAlgorithm.Aes, test: true);
-            SeModule.Generate($"isd.{part}", KeyUsage.SecureChannel, CipherAlgorithm.Aes, test: true);
+            Module.Generate($"sd.{part}", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes, test: true);
+            SeModule.Generate($"isd.{part}", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes, test: true);
         }
 
         Party = NewParty();
@@ -179,7 +181,7 @@ public sealed class Bench : IAsyncDisposable
     public FakeChip NewChip()
     {
         var seid = Entropy.Bytes(10);
-        return new FakeChip(seid, SeModule.FactoryKeys("isd", seid), Entropy);
+        return new FakeChip(seid, SeModule.ClearKeysForChipFactory("isd", seid), Entropy);
     }
 
     /// <summary>A number with its check digit.</summary>
