@@ -51,7 +51,7 @@ public sealed partial class PhoneDevice
             }
 
             // From here on the number exists only inside the JWE, and the request can be repeated as it is.
-            if (Encrypted(enrolment.Jwk, card) is not { } encrypted)
+            if (!Jwe.TryEncrypt(enrolment.Jwk, JsonSerializer.SerializeToUtf8Bytes(card, JsonEndpoint.Json), out var encrypted))
             {
                 return EnrolmentOutcome.Refused(null, Reasons.Of(new ApiError(Reasons.InvalidKey, "The service sent a key that is none.")));
             }
@@ -64,21 +64,6 @@ public sealed partial class PhoneDevice
             return state.Pending is null ? EnrolmentOutcome.Refused(null, PhoneRules.Offline) : EnrolmentOutcome.At(EnrolmentStep.Interrupted);
         }
     });
-
-    /// <summary>Null when what the cloud sent is no public key.</summary>
-    private static string? Encrypted(string jwk, CardToEnrol card)
-    {
-        try
-        {
-            return Jwe.Encrypt(jwk, JsonSerializer.SerializeToUtf8Bytes(card, JsonEndpoint.Json));
-        }
-#pragma warning disable CA1031 // whatever the library makes of a text that is no key, the answer is the same
-        catch (Exception)
-#pragma warning restore CA1031
-        {
-            return null;
-        }
-    }
 
     /// <summary>Goes on where adding a card was interrupted: the request again, or its scripts from the start. What the cloud knows of this phone's cards is learnt on the way.</summary>
     /// <returns>The outcome of each card that was not finished, in order; empty when there was none.</returns>

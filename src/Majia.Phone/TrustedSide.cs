@@ -62,7 +62,7 @@ public sealed class TrustedSide
 
     /// <summary>Arms <paramref name="instanceAid"/> for one GPO, if the finger is an enrolled one and the function is on; 9000, or the chip's status word; null when the finger did not match.</summary>
     internal async Task<StatusWord?> AuthoriseAsync(string instanceAid, string finger, CancellationToken cancellation) =>
-        Matches(finger) ? await ProveAsync(AuthorisePurpose, 0x2A, Convert.FromHexString(instanceAid), cancellation) : null;
+        Matches(finger) ? await ProveAsync(AuthorisePurpose, 0x2A, instanceAid, cancellation) : null;
 
     /// <summary>Disarms. A chip without power is disarmed already.</summary>
     internal async Task CancelAsync()
@@ -87,7 +87,7 @@ public sealed class TrustedSide
 
     /// <summary>Kills one payment card in the chip at once; an instance the chip does not know is gone already.</summary>
     internal async Task<bool> RetireAsync(string instanceAid, CancellationToken cancellation) =>
-        await ProveAsync(RetirePurpose, 0x30, Convert.FromHexString(instanceAid), cancellation) is { Value: 0x9000 or 0x6A88 };
+        await ProveAsync(RetirePurpose, 0x30, instanceAid, cancellation) is { Value: 0x9000 or 0x6A88 };
 
     /// <summary>Purge epoch and number of live payment cards.</summary>
     internal async Task<(long PurgeEpoch, int Live)> StateAsync(CancellationToken cancellation)
@@ -105,6 +105,15 @@ public sealed class TrustedSide
         {
             gate.Release();
         }
+    }
+
+    /// <summary>The name comes from the cloud: what is no AID names nothing in the chip (6A88), and the chip is not asked.</summary>
+    private Task<StatusWord> ProveAsync(byte purpose, byte ins, string instanceAid, CancellationToken cancellation)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        return Convert.FromHexString(instanceAid, bytes, out _, out var length) == System.Buffers.OperationStatus.Done && Aid.TryFrom(bytes[..length], out var aid)
+            ? ProveAsync(purpose, ins, aid.Bytes.ToArray(), cancellation)
+            : Task.FromResult(new StatusWord(0x6A88));
     }
 
     private async Task<StatusWord> ProveAsync(byte purpose, byte ins, byte[] name, CancellationToken cancellation)

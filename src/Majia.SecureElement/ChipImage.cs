@@ -14,6 +14,8 @@ public static class ChipImage
     /// <summary>A chip's memory ends somewhere: personalising past this is answered 6A84.</summary>
     public const int MaxBytes = 24 * 1024;
 
+    private const int KeyLength = 16;
+
     private const byte Version = 1;
 
     private static ReadOnlySpan<byte> Magic => "MJSE"u8;
@@ -131,7 +133,7 @@ public static class ChipImage
         {
             var aid = Aid.From(reader.Block());
             var sequence = reader.Number();
-            var keys = reader.Flag() ? new DomainKeys(reader.Byte(), new Scp03Keys(reader.Block(), reader.Block(), reader.Block())) : null;
+            var keys = reader.Flag() ? new DomainKeys(reader.Byte(), new Scp03Keys(Key(ref reader), Key(ref reader), Key(ref reader))) : null;
             domains.Add(new SecurityDomain(aid, keys, sequence));
         }
 
@@ -152,6 +154,11 @@ public static class ChipImage
         var domain = Aid.From(reader.Block());
         bool selectable = reader.Flag(), blocked = reader.Flag(), retired = reader.Flag();
         var bindingValue = reader.Block();
+        if (bindingValue.Length is not (0 or ChipState.BindingLength))
+        {
+            throw new FormatException("a binding value has 16 bytes");
+        }
+
         var atc = reader.Number();
         if (atc > ushort.MaxValue)
         {
@@ -162,10 +169,18 @@ public static class ChipImage
         return new PaymentInstance(aid, domain, selectable, blocked, retired, bindingValue, (ushort)atc, profile);
     }
 
+    private static byte[] Key(ref Reader reader) =>
+        reader.Block() is { Length: KeyLength } key ? key : throw new FormatException("a key has 16 bytes");
+
     private static PaymentProfile ReadProfile(ref Reader reader)
     {
         var algorithm = (CipherAlgorithm)reader.Byte();
-        byte[] ac = reader.Block(), mac = reader.Block(), enc = reader.Block(), fci = reader.Block(), gpo = reader.Block(), data = reader.Block();
+        if (algorithm is not (CipherAlgorithm.TripleDes or CipherAlgorithm.Sm4))
+        {
+            throw new FormatException("a payment instance computes in 3DES or SM4");
+        }
+
+        byte[] ac = Key(ref reader), mac = Key(ref reader), enc = Key(ref reader), fci = reader.Block(), gpo = reader.Block(), data = reader.Block();
         var records = ImmutableArray.CreateBuilder<PaymentRecord>();
         for (int left = reader.Byte(); left > 0; left--)
         {

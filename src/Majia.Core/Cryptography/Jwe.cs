@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Jose;
 
 namespace Majia.Core.Cryptography;
@@ -13,4 +14,21 @@ public static class Jwe
     /// <remarks>Its ephemeral key and nonce are the library's own, from the system: two calls never give the same text.</remarks>
     public static string Encrypt(string publicJwk, ReadOnlySpan<byte> plaintext) =>
         JWT.EncodeBytes(plaintext.ToArray(), Jwk.FromJson(publicJwk), KeyAgreement, ContentEncryption);
+
+    /// <summary>As <see cref="Encrypt"/> for a key from outside; false when it is no public key on P-256.</summary>
+    public static bool TryEncrypt(string publicJwk, ReadOnlySpan<byte> plaintext, [NotNullWhen(true)] out string? compact)
+    {
+        try
+        {
+            compact = Encrypt(publicJwk, plaintext);
+            return true;
+        }
+#pragma warning disable CA1031 // the library has no Try twin, and what it throws for text from outside is not one type
+        catch (Exception malformed) when (malformed is not OutOfMemoryException)
+#pragma warning restore CA1031
+        {
+            compact = null;
+            return false;
+        }
+    }
 }

@@ -188,12 +188,17 @@ public sealed partial class TokenServiceParty
         }
 
         var plain = JsonSerializer.SerializeToUtf8Bytes(card, JsonEndpoint.Json);
-        var jwe = Jwe.Encrypt(key.Value.Jwk, plain);
+        var isKey = Jwe.TryEncrypt(key.Value.Jwk, plain, out var jwe);
         CryptographicOperations.ZeroMemory(plain);
+        if (!isKey)
+        {
+            return new(null, new(Ineligible.DeclinedByIssuer, new("The bank gave no key to encrypt to.", "发卡行未提供加密密钥。")));
+        }
+
         Called(TraceReference.Card(tur), eligible.Bank.Code, "token-issuer", TraceDirection.Sent, "authorizeService", "card data re-encrypted to the bank's key; may this card go into a phone?", "卡片信息已用发卡行密钥重新加密；该卡可否添加到手机？");
         var reply = await bank.CallAsync<TokenIssuer.AuthorizeServiceRequest, TokenIssuer.AuthorizeServiceReply>(
             TokenIssuer.Operations.AuthorizeService,
-            new(request.RequestId, tur, request.TokenRequestorId, jwe, request.DeviceModel, request.Source),
+            new(request.RequestId, tur, request.TokenRequestorId, jwe!, request.DeviceModel, request.Source),
             cancellation);
         if (reply.Value is not { } answer)
         {

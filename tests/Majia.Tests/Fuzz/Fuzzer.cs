@@ -29,7 +29,7 @@ internal static class Fuzzer
 
     /// <param name="make">One input out of dice.</param>
     /// <param name="open">A fresh target; opened again every <paramref name="renew"/> inputs, when it has state.</param>
-    /// <param name="memory">More where one input is a whole conversation of two real parties.</param>
+    /// <param name="memory">More where one input is a whole conversation of two real parties; then ten times the time, too.</param>
     /// <param name="corpus">Run first, as they are.</param>
     public static void Run(string target, Func<Dice, byte[]> make, Func<Action<byte[]>> open, IReadOnlyList<byte[]>? corpus = null, long renew = long.MaxValue, long memory = MaxAllocated)
     {
@@ -108,7 +108,7 @@ internal static class Fuzzer
         var took = Stopwatch.GetElapsedTime(start);
         var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
         return allocated > memory ? new Broken("allocated", $"{allocated} bytes allocated", false)
-            : took > MaxTime ? new Broken("time", $"{took.TotalMilliseconds:F0} ms", false)
+            : took > (memory > MaxAllocated ? 10 * MaxTime : MaxTime) ? new Broken("time", $"{took.TotalMilliseconds:F0} ms", false)
             : null;
     }
 

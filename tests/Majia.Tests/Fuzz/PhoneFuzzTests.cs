@@ -56,6 +56,10 @@ public sealed class PhoneFuzzTests
         link.Lie = (_, reply) => dice.Once(2) ? JsonMutator.Once(dice, reply) : reply;
     });
 
+    /// <summary>The name that the cloud gives every card in the chip.</summary>
+    internal static Action<byte[]> Names() => Open(static (link, input) => link.Lie = (_, reply) => Encoding.UTF8.GetBytes(
+        System.Text.RegularExpressions.Regex.Replace(Encoding.UTF8.GetString(reply), "\"instanceAid\":\"[^\"]*\"", $"\"instanceAid\":\"{Encoding.Latin1.GetString(input)}\"")));
+
     private static Action<byte[]> Open(Action<LyingLink, byte[]> lie)
     {
         var bench = PartyFuzzTests.Done(PhoneBench.PreparedAsync());

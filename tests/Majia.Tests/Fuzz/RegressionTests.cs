@@ -52,6 +52,25 @@ public sealed class RegressionTests
         Assert.NotNull(JsonSerializer.Deserialize<ApiReply<PhoneWallet.Done>>("""{"error":{"errorCode":"X","errorDescription":"y"}}""", JsonEndpoint.Json)!.Error);
     }
 
+    /// <summary>The cloud's enrolment key went unread to the library, which threw out of adding a card.</summary>
+    [Theory, InlineData("0F"), InlineData(""), InlineData("{}"), InlineData("null"), InlineData("""{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"}"""), InlineData("""{"kty":"oct","k":"AAAA"}""")]
+    public void A_text_that_is_no_public_key_is_not_encrypted_to(string jwk) => Assert.False(Majia.Core.Cryptography.Jwe.TryEncrypt(jwk, "a card"u8, out _));
+
+    /// <summary>An instance name from the cloud went unread to the chip's trusted side: FormatException, or a refusal that never ended, out of removing the card.</summary>
+    [Theory, InlineData("zz"), InlineData("A0"), InlineData("A000000333010101000100000000000000000000")]
+    public void A_card_whose_instance_name_is_no_aid_can_be_removed(string instance) => PhoneFuzzTests.Names()(Encoding.Latin1.GetBytes(instance));
+
+    /// <summary>Behind a right digest a key of another length was taken, and the next secure channel threw.</summary>
+    [Fact]
+    public void A_chip_image_with_a_key_of_another_length_is_damaged()
+    {
+        var state = new SecureElement.ChipBench().State;
+        var domain = state.Domains[0];
+        var cut = state.With(domain with { Keys = domain.Keys! with { Keys = domain.Keys.Keys with { Mac = new byte[15] } } });
+        Assert.False(Majia.SecureElement.ChipImage.TryRead(Majia.SecureElement.ChipImage.Write(cut), out _, out var error));
+        Assert.Contains("16 bytes", error, StringComparison.Ordinal);
+    }
+
     /// <summary>A command of an odd number of digits, of no digits, of one byte: FormatException out of adding a card.</summary>
     [Theory, InlineData("00A"), InlineData("zz"), InlineData(""), InlineData("00")]
     public void A_script_that_is_no_hex_is_not_run(string command) => PhoneFuzzTests.Scripts()([(byte)command.Length, .. Encoding.Latin1.GetBytes(command)]);
