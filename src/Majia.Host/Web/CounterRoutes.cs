@@ -77,13 +77,13 @@ internal static class CounterRoutes
         });
         routes.MapGet("/slips/{number}", async (string id, string number) =>
             !counters.TryGetValue(id, out var counter) ? Results.NotFound()
-            : await counter.Terminal.ReprintAsync(number) is { } slip ? Results.Json(new { slip = slip.Print(SlipCopy.Merchant, duplicate: true) }, JsonEndpoint.Json)
-            : Results.Json(NoSlip, JsonEndpoint.Json, statusCode: StatusCodes.Status404NotFound));
+            : await counter.Terminal.ReprintAsync(number) is { } slip ? Results.Json(new { slip = slip.Print(SlipCopy.Merchant, duplicate: true) }, PageJson.Written)
+            : Results.Json(NoSlip, PageJson.Written, statusCode: StatusCodes.Status404NotFound));
     }
 
-    private static IResult Refused(ApiError error) => Results.Json(error, JsonEndpoint.Json, statusCode: StatusCodes.Status400BadRequest);
+    private static IResult Refused(ApiError error) => Results.Json(error, PageJson.Written, statusCode: StatusCodes.Status400BadRequest);
 
-    private static IResult Conflict(ApiError error) => Results.Json(error, JsonEndpoint.Json, statusCode: StatusCodes.Status409Conflict);
+    private static IResult Conflict(ApiError error) => Results.Json(error, PageJson.Written, statusCode: StatusCodes.Status409Conflict);
 
     /// <summary>The digits never become a string: bytes to characters, and the bytes are overwritten. The PIN pad overwrites the characters.</summary>
     private static async Task<(int Request, char[]? Digits)?> ReadPinAsync(HttpRequest request)

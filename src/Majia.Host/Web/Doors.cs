@@ -76,7 +76,7 @@ internal static class Doors
     public static Task AnswerAsync(HttpContext context, int status, ApiError error)
     {
         context.Response.StatusCode = status;
-        return context.Response.WriteAsJsonAsync(error, JsonEndpoint.Json);
+        return context.Response.WriteAsJsonAsync(error, PageJson.Written);
     }
 
     /// <summary>A name that somebody else's DNS could point here is not ours; addresses and localhost cannot be pointed.</summary>

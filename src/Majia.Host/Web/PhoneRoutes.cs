@@ -57,7 +57,7 @@ internal static class PhoneRoutes
             var said = await act(phone);
             await system.Trace.FlushAsync();
             changes.Say();
-            return Results.Json(said, JsonEndpoint.Json);
+            return Results.Json(said, PageJson.Written);
         }
 
         Post<SignIn>("/sign-in", async (phone, body) => Said.Of(await phone.SignInAsync(body.Account, body.Password)));

@@ -144,18 +144,18 @@ public sealed class WebHost : IAsyncDisposable
 
     private void MapApi(RouteGroupBuilder api, Language language)
     {
-        api.MapGet("/seed", () => Results.Json(Views.Seed(language), JsonEndpoint.Json));
+        api.MapGet("/seed", () => Results.Json(Views.Seed(language), PageJson.Written));
         api.MapGet("/state", (string phone, string terminal) => system.Phones.ContainsKey(phone) && counters.TryGetValue(terminal, out var counter)
-            ? Results.Json(Views.State(system, phone, counter), JsonEndpoint.Json)
+            ? Results.Json(Views.State(system, phone, counter), PageJson.Written)
             : Results.NotFound());
         api.MapGet("/events", context => changes.ServeAsync(context, system.Time, stopping.Token));
         api.MapGet("/trace", async (string reference) =>
         {
             await system.Trace.FlushAsync();
-            return Results.Json(Views.Trace(system.Trace.Read(reference)), JsonEndpoint.Json);
+            return Results.Json(Views.Trace(system.Trace.Read(reference)), PageJson.Written);
         });
         api.MapGet("/trace/{sequence:long}", (long sequence, string reference) =>
-            Views.Row(system.Trace.Read(reference), sequence) is { } row ? Results.Json(row, JsonEndpoint.Json) : Results.NotFound());
+            Views.Row(system.Trace.Read(reference), sequence) is { } row ? Results.Json(row, PageJson.Written) : Results.NotFound());
         PhoneRoutes.Map(api, system, changes);
         CounterRoutes.Map(api, system, counters, changes);
     }
