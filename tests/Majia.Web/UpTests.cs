@@ -82,6 +82,27 @@ public sealed class UpTests : IDisposable
     }
 
     [Fact]
+    public async Task Production_mode_refuses_test_keys_and_makes_none()
+    {
+        using (var fresh = Start("--mode", "production", "--port", FreePort()))
+        {
+            Assert.Equal(3, await EndAsync(fresh));
+            Assert.Contains("production mode refuses", await fresh.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
+        }
+
+        Assert.False(File.Exists(Path.Combine(folder, "majia.db")), "production mode seeded a database");
+        using (var demo = Start("--port", FreePort()))
+        {
+            await ReadyAsync(demo);
+            Assert.Equal(0, await SignalAsync(demo, Terminate));
+        }
+
+        using var used = Start("--mode", "production", "--port", FreePort());
+        Assert.Equal(3, await EndAsync(used));
+        Assert.Contains("test", await used.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_folder_that_cannot_be_written_ends_with_3()
     {
         var file = Path.Combine(folder, "a-file");

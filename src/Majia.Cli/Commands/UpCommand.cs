@@ -27,13 +27,15 @@ public static class UpCommand
         var data = new Option<string?>("--data") { Description = "the data folder (default: data, or MAJIA_DATA)" };
         var bind = new Option<string?>("--bind") { Description = "IP address to listen on (default: this machine only)" };
         var noBrowser = new Option<bool>("--no-browser") { Description = "do not open the page in a browser" };
+        var mode = new Option<string?>("--mode") { Description = "demo (the default) | production, which refuses test keys and seeded cards", DefaultValueFactory = _ => "demo" };
+        mode.AcceptOnlyFromAmong("demo", "production");
         var language = Languages.Option();
-        var command = new Command("up", "Starts every party and a page to use them.") { port, data, bind, noBrowser, language };
+        var command = new Command("up", "Starts every party and a page to use them.") { port, data, bind, noBrowser, mode, language };
         command.SetAction(async (parse, cancellation) =>
         {
             var folder = parse.GetValue(data) ?? Environment.GetEnvironmentVariable("MAJIA_DATA") ?? "data";
             var settings = Settings(folder, parse.GetValue(port), parse.GetValue(bind), parse.GetValue(noBrowser));
-            return await RunAsync(folder, settings, Languages.Of(parse.GetValue(language)), cancellation);
+            return await RunAsync(folder, settings, parse.GetValue(mode) == "production", Languages.Of(parse.GetValue(language)), cancellation);
         });
         return command;
     }
@@ -52,9 +54,9 @@ public static class UpCommand
         }
     }
 
-    private static async Task<int> RunAsync(string folder, Configuration settings, Language language, CancellationToken cancellation)
+    private static async Task<int> RunAsync(string folder, Configuration settings, bool production, Language language, CancellationToken cancellation)
     {
-        await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, new SystemEntropy()));
+        await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, new SystemEntropy()) { Production = production });
         IReadOnlyList<int> ports = settings.Port is { } named ? [named] : [.. Enumerable.Range(WebHost.DefaultPort, PortsTried + 1)];
         WebHost host;
         try
