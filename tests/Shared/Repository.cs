@@ -8,6 +8,9 @@ public static class Repository
     /// <summary>A file under tests/Vectors: numbers printed in public texts, each file naming its source.</summary>
     public static string Vector(string name) => Path.Combine(Root, "tests", "Vectors", name);
 
+    /// <summary>The number of the collected vectors; it stands in tests/Vectors alone.</summary>
+    public static string VectorNumber { get; } = File.ReadLines(Vector("numbers.txt")).First(line => line.StartsWith("PAN=", StringComparison.Ordinal))["PAN=".Length..];
+
     /// <summary>Data of other parties beside the checkout, read in place; skips the test when absent.</summary>
     public static string SharedVector(string name)
     {

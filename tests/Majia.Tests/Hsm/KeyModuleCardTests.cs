@@ -11,7 +11,7 @@ namespace Majia.Tests.Hsm;
 /// <summary>Cards, chips and data through the module.</summary>
 public sealed class KeyModuleCardTests
 {
-    private static readonly PaymentToken Token = PaymentToken.Parse("6215290000000000015"); // the vectors' number
+    private static readonly PaymentToken Token = PaymentToken.Parse(Repository.VectorNumber); // the vectors' number
     private static readonly byte[] Chip = Convert.FromHexString("4D4A0000000000000001");
 
     [Theory]
@@ -182,7 +182,7 @@ public sealed class KeyModuleCardTests
         var module = Keys.Module();
         module.Generate("vault", KeyUsage.DataEncryption, CipherAlgorithm.Aes, test: true);
         module.Generate("other", KeyUsage.DataEncryption, CipherAlgorithm.Aes, test: true);
-        var secret = "6215290000000000015"u8.ToArray();
+        var secret = System.Text.Encoding.ASCII.GetBytes(Repository.VectorNumber);
         var box = module.Seal("vault", secret, "token/1");
 
         Assert.Equal(12 + secret.Length + 16, box.Length);
@@ -206,10 +206,10 @@ public sealed class KeyModuleCardTests
         var module = Keys.Module();
         module.Generate("index", KeyUsage.KeyedHash, CipherAlgorithm.Aes, test: true);
         module.Generate("other", KeyUsage.KeyedHash, CipherAlgorithm.Aes, test: true);
-        var pan = Pan.Parse("6215290000000000015");
+        var pan = Pan.Parse(Repository.VectorNumber);
 
         Assert.Equal(32, module.Index("index", pan).Length);
-        Assert.Equal(module.Index("index", pan), module.Index("index", Pan.Parse("6215290000000000015")));
+        Assert.Equal(module.Index("index", pan), module.Index("index", Pan.Parse(Repository.VectorNumber)));
         Assert.NotEqual(module.Index("index", pan), module.Index("other", pan));
         Assert.NotEqual(System.Security.Cryptography.SHA256.HashData(Encoding.ASCII.GetBytes(pan.Reveal())), module.Index("index", pan));
     }

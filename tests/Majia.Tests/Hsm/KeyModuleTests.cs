@@ -83,7 +83,7 @@ public sealed class KeyModuleTests
 
         vault.Generate("bind", KeyUsage.TokenBinding, CipherAlgorithm.Aes, test: true);
         network.Import("bind", vault.Export("bind", "zmk"), "zmk");
-        var (token, pan) = (PaymentToken.Parse("6215290000000000015"), Pan.Parse("6215290000000000015"));
+        var (token, pan) = (PaymentToken.Parse(Repository.VectorNumber), Pan.Parse(Repository.VectorNumber));
         var binding = vault.BindTokenToPan("bind", token, pan, "t");
 
         Assert.True(network.VerifyBinding("bind", token, pan, "t", binding));
@@ -106,7 +106,7 @@ public sealed class KeyModuleTests
         var (wrapped, checkValue) = acquirer.ExportWorkingKey("pik", "tmk");
         Assert.Equal(KeyUsage.PinEntry, terminal.ImportWorkingKey("pik", KeyUsage.PinEncryption, wrapped, checkValue, "tmk").Usage);
         terminal.Generate("zpk", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes, test: true);
-        var pan = Pan.Parse("6215290000000000015");
+        var pan = Pan.Parse(Repository.VectorNumber);
         var block = terminal.EncryptPin("pik", "123456", pan);
 
         Assert.True(acquirer.TryTranslatePin("pik", "zpk", block, pan, out _));
@@ -173,8 +173,8 @@ public sealed class KeyModuleTests
             module.Generate($"{usage}-{algorithm}", usage, algorithm, test: true);
         }
 
-        var token = PaymentToken.Parse("6215290000000000015");
-        var pan = Pan.Parse("6215290000000000015");
+        var token = PaymentToken.Parse(Repository.VectorNumber);
+        var pan = Pan.Parse(Repository.VectorNumber);
         var input = CardCryptographyTests.Purchase([3, 0xA0, 0, 0]);
         const string Pik = "PinEncryption-TripleDes", Bind = "TokenBinding-Aes", Zmk = "KeyEncryption-Aes", Tmk = "KeyEncryption-TripleDes";
         (KeyUsage Wanted, Action<string> Call)[] calls =

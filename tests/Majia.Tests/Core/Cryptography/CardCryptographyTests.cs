@@ -144,7 +144,7 @@ public sealed class CardCryptographyTests
         cvr);
 
     private static byte[] Session(CipherAlgorithm algorithm, string master) =>
-        Cryptogram.DeriveSessionKey(algorithm, Cryptogram.DeriveCardKey(algorithm, Convert.FromHexString(master), "6215290000000000015", "01"), 1);
+        Cryptogram.DeriveSessionKey(algorithm, Cryptogram.DeriveCardKey(algorithm, Convert.FromHexString(master), Repository.VectorNumber, "01"), 1);
 
     private static void Check(VectorLine vector, string name, byte[] actual)
     {

@@ -97,7 +97,7 @@ public sealed class PinTests
     [InlineData("12a4")]
     public void A_PIN_of_another_shape_is_refused_and_not_repeated(string pin)
     {
-        var refused = Assert.Throws<ArgumentException>(() => PinBlock.Build(PinBlockFormat.Iso0, pin, "6215290000000000015", []));
+        var refused = Assert.Throws<ArgumentException>(() => PinBlock.Build(PinBlockFormat.Iso0, pin, Repository.VectorNumber, []));
 
         Assert.DoesNotContain(pin, refused.Message, StringComparison.Ordinal);
     }
@@ -105,14 +105,14 @@ public sealed class PinTests
     [Fact]
     public void Format_and_cipher_belong_together()
     {
-        Assert.Throws<ArgumentException>(() => PinBlock.Encrypt(PinBlockFormat.Iso0, new CipherKey(CipherAlgorithm.Aes, new byte[16]), new byte[8], "6215290000000000015"));
-        Assert.Throws<ArgumentException>(() => PinBlock.Decrypt(PinBlockFormat.Iso4, new CipherKey(CipherAlgorithm.Sm4, new byte[16]), new byte[16], "6215290000000000015"));
-        Assert.Throws<ArgumentException>(() => PinBlock.Build(PinBlockFormat.Iso3, "1234", "6215290000000000015", new byte[10])); // fill below A
+        Assert.Throws<ArgumentException>(() => PinBlock.Encrypt(PinBlockFormat.Iso0, new CipherKey(CipherAlgorithm.Aes, new byte[16]), new byte[8], Repository.VectorNumber));
+        Assert.Throws<ArgumentException>(() => PinBlock.Decrypt(PinBlockFormat.Iso4, new CipherKey(CipherAlgorithm.Sm4, new byte[16]), new byte[16], Repository.VectorNumber));
+        Assert.Throws<ArgumentException>(() => PinBlock.Build(PinBlockFormat.Iso3, "1234", Repository.VectorNumber, new byte[10])); // fill below A
     }
 
     [Fact]
     public void Our_validation_data_is_the_twelve_digits_left_of_the_check_digit() =>
-        Assert.Equal("000000000001FFFF", Convert.ToHexString(Ibm3624.ValidationData(Pan.Parse("6215290000000000015"))));
+        Assert.Equal("000000000001FFFF", Convert.ToHexString(Ibm3624.ValidationData(Pan.Parse(Repository.VectorNumber))));
 
     [Fact]
     public void Only_the_PIN_of_its_offset_verifies() =>
