@@ -23,6 +23,8 @@ public static class Entry
             TraceCommand.Create(),
             DecodeCommand.Create(),
             CalcCommand.Create(),
+            CertsCommand.Create(),
+            KeysCommand.Create(),
             BenchCommand.Create(),
             BenchLoadCommand.Create(),
             SimulateCommand.Create(),
