@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
@@ -101,7 +100,7 @@ public sealed class LoadKillTests
     }
 
     /// <summary>Opened once more, long after: the last reversals arrive, what the switch has no answer for is closed, and the books hold exactly what was acknowledged.</summary>
-    private static async Task VerifyAsync(string folder, LoadTaps taps, List<LoadTap> open, IEnumerable<string> acknowledged)
+    internal static async Task VerifyAsync(string folder, LoadTaps taps, List<LoadTap> open, IEnumerable<string> acknowledged)
     {
         var later = new FakeTimeProvider(DateTimeOffset.UtcNow);
         await using var world = await LoadWorld.OpenAsync(Plan, Path.Combine(folder, "majia.db"), later, NoTrace.Instance);
@@ -129,7 +128,7 @@ public sealed class LoadKillTests
 
     private static async Task SellAsync(IPEndPoint server, Func<LoadTap> next, Action<LoadTap, IsoMessage> heard, Action<LoadTap> unheard, CancellationToken cancellation)
     {
-        using var line = await Line.OpenAsync(server);
+        using var line = await PosClient.OpenAsync(server);
         while (true)
         {
             var tap = next();
@@ -150,7 +149,7 @@ public sealed class LoadKillTests
 
     private static async Task ReverseAsync(IPEndPoint server, LoadTaps taps, List<LoadTap> open)
     {
-        using var line = await Line.OpenAsync(server);
+        using var line = await PosClient.OpenAsync(server);
         foreach (var tap in open)
         {
             using var hurry = new CancellationTokenSource(Patience);
@@ -161,7 +160,7 @@ public sealed class LoadKillTests
     /// <summary>The very bytes again: the stored answer, after however many deaths.</summary>
     private static async Task RepeatAsync(IPEndPoint server, SortedDictionary<string, string> acknowledged, Random dice)
     {
-        using var line = await Line.OpenAsync(server);
+        using var line = await PosClient.OpenAsync(server);
         foreach (var (rrn, kept) in acknowledged.Where(_ => dice.Next(acknowledged.Count) < 25).ToList())
         {
             using var hurry = new CancellationTokenSource(Patience);
@@ -173,43 +172,6 @@ public sealed class LoadKillTests
     private static void AssertReversed(ReadOnlyMemory<byte> answer)
     {
         // 25: it never arrived, and is barred now (decisions.md 20).
-        Assert.Contains(Read(answer).Text(39), (string[])["00", "25"]);
-    }
-
-    private static IsoMessage Read(ReadOnlyMemory<byte> frame)
-    {
-        Assert.True(PosFrame.TryRead(frame, out _, out _, out var body, out var wrong), wrong.ToString());
-        Assert.True(IsoCodec.TryRead(Dialect.Pos, body, out var message, out var malformed), malformed.ToString());
-        return message!;
-    }
-
-    /// <summary>One terminal's connection: one request, one answer.</summary>
-    private sealed class Line(Socket socket, NetworkStream stream) : IDisposable
-    {
-        public static async Task<Line> OpenAsync(IPEndPoint server)
-        {
-            var socket = new Socket(server.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            await socket.ConnectAsync(server);
-            return new Line(socket, new NetworkStream(socket));
-        }
-
-        public async Task<IsoMessage> AskAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation) => Read(await RawAsync(frame, cancellation));
-
-        public async Task<ReadOnlyMemory<byte>> RawAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation)
-        {
-            await stream.WriteAsync(frame, cancellation);
-            var length = new byte[2];
-            await stream.ReadExactlyAsync(length, cancellation);
-            var answer = new byte[2 + BinaryPrimitives.ReadUInt16BigEndian(length)];
-            length.CopyTo(answer, 0);
-            await stream.ReadExactlyAsync(answer.AsMemory(2), cancellation);
-            return answer;
-        }
-
-        public void Dispose()
-        {
-            stream.Dispose();
-            socket.Dispose();
-        }
+        Assert.Contains(PosClient.Read(answer).Text(39), (string[])["00", "25"]);
     }
 }

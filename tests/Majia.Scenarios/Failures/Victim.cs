@@ -7,6 +7,7 @@ using Majia.Host;
 using Majia.Host.Links;
 using Majia.Host.Load;
 using Majia.Scenarios.Stage;
+using Majia.Storage;
 using Majia.Terminal;
 
 namespace Majia.Scenarios.Failures;
@@ -68,9 +69,20 @@ internal static class Victim
         Print("READY", line.LocalEndpoint.Port.ToString(CultureInfo.InvariantCulture));
         while (true)
         {
-            await world.Acquirer.PumpAsync(CancellationToken.None);
-            await world.Store.DurableAsync();
-            await world.Network.PumpAsync(CancellationToken.None);
+            if (world.Store.Failure is null)
+            {
+                try
+                {
+                    await world.Acquirer.PumpAsync(CancellationToken.None);
+                    await world.Store.DurableAsync();
+                    await world.Network.PumpAsync(CancellationToken.None);
+                }
+                catch (StoreFailedException)
+                {
+                    // The line goes on to refuse.
+                }
+            }
+
             await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System);
         }
     }
