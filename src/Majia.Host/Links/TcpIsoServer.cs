@@ -276,7 +276,8 @@ public sealed class TcpIsoServer : IAsyncDisposable
             return;
         }
 
-        if (Interlocked.Increment(ref inFlight) > options.MaxInFlight || Draining)
+        // What cannot be kept or finished is not begun: full, about to stop, or a store that writes no more.
+        if (Interlocked.Increment(ref inFlight) > options.MaxInFlight || Draining || leaves is { Failure: not null })
         {
             Release();
             Interlocked.Increment(ref overloaded);
