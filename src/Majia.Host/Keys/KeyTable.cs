@@ -2,6 +2,7 @@ using Majia.Core.Cryptography;
 using Majia.Host.Composition;
 using Majia.Host.Seed;
 using Majia.Hsm;
+using Majia.TokenService.Vault;
 
 namespace Majia.Host.Keys;
 
@@ -95,6 +96,7 @@ public static class KeyTable
         new(TokenService, "imk.mac", KeyUsage.EmvIntegrity, CipherAlgorithm.TripleDes),
         new(TokenService, "imk.enc", KeyUsage.EmvConfidentiality, CipherAlgorithm.TripleDes),
         .. Vault(TokenService, "vault"),
+        new(TokenService, AuditTrail.Key, KeyUsage.KeyedHash, CipherAlgorithm.Aes),
         // What is not a device number is kept sealed where it passes (decisions.md 21).
         new(Acquirer, "card.number", KeyUsage.DataEncryption, CipherAlgorithm.Aes),
         new(Network, "card.number", KeyUsage.DataEncryption, CipherAlgorithm.Aes),
