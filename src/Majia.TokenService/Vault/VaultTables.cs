@@ -103,5 +103,10 @@ public static class VaultTables
             PRIMARY KEY (caller, request_id));
         CREATE INDEX token_reply_at ON token_reply (at);
         """,
+        """
+        -- Up from a restoration until the journals of the others have been replayed: no payment meanwhile (decisions.md 24).
+        CREATE TABLE token_fence (
+            raised_at BIGINT NOT NULL PRIMARY KEY, backup_at BIGINT NOT NULL, taps_done INTEGER NOT NULL, cards_done INTEGER NOT NULL, lifted_at BIGINT, says TEXT NOT NULL);
+        """,
     ]);
 }
