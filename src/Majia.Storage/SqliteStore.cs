@@ -395,6 +395,7 @@ public sealed class SqliteStore : Store
         try
         {
             writer.Execute("COMMIT");
+            StorageMeasures.CommitUnits.Record(batch.Units);
         }
         catch (SqliteException error)
         {

@@ -21,6 +21,6 @@ public sealed record Fence(DateTimeOffset RaisedAt, DateTimeOffset BackupAt, boo
     internal void Write(Session session) => session.Execute(
         "UPDATE token_fence SET taps_done = $2, cards_done = $3, says = $4 WHERE raised_at = $1", RaisedAt, TapsDone ? 1 : 0, CardsDone ? 1 : 0, Says);
 
-    internal static void Lift(Session session, DateTimeOffset now, string says) =>
+    public static void Lift(Session session, DateTimeOffset now, string says) =>
         session.Execute("UPDATE token_fence SET lifted_at = $1, says = $2 WHERE lifted_at IS NULL", now, says);
 }
