@@ -12,11 +12,13 @@ public static class Snapshots
     {
         try
         {
-            using (File.Open(copy, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite }))
+            if (File.Exists(copy))
             {
-                // VACUUM INTO takes an empty file as its target.
+                throw new IOException("it is there already");
             }
 
+            // VACUUM INTO takes an empty file as its target.
+            SqliteStore.CreateForOwner(copy);
             SqliteStore.Peek(source, session => session.Execute("VACUUM INTO $1", copy));
         }
         catch (Exception error) when (error is SqliteException or IOException or UnauthorizedAccessException)

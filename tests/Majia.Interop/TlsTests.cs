@@ -19,7 +19,7 @@ public sealed class TlsTests : IDisposable
 
     public TlsTests()
     {
-        using var authority = TestAuthority.Create("Majia test authority", TimeProvider.System.GetUtcNow());
+        using var authority = TestAuthority.Create("Majia test authority", TimeProvider.System.GetUtcNow() - TimeSpan.FromDays(60));
         authority.SaveTo(folder);
         foreach (var role in (string[])["network", "acquirer", "token", "wallet", "issuer-63990100"])
         {

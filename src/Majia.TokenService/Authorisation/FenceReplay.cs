@@ -1,5 +1,6 @@
 using System.Globalization;
 using Majia.Core.Contracts;
+using Majia.Core.Iso8583;
 using Majia.Core.Primitives;
 using Majia.TokenService.Authorisation;
 using Majia.TokenService.Enrolment;

@@ -14,7 +14,6 @@ namespace Majia.Scenarios.Operations;
 public sealed class RestoreTests
 {
     [Fact]
-    [Rule("R24")]
     public async Task A_restored_vault_refuses_payments_until_the_others_have_told_it_what_it_missed()
     {
         await using var two = await TwoProcesses.OpenAsync();
