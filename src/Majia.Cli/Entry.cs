@@ -26,6 +26,7 @@ public static class Entry
             BenchCommand.Create(),
             BenchLoadCommand.Create(),
             SimulateCommand.Create(),
+            CardCommand.Create(),
         };
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
