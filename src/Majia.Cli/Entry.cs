@@ -27,6 +27,7 @@ public static class Entry
             BenchLoadCommand.Create(),
             SimulateCommand.Create(),
             CardCommand.Create(),
+            PosCommand.Create(),
         };
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)

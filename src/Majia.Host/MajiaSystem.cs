@@ -31,6 +31,9 @@ public sealed record SystemOptions(string DataPath, TimeProvider Time, Entropy E
     /// <summary>Whether the parties talk in memory or over sockets (decisions.md 31).</summary>
     public LinkMode Links { get; init; } = LinkMode.Memory;
 
+    /// <summary>Whether this process runs the handsets too. A process without them leaves their chips to another (<c>majia card</c>).</summary>
+    public bool WithPhones { get; init; } = true;
+
     /// <summary>N of the ports of <see cref="SystemLines"/>; 0 lets the system choose each.</summary>
     public int BasePort { get; init; }
 }
@@ -178,7 +181,7 @@ public sealed class MajiaSystem : IAsyncDisposable
                 system.AddTerminal(merchant);
             }
 
-            foreach (var handset in SeedData.Handsets)
+            foreach (var handset in options.WithPhones ? SeedData.Handsets : [])
             {
                 await system.AddPhoneAsync(handset);
             }

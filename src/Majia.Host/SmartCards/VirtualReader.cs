@@ -39,6 +39,9 @@ public sealed class VirtualReader(string host, int port, IOfferedCard card, Time
 
     private static readonly TimeSpan Again = TimeSpan.FromSeconds(1);
 
+    /// <summary>pcscd looks for a card each 400 ms (PCSCLITE_STATUS_POLL_RATE). One that is back before it looked was never away for it: no power, no new card.</summary>
+    private static readonly TimeSpan Unnoticed = TimeSpan.FromMilliseconds(600);
+
     public event Action<ReaderEvent>? Happened;
 
     /// <summary>After each answer left.</summary>
@@ -65,7 +68,7 @@ public sealed class VirtualReader(string host, int port, IOfferedCard card, Time
         }
     }
 
-    /// <summary>One tap: from connecting until cancelled, or the reader's end. False when the reader was not there.</summary>
+    /// <summary>One tap: from connecting until cancelled, or the reader's end; returns when the reader must have noticed. False when the reader was not there.</summary>
     public async Task<bool> TapAsync(CancellationToken cancellation)
     {
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -92,7 +95,9 @@ public sealed class VirtualReader(string host, int port, IOfferedCard card, Time
             card.Deactivate();
         }
 
+        socket.Close();
         Happened?.Invoke(ReaderEvent.Removed);
+        await Task.Delay(Unnoticed, time, CancellationToken.None);
         return true;
     }
 
@@ -139,6 +144,16 @@ public sealed class VirtualReader(string host, int port, IOfferedCard card, Time
         }
     }
 
+    /// <summary>The reader writes length and command apart, and holds the second back until the first is acknowledged: 40 ms for each command (tcp(7), TCP_QUICKACK; Linux forgets it).</summary>
+    private static void AcknowledgeAtOnce(Socket socket)
+    {
+        const int Tcp = 6, QuickAck = 12;
+        if (OperatingSystem.IsLinux())
+        {
+            socket.SetRawSocketOption(Tcp, QuickAck, BitConverter.GetBytes(1));
+        }
+    }
+
     /// <summary>Length and answer in one write: the reader waits for both.</summary>
     private static async Task AnswerAsync(Socket socket, ReadOnlyMemory<byte> answer, CancellationToken cancellation)
     {
@@ -156,6 +171,7 @@ public sealed class VirtualReader(string host, int port, IOfferedCard card, Time
     {
         for (var read = 0; read < into.Length;)
         {
+            AcknowledgeAtOnce(socket);
             var more = await socket.ReceiveAsync(into[read..], cancellation);
             if (more == 0)
             {
