@@ -89,7 +89,7 @@ public sealed partial class TokenServiceParty
     /// <summary>INACTIVE → ACTIVE, once, with the notice to the bank in the same unit (decisions.md 17).</summary>
     private (TokenStatus? Next, Refusal? Why) Activate(Storage.Session session, string tur)
     {
-        var row = TokenRow.Find(session, tur)!;
+        var row = TokenRow.Hold(session, tur)!;
         var (next, why) = TokenLifecycle.Decide(row.Status, LifecycleStep.Activate);
         if (next is not null && row.Status.State != next.State)
         {

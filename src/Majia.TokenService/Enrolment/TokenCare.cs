@@ -32,7 +32,7 @@ public sealed partial class TokenServiceParty
     {
         var (row, why) = await store.WriteAsync(session =>
         {
-            if (find(session) is not { } found)
+            if (find(session) is not { } seen || TokenRow.Hold(session, seen.Index) is not { } found)
             {
                 return ((TokenRow?)null, (Refusal?)null);
             }
@@ -82,10 +82,11 @@ public sealed partial class TokenServiceParty
 
         var (rows, claims) = await store.WriteAsync(session =>
         {
+            TokenRow.LockChip(session, request.Seid);
             if (request.PurgeEpoch != long.MaxValue)
             {
                 session.Execute(
-                    "INSERT INTO token_chip (seid, domain, next_instance, purge_epoch) VALUES ($1, 'None', 1, $2) ON CONFLICT (seid) DO UPDATE SET purge_epoch = max(token_chip.purge_epoch, excluded.purge_epoch)",
+                    "INSERT INTO token_chip (seid, domain, next_instance, purge_epoch) VALUES ($1, 'None', 1, $2) ON CONFLICT (seid) DO UPDATE SET purge_epoch = CASE WHEN token_chip.purge_epoch > excluded.purge_epoch THEN token_chip.purge_epoch ELSE excluded.purge_epoch END",
                     request.Seid, request.PurgeEpoch);
             }
 
@@ -122,9 +123,9 @@ public sealed partial class TokenServiceParty
     /// <summary>Enrolments whose token does not exist yet, begun before <paramref name="before"/>; of one requestor in one chip, or all when null.</summary>
     private static List<OpenClaim> UnderWay(Session session, (string Caller, string Seid)? of, DateTimeOffset before) =>
         session.Query(
-            "SELECT r.tur, r.seid, r.pan_index, r.institution FROM token_request r WHERE r.reply IS NULL AND ($1 IS NULL OR (r.seid = $1 AND r.trid = $3)) AND r.at < $2 AND NOT EXISTS (SELECT 1 FROM token_reference t WHERE t.tur = r.tur) ORDER BY r.at, r.tur",
+            "SELECT r.tur, r.seid, r.pan_index, r.institution FROM token_request r WHERE r.reply IS NULL AND ($1 = '' OR (r.seid = $1 AND r.trid = $3)) AND r.at < $2 AND NOT EXISTS (SELECT 1 FROM token_reference t WHERE t.tur = r.tur) ORDER BY r.at, r.tur",
             static row => new OpenClaim(row.GetString(0), row.GetString(1), row.Bytes(2), row.GetString(3)),
-            of?.Seid, before, of?.Caller);
+            of?.Seid ?? "", before, of?.Caller ?? "");
 
     private void Deactivate(Session session, TokenRow row, string reason)
     {
@@ -139,7 +140,7 @@ public sealed partial class TokenServiceParty
         {
             await store.WriteAsync(session =>
             {
-                if (TokenRow.Find(session, row.Index) is { Status.State: not TokenState.Deactivated } live)
+                if (TokenRow.Hold(session, row.Index) is { Status.State: not TokenState.Deactivated } live)
                 {
                     Deactivate(session, live, reason);
                 }
