@@ -37,6 +37,18 @@ internal sealed class PostgresLog : IDisposable
 #pragma warning restore RS0030
     }
 
+    /// <summary>Why nothing can be kept now; null while the server is there.</summary>
+    public StoreUnavailableException? Failure
+    {
+        get
+        {
+            lock (gate)
+            {
+                return open ? null : new StoreUnavailableException(why, inDoubt: false);
+            }
+        }
+    }
+
     /// <summary>The life that is now.</summary>
     public StoreMark Mark()
     {

@@ -66,6 +66,8 @@ public sealed class PostgresStore : Store
         return entry.Task;
     }
 
+    public override StoreFailedException? Failure => log.Failure;
+
     public override StoreMark Mark() => log.Mark();
 
     public override Task DurableAsync() => log.DurableAsync(log.Mark());

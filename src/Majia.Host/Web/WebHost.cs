@@ -183,7 +183,7 @@ public sealed class WebHost : IAsyncDisposable
                         changes.Say(); // what was recorded is decided and kept by now
                     }
                 }
-                catch (Exception error) when (error is not (OperationCanceledException or StoreFailedException))
+                catch (Exception error) when (error is StoreUnavailableException or not (OperationCanceledException or StoreFailedException))
                 {
                     log.LogError("A round of deliveries failed, the next one comes: {Type}\n{Place}", error.GetType().Name, error.StackTrace);
                 }

@@ -190,10 +190,11 @@ public sealed partial class TokenServiceParty
     /// <summary>Delivers what is due to the banks. Each notice carries one request id however often it is sent.</summary>
     public async Task PumpAsync(CancellationToken cancellation = default)
     {
+        var since = store.Mark();
         foreach (var entry in await store.WriteAsync(session => outbox.Due(session, clock.GetUtcNow())))
         {
             // What is sent must have happened: nothing leaves before it is on disk (decisions.md 22).
-            await store.DurableAsync();
+            await store.DurableAsync(since);
             var arrived = false;
             try
             {
