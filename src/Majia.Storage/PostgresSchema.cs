@@ -31,16 +31,8 @@ internal static partial class PostgresSchema
             if (mayMakeRoles)
             {
                 // Roles belong to the whole cluster: another database's setup may make the same one at this moment.
-                Run(connection, $"""
-                    DO $do$ BEGIN
-                        IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = '{role}') THEN
-                            BEGIN CREATE ROLE {role} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END;
-                        END IF;
-                        IF NOT pg_has_role(current_user, '{role}', 'MEMBER') THEN
-                            EXECUTE format('GRANT {role} TO %I', current_user);
-                        END IF;
-                    END $do$
-                    """);
+                Unless(connection, $"SELECT count(*) > 0 FROM pg_roles WHERE rolname = '{role}'", $"CREATE ROLE {role} NOLOGIN");
+                Unless(connection, $"SELECT pg_has_role(current_user, '{role}', 'MEMBER')", $"DO $do$ BEGIN EXECUTE format('GRANT {role} TO %I', current_user); END $do$");
             }
 
             roles[party] = Is(connection, $"SELECT count(*) > 0 FROM pg_roles WHERE rolname = '{role}' AND pg_has_role(current_user, oid, 'MEMBER')") ? role : null;
@@ -115,6 +107,22 @@ internal static partial class PostgresSchema
     }
 
     private static StoreException Foreign(string party, string place) => new($"{place} has a schema {party} that is another program's; nothing in it was touched");
+
+    /// <summary>Makes what is not there; a few times over, for others make the same.</summary>
+    private static void Unless(NpgsqlConnection connection, string isThere, string make)
+    {
+        for (var times = 0; !Is(connection, isThere); times++)
+        {
+            try
+            {
+                Run(connection, make);
+            }
+            catch (PostgresException meanwhile) when (times < 20 && meanwhile.SqlState is PostgresErrorCodes.DuplicateObject or PostgresErrorCodes.UniqueViolation or PostgresErrorCodes.InternalError)
+            {
+                // Looked at again.
+            }
+        }
+    }
 
     private static bool Is(NpgsqlConnection connection, string sql) => Scalar(connection, sql) is true;
 
