@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Majia.Core.Primitives;
 using Majia.Host;
+using Majia.Host.Composition;
 using Majia.Host.Seed;
 using Majia.Host.SmartCards;
 using Majia.Terminal;
@@ -12,6 +13,9 @@ namespace Majia.Cli.Commands;
 /// <summary><c>majia pos --pcsc</c>: one sale at a seeded shop whose reader is any PC/SC reader of this machine; acquirer, network, token service and banks run in this process.</summary>
 public static class PosCommand
 {
+    /// <summary>Phones are elsewhere, and pages that hold them: their chips may be in another process (<c>majia card</c>).</summary>
+    private static readonly SortedSet<Role> NoPhone = [.. Roles.All.Where(role => role is not (Role.Phone or Role.Web))];
+
     public static Command Create()
     {
         var pcsc = new Option<string?>("--pcsc") { Description = "use the machine's PC/SC readers: all of them, or those whose name holds READER", Arity = ArgumentArity.ZeroOrOne, HelpName = "READER", Required = true };
@@ -39,7 +43,7 @@ public static class PosCommand
         try
         {
             using var field = PcscField.Open(reader);
-            await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, new SystemEntropy()) { WithPhones = false });
+            await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, new SystemEntropy()) { Roles = NoPhone });
             var pos = system.Terminals[terminal];
             pos.Displayed += shown => Console.Error.WriteLine($"majia: {shown.Text.In(language)}{(shown.Why is { } why ? $" ({why.In(language)})" : "")}");
             var result = await pos.SellAsync(amount, field, new ConsoleKeypad(language), cancellation);

@@ -30,14 +30,14 @@ public sealed class DemoOwner(MajiaSystem system, string handset)
             outcome = await Phone.AddCardAsync(SeedData.AsTyped(plastic));
         }
 
-        return outcome.Step == EnrolmentStep.CodeNeeded ? await Phone.EnterCodeAsync(outcome.CardReference!, CodeFromTheBank(plastic)) : outcome;
+        return outcome.Step == EnrolmentStep.CodeNeeded ? await Phone.EnterCodeAsync(outcome.CardReference!, await CodeFromTheBankAsync(plastic)) : outcome;
     }
 
     /// <summary>The customer reads the last message of the bank, as on any phone.</summary>
-    private string CodeFromTheBank(SeedCard plastic)
+    private async Task<string> CodeFromTheBankAsync(SeedCard plastic)
     {
-        var bank = system.Issuers[SeedData.Banks.First(bank => bank.Cards.Contains(plastic)).Institution].Desk;
-        var message = bank.Messages(plastic.Customer)[^1].Body.En;
+        var bank = system.Windows[SeedData.Banks.First(bank => bank.Cards.Contains(plastic)).Institution];
+        var message = (await bank.MessagesAsync(plastic.Customer))[^1].Body.En;
         return string.Concat(message.SkipWhile(letter => letter != ']').SkipWhile(letter => !char.IsAsciiDigit(letter)).TakeWhile(char.IsAsciiDigit));
     }
 }

@@ -1,6 +1,7 @@
 using Majia.Core.Apdu;
 using Majia.Core.Primitives;
 using Majia.Host;
+using Majia.Host.Composition;
 using Majia.Host.Demo;
 using Majia.Host.Seed;
 using Majia.Host.SmartCards;
@@ -40,7 +41,7 @@ public sealed class HeldPhone : IAsyncLifetime
     }
 
     public Task<MajiaSystem> OpenSystemAsync(bool withPhones) =>
-        MajiaSystem.OpenAsync(new SystemOptions(Folder, TimeProvider.System, new SystemEntropy()) { PasswordIterations = 100, WithPhones = withPhones });
+        MajiaSystem.OpenAsync(new SystemOptions(Folder, TimeProvider.System, new SystemEntropy()) { PasswordIterations = 100, Roles = new SortedSet<Role>(Roles.All.Where(role => withPhones || role is not (Role.Phone or Role.Web))) });
 
     /// <summary>The chip's memory as it stands on the disk.</summary>
     public async Task<string> DigestAsync() => (await OutsideProgram.RunAsync("/usr/bin/sha256sum", [ChipFile])).Output;
