@@ -7,7 +7,7 @@ internal static class Page
 {
     private static readonly (string Address, string File, string Type)[] Files =
     [
-        ("/", "index.html", "text/html; charset=utf-8"),
+        ("/old", "index.html", "text/html; charset=utf-8"),
         ("/page.css", "page.css", "text/css; charset=utf-8"),
         ("/page.js", "page.js", "text/javascript; charset=utf-8"),
         ("/screen.js", "screen.js", "text/javascript; charset=utf-8"),

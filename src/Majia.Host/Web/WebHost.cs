@@ -1,6 +1,7 @@
 using System.Net;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
+using Majia.Host.Ui;
 using Majia.Storage;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Json;
@@ -46,7 +47,9 @@ public sealed class WebHost : IAsyncDisposable
             console.ColorBehavior = LoggerColorBehavior.Disabled;
         });
         builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
-        builder.Services.AddRoutingCore();
+        builder.Services.AddRouting();
+        builder.Services.AddSingleton(system).AddSingleton(options).AddSingleton(changes).AddSingleton<IReadOnlyDictionary<string, Counter>>(counters);
+        UiHost.Add(builder.Services);
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         builder.Services.Configure<JsonOptions>(json =>
         {
@@ -75,7 +78,7 @@ public sealed class WebHost : IAsyncDisposable
         log = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("majia");
         foreach (var (id, terminal) in system.Terminals)
         {
-            counters.Add(id, new Counter(terminal, system.Fields[id], system.Trace, changes, log));
+            counters.Add(id, new Counter(terminal, system.Fields[id], system.Trace, changes, system.Time, log));
         }
 
         foreach (var phone in system.Phones.Values)
@@ -87,6 +90,7 @@ public sealed class WebHost : IAsyncDisposable
         Doors.Use(app, log);
         app.UseRouting();
         Page.Map(app);
+        UiHost.Map(app);
         MapApi(app.MapGroup("/api"), options.Language);
     }
 
@@ -153,6 +157,11 @@ public sealed class WebHost : IAsyncDisposable
         {
             await system.Trace.FlushAsync();
             return Results.Json(Views.Trace(system.Trace.Read(reference)), PageJson.Written);
+        });
+        api.MapGet("/trace/export", async (string? reference) =>
+        {
+            await system.Trace.FlushAsync();
+            return Results.Json(Views.Export(reference is null ? system.Trace.ReadLast(2000) : system.Trace.Read(reference)), PageJson.Written);
         });
         api.MapGet("/trace/{sequence:long}", (long sequence, string reference) =>
             Views.Row(system.Trace.Read(reference), sequence) is { } row ? Results.Json(row, PageJson.Written) : Results.NotFound());
