@@ -100,7 +100,12 @@ public sealed class TraceStore : ITrace, IAsyncDisposable
         {
             lock (gate)
             {
-                if ((young.TryGetValue(reference, out var known) || old.TryGetValue(reference, out known)) && !young.ContainsKey(other) && !old.ContainsKey(other))
+                // A party that did not ask has recorded all the same: what nobody decided is kept.
+                if (!young.TryGetValue(reference, out var known) && !old.TryGetValue(reference, out known))
+                {
+                    known = true;
+                }
+                else if (!young.ContainsKey(other) && !old.ContainsKey(other))
                 {
                     Decide(other, known);
                 }

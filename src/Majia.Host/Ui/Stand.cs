@@ -359,7 +359,7 @@ public sealed partial class Stand : IDisposable
 
     private void OnRecorded(TraceEvent row)
     {
-        if (Working is not null && row.Reference.StartsWith("card:", StringComparison.Ordinal) && row.Reference != Followed)
+        if (Working is not null && row.Party == "wallet" && row.Reference.StartsWith("card:", StringComparison.Ordinal) && row.Reference != Followed)
         {
             Followed = row.Reference;
             Tell();

@@ -13,6 +13,7 @@ internal static class UiHost
         ("/ui/base.css", "ui/base.css", "text/css; charset=utf-8"),
         ("/ui/desk.css", "ui/desk.css", "text/css; charset=utf-8"),
         ("/ui/story.css", "ui/story.css", "text/css; charset=utf-8"),
+        ("/favicon.svg", "ui/favicon.svg", "image/svg+xml"),
         ("/ui/ui.js", "ui/ui.js", "text/javascript; charset=utf-8"),
         ("/_framework/blazor.web.js", "framework/blazor.web.js", "text/javascript; charset=utf-8"),
     ];

@@ -89,7 +89,6 @@ public sealed class WebHost : IAsyncDisposable
         system.Trace.Recorded += OnRecorded;
         Doors.Use(app, log);
         app.UseRouting();
-        Page.Map(app);
         UiHost.Map(app);
         MapApi(app.MapGroup("/api"), options.Language);
     }

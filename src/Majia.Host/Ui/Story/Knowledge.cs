@@ -13,6 +13,9 @@ public sealed partial record Knowledge(string? Plastic, string? Device, bool Cry
     /// <summary>Ranges of device numbers (docs/protocols): a number outside them is a plastic's.</summary>
     private static readonly string[] DeviceRanges = ["819901", "819902", "819903"];
 
+    /// <summary>A device number that was there and of which no digit is kept.</summary>
+    private const string Hidden = "******";
+
     public static Knowledge Of(IReadOnlyList<TraceRow> rows, string party)
     {
         string? plastic = null, device = null;
@@ -24,6 +27,10 @@ public sealed partial record Knowledge(string? Plastic, string? Device, bool Cry
                 cryptogram |= node.Label == "9F26";
                 pin |= node.Label == "F52" || (row.Event.Kind == TraceKind.Key && node.Label == "PIN");
                 Number(node.Value);
+                if (node.Label is "57" or "5A" && node.Value.Length > 0)
+                {
+                    device ??= Hidden; // read from the chip; nothing of it is kept
+                }
             }
 
             Number(row.Event.Why.En);
@@ -38,7 +45,7 @@ public sealed partial record Knowledge(string? Plastic, string? Device, bool Cry
             {
                 if (DeviceRanges.Contains(match.Value[..6], StringComparer.Ordinal))
                 {
-                    device ??= match.Value;
+                    device = device is null or Hidden ? match.Value : device;
                 }
                 else
                 {
