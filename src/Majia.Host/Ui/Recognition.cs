@@ -10,6 +10,11 @@ public sealed record Recognition(Text Says, bool Fits, bool WantsExpiry)
 {
     private const int ShortestBin = 6;
 
+    /// <summary>The directory that comes with the product; a phone knows banks, not the vault.</summary>
+    private static readonly CardDirectory Known = CardDirectory.Load();
+
+    public static Recognition? Of(string prefix, int length, bool checkDigit) => Of(Known, prefix, length, checkDigit);
+
     /// <param name="prefix">The first nine digits at most.</param>
     /// <param name="length">Digits typed so far.</param>
     /// <param name="checkDigit">The number's last digit fits the others (Luhn).</param>

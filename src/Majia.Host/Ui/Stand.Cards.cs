@@ -24,6 +24,7 @@ public sealed partial class Stand
 
     /// <summary>Newest first: what the banks wrote to their customers. The demonstration's people all read this one phone.</summary>
     public IReadOnlyList<ShortMessage> Messages() => SeedData.Banks
+        .Where(bank => system.Issuers.ContainsKey(bank.Institution))
         .SelectMany(bank => bank.Customers.SelectMany(customer => system.Issuers[bank.Institution].Desk.Messages(customer.Id).Select(message => (bank.Name, Message: message))))
         .OrderByDescending(row => row.Message.At).ThenByDescending(row => row.Message.Id, StringComparer.Ordinal)
         .Take(MessagesShown)

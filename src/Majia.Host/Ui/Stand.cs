@@ -37,8 +37,8 @@ public sealed partial class Stand : IDisposable
     public Stand(MajiaSystem system, IReadOnlyDictionary<string, Counter> counters, Changes changes)
     {
         (this.system, this.counters, this.changes) = (system, counters, changes);
-        PhoneId = system.Phones.ContainsKey("mi5") ? "mi5" : system.Phones.Keys.First();
-        TerminalId = counters.Keys.First();
+        PhoneId = system.Phones.ContainsKey("mi5") ? "mi5" : system.Phones.Keys.FirstOrDefault() ?? "";
+        TerminalId = counters.Keys.FirstOrDefault() ?? "";
         changes.Said += OnSaid;
         system.Trace.Recorded += OnRecorded;
     }
@@ -47,6 +47,9 @@ public sealed partial class Stand : IDisposable
     public event Action? Changed;
 
     public MajiaSystem System => system;
+
+    /// <summary>Phone and terminal are in this process; else the page says where it is to be opened.</summary>
+    public bool IsHere => PhoneId.Length > 0 && TerminalId.Length > 0;
 
     public string PhoneId { get; private set; }
 
@@ -347,7 +350,7 @@ public sealed partial class Stand : IDisposable
 
     private void OnSaid()
     {
-        if (Counter.Now is { TraceReference: { } reference } now && (now.Busy || now.Result is not null) && reference != seen)
+        if (IsHere && Counter.Now is { TraceReference: { } reference } now && (now.Busy || now.Result is not null) && reference != seen)
         {
             (seen, Followed) = (reference, reference);
         }
