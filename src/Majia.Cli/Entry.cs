@@ -26,6 +26,7 @@ public static class Entry
             BenchCommand.Create(),
             BenchLoadCommand.Create(),
             SimulateCommand.Create(),
+            ScenarioCommand.Create(),
         };
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
