@@ -321,6 +321,9 @@ public sealed class World : IDisposable
     /// <summary>The wallet's own line to the token service.</summary>
     internal IJsonLink WalletLine(Node node) => Json(node, "wallet-token", "token-service", static to => to.TokenService!.EndpointFor("99900000001"));
 
+    /// <summary>A bank's own line to the token service.</summary>
+    internal IJsonLink IssuerLine(Node node, string institution) => Json(node, "issuer-token", "token-service", to => to.TokenService!.IssuerEndpointFor(institution));
+
     private IIsoLink Iso(Node client, string wire, string role, Func<Node, IIsoServer> server) =>
         new SimIsoLink(this, WireOf(wire), client.Process, IsSplit ? client.Store.DurableAsync : null, role, server, edge: IsSplit);
 

@@ -48,11 +48,16 @@ public sealed partial class Stage
         {
             try
             {
-                var reply = said.Is("by", "bank")
-                    ? await Server.TokenService!.ChangeByIssuerAsync(tur, step, "OTHER")
-                    : await world.WalletLine(Server).CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(
-                        step == LifecycleStep.Suspend ? WalletToken.Operations.Suspend : WalletToken.Operations.Unsuspend, new(world.Entropy.NewId(), tur, "CARDHOLDER", "OTHER"), CancellationToken.None);
-                return StepResult.Of(reply.Error);
+                var id = world.Entropy.NewId();
+                if (said.Is("by", "bank"))
+                {
+                    var line = world.IssuerLine(Server, Cast.BankOf(Cast.Card(said["card"]!)!)!.Institution);
+                    return StepResult.Of((await line.CallAsync<IssuerToken.ChangeStateRequest, IssuerToken.TokenView>(
+                        step == LifecycleStep.Suspend ? IssuerToken.Operations.Suspend : IssuerToken.Operations.Unsuspend, new(id, tur, SuspendedBy.Issuer, "OTHER"), CancellationToken.None)).Error);
+                }
+
+                return StepResult.Of((await world.WalletLine(Server).CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(
+                    step == LifecycleStep.Suspend ? WalletToken.Operations.Suspend : WalletToken.Operations.Unsuspend, new(id, tur, SuspendedBy.Cardholder, "OTHER"), CancellationToken.None)).Error);
             }
             catch (PartyUnreachableException)
             {
