@@ -68,7 +68,7 @@ public sealed partial class WalletParty
         var (fresh, credential) = (entropy.NewId(), Convert.ToHexString(entropy.Bytes(32)));
         var device = await store.WriteAsync(session =>
         {
-            var now = DeviceRow.OfChip(session, seid);
+            var now = DeviceRow.HoldOfChip(session, seid);
             if (now?.Account != before?.Account || (now is not null && !now.CredentialHash.AsSpan().SequenceEqual(before!.CredentialHash)))
             {
                 return null; // somebody else signed in on it meanwhile
@@ -261,7 +261,7 @@ public sealed partial class WalletParty
 
     private Task ChangeAsync(string deviceId, Func<DeviceRow, DeviceRow> change) => store.WriteAsync(session =>
     {
-        if (DeviceRow.Find(session, deviceId) is { } now)
+        if (DeviceRow.Hold(session, deviceId) is { } now)
         {
             change(now).Write(session, clock.GetUtcNow());
         }

@@ -68,7 +68,7 @@ public sealed partial class WalletParty
         var late = await store.WriteAsync(session =>
         {
             // The handset as it is now, in the unit that would give it the card (R24).
-            var now = DeviceRow.Find(session, device.DeviceId);
+            var now = DeviceRow.Hold(session, device.DeviceId);
             return WhyNotHeld(now)
                 ?? (now!.Account != device.Account || now.PurgeEpoch > request.PurgeEpoch ? Refused(new Refusal(HandsetDecider.NotSignedIn, new("The phone signed out meanwhile.", "添加期间手机已退出登录。"))) : null)
                 ?? (card.TryTake(session, token.TokenUniqueReference, token.Face, token.Methods) ? null : NoSuchCard);

@@ -20,6 +20,13 @@ public sealed record DeviceRow(string DeviceId, string Seid, string Account, boo
     public static DeviceRow? Find(Session session, string deviceId) =>
         session.One($"SELECT {Columns} FROM wallet_device WHERE device_id = $1", Map, deviceId);
 
+    /// <summary>For a unit that writes what it decides on the handset: one at a time.</summary>
+    public static DeviceRow? Hold(Session session, string deviceId) =>
+        session.One($"SELECT {Columns} FROM wallet_device WHERE device_id = $1 FOR UPDATE", Map, deviceId);
+
+    public static DeviceRow? HoldOfChip(Session session, string seid) =>
+        session.One($"SELECT {Columns} FROM wallet_device WHERE seid = $1 FOR UPDATE", Map, seid);
+
     public static DeviceRow? OfChip(Session session, string seid) =>
         session.One($"SELECT {Columns} FROM wallet_device WHERE seid = $1", Map, seid);
 

@@ -38,6 +38,7 @@ public sealed partial class TokenServiceParty
     /// <returns>The device card as it is now (the same when the step had taken effect already), or why not.</returns>
     private (TokenRow? Row, Refusal? Why) Change(Session session, TokenRow row, LifecycleStep step, string who, string actor, string reason)
     {
+        row = TokenRow.Hold(session, row.Index)!;
         var (next, refusal) = TokenLifecycle.Decide(row.Status, step, who);
         if (next is null)
         {
@@ -93,10 +94,11 @@ public sealed partial class TokenServiceParty
 
         var (rows, claims) = await store.WriteAsync(session =>
         {
+            TokenRow.LockChip(session, request.Seid);
             if (request.PurgeEpoch != long.MaxValue)
             {
                 session.Execute(
-                    "INSERT INTO token_chip (seid, domain, next_instance, purge_epoch) VALUES ($1, 'None', 1, $2) ON CONFLICT (seid) DO UPDATE SET purge_epoch = max(token_chip.purge_epoch, excluded.purge_epoch)",
+                    "INSERT INTO token_chip (seid, domain, next_instance, purge_epoch) VALUES ($1, 'None', 1, $2) ON CONFLICT (seid) DO UPDATE SET purge_epoch = CASE WHEN token_chip.purge_epoch > excluded.purge_epoch THEN token_chip.purge_epoch ELSE excluded.purge_epoch END",
                     request.Seid, request.PurgeEpoch);
             }
 
@@ -133,9 +135,9 @@ public sealed partial class TokenServiceParty
     /// <summary>Enrolments whose token does not exist yet, begun before <paramref name="before"/>; of one requestor in one chip, or all when null.</summary>
     private static List<OpenClaim> UnderWay(Session session, (string Caller, string Seid)? of, DateTimeOffset before) =>
         session.Query(
-            "SELECT r.tur, r.seid, r.pan_index, r.institution FROM token_request r WHERE r.reply IS NULL AND ($1 IS NULL OR (r.seid = $1 AND r.trid = $3)) AND r.at < $2 AND NOT EXISTS (SELECT 1 FROM token_reference t WHERE t.tur = r.tur) ORDER BY r.at, r.tur",
+            "SELECT r.tur, r.seid, r.pan_index, r.institution FROM token_request r WHERE r.reply IS NULL AND ($1 = '' OR (r.seid = $1 AND r.trid = $3)) AND r.at < $2 AND NOT EXISTS (SELECT 1 FROM token_reference t WHERE t.tur = r.tur) ORDER BY r.at, r.tur",
             static row => new OpenClaim(row.GetString(0), row.GetString(1), row.Bytes(2), row.GetString(3)),
-            of?.Seid, before, of?.Caller);
+            of?.Seid ?? "", before, of?.Caller ?? "");
 
     private async Task RetireAsync(IReadOnlyList<TokenRow> rows, string reason)
     {
@@ -198,10 +200,11 @@ public sealed partial class TokenServiceParty
     /// <summary>Delivers what is due to the banks. Each notice carries one request id however often it is sent.</summary>
     public async Task PumpAsync(CancellationToken cancellation = default)
     {
+        var since = store.Mark();
         foreach (var entry in await store.WriteAsync(session => outbox.Due(session, clock.GetUtcNow())))
         {
             // What is sent must have happened: nothing leaves before it is on disk (decisions.md 22).
-            await store.DurableAsync();
+            await store.DurableAsync(since);
             var arrived = false;
             try
             {
