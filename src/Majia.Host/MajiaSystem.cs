@@ -82,6 +82,8 @@ public sealed class MajiaSystem : IAsyncDisposable
         entropy = options.Entropy;
         Time = options.Time;
         LoadKeys(options.Production);
+        Plastics = new PlasticCards(folder.Chips, folder.Keys, party => modules[party], entropy);
+        devices.Add(Plastics);
         Store = SqliteStore.Open(folder.Database, [IssuerParty.Schema, TokenServiceParty.Schema, NetworkParty.Schema, AcquirerParty.Schema, WalletParty.Schema], Time);
         Trace = new TraceStore(SqliteStore.Open(Path.Combine(folder.Path, "trace.db"), [TraceStore.Schema], Time), Time);
 
@@ -143,6 +145,9 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     /// <summary>By the ids of <see cref="SeedData.Handsets"/>.</summary>
     public IReadOnlyDictionary<string, PhoneDevice> Phones => phones;
+
+    /// <summary>The customers' plastic, and the authority's keys that terminals check it with.</summary>
+    public PlasticCards Plastics { get; }
 
     /// <summary>Opens the data folder, runs the key ceremony and the seeding where they are due, and starts every party.</summary>
     /// <exception cref="DataFolderInUseException">Another process has the folder.</exception>
