@@ -108,7 +108,7 @@ public static class Verification
         }
 
         var paid = SqliteStore.Peek(acquirer, session => session.Query(
-            "SELECT rrn, amount FROM acquirer_transaction WHERE undoes IS NULL AND kind = 'sale' AND code = '00' AND reversed_at IS NULL AND undone_by IS NULL AND rrn IS NOT NULL ORDER BY rrn",
+            "SELECT rrn, amount FROM acquirer_transaction WHERE undoes IS NULL AND kind = '000000/22' AND code = '00' AND reversed_at IS NULL AND undone_by IS NULL AND rrn IS NOT NULL ORDER BY rrn",
             static row => (Rrn: row.GetString(0), Amount: row.GetInt64(1))));
         var charged = SqliteStore.Peek(issuer, session => session.Query(
             "SELECT rrn, amount FROM issuer_authorisations WHERE operation = 'Sale' AND state = 'Approved' ORDER BY rrn", static row => (Rrn: row.GetString(0), Amount: row.GetInt64(1))));
