@@ -46,6 +46,9 @@ internal sealed record SwitchedTransaction(
             + Outbox.Migration("network"),
         ]);
 
+    /// <summary>F3 of a refund and its MTI: an advice waits for its next repeat, and no reversal is ever sent for it.</summary>
+    public const string Refund = "200000/0220";
+
     public bool IsTombstone => Processing.Length == 0;
 
     public bool Answered => Code is not null;
@@ -60,9 +63,9 @@ internal sealed record SwitchedTransaction(
     public static SwitchedTransaction? ByKey(Session session, string key) =>
         session.One($"SELECT {Columns} FROM network_transaction WHERE switch_key = $1", Map, key);
 
-    /// <summary>In progress, and nobody can be waiting any more.</summary>
+    /// <summary>In progress, and nobody can be waiting any more. A refund is not among them.</summary>
     public static List<SwitchedTransaction> Overdue(Session session, DateTimeOffset before) =>
-        session.Query($"SELECT {Columns} FROM network_transaction WHERE code IS NULL AND deadline < $1 ORDER BY deadline, switch_key LIMIT 100", Map, before);
+        session.Query($"SELECT {Columns} FROM network_transaction WHERE code IS NULL AND deadline < $1 AND processing <> $2 ORDER BY deadline, switch_key LIMIT 100", Map, before, Refund);
 
     public static List<SwitchedTransaction> Latest(Session session, int limit) =>
         session.Query($"SELECT {Columns} FROM network_transaction WHERE processing <> '' ORDER BY at DESC, switch_key DESC LIMIT $1", Map, limit);
