@@ -30,6 +30,8 @@ public static class Entry
             BenchCommand.Create(),
             BenchLoadCommand.Create(),
             SimulateCommand.Create(),
+            CardCommand.Create(),
+            PosCommand.Create(),
             ScenarioCommand.Create(),
         };
         var parsed = root.Parse(args);
