@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Globalization;
+using Majia.Core.Primitives;
 using Majia.Host.Composition;
 using Majia.Host.Links;
 using Majia.Host.Seed;
@@ -12,12 +14,13 @@ public static class CertsCommand
     {
         var folder = new Argument<string>("folder") { Description = "where they go (default: certs); an authority that is there is kept", DefaultValueFactory = _ => "certs" };
         var host = new Option<string[]>("--host") { Description = "a name or address under which the parties are reached, besides this machine's" };
-        var command = new Command("certs", "Makes a test authority and one certificate a party, for TLS between processes.") { folder, host };
-        command.SetAction(parse => Run(parse.GetValue(folder)!, parse.GetValue(host) ?? []));
+        var lang = Languages.Option();
+        var command = new Command("certs", "Makes a test authority and one certificate a party, for TLS between processes.") { folder, host, lang };
+        command.SetAction(parse => Run(parse.GetValue(folder)!, parse.GetValue(host) ?? [], Languages.Of(parse.GetValue(lang))));
         return command;
     }
 
-    private static int Run(string folder, string[] hosts)
+    private static int Run(string folder, string[] hosts, Language language)
     {
         try
         {
@@ -35,8 +38,13 @@ public static class CertsCommand
                 authority.Issue(folder, name, hosts);
             }
 
-            Console.WriteLine($"{Path.GetFullPath(folder)}: authority {(kept is null ? "made" : "kept")}, certificates for {string.Join(", ", names)}, until {(now + TestAuthority.PartyLife).UtcDateTime:yyyy-MM-dd}");
-            Console.WriteLine("Give each process ca.pem and its own .pem and .key alone; ca.key stays with who signs.");
+            var (where, until) = (Path.GetFullPath(folder), (now + TestAuthority.PartyLife).UtcDateTime.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture));
+            Console.WriteLine(new Text(
+                $"{where}: authority {(kept is null ? "made" : "kept")}, certificates for {string.Join(", ", names)}, until {until}",
+                $"{where}：证书机构{(kept is null ? "已创建" : "已保留")}，已签发 {string.Join("、", names)}，有效期至 {until}").In(language));
+            Console.WriteLine(new Text(
+                "Give each process ca.pem and its own .pem and .key alone; ca.key stays with who signs.",
+                "每个进程只需 ca.pem 和自己的 .pem、.key；ca.key 由签发者保管。").In(language));
             return ExitCode.Ok;
         }
         catch (Exception error) when (error is TlsFilesException or IOException or UnauthorizedAccessException)

@@ -11,11 +11,11 @@ public sealed record ChipCounter(string Handset, string Seid, string InstanceAid
 /// <summary>The counters of the chips in a data folder, read from copies: the process that holds a chip goes on.</summary>
 /// <param name="Read">How many chips could be read.</param>
 /// <param name="Faults">What is wrong with the others.</param>
-public sealed record ChipCounters(IReadOnlyList<ChipCounter> Counters, int Chips, IReadOnlyList<string> Faults)
+public sealed record ChipCounters(IReadOnlyList<ChipCounter> Counters, int Chips, IReadOnlyList<Text> Faults)
 {
     public static ChipCounters Read(string folder, Entropy entropy)
     {
-        var (counters, faults, seen) = (new List<ChipCounter>(), new List<string>(), 0);
+        var (counters, faults, seen) = (new List<ChipCounter>(), new List<Text>(), 0);
         var chips = Path.Combine(folder, "chips");
         if (!Directory.Exists(chips))
         {
@@ -31,7 +31,7 @@ public sealed record ChipCounters(IReadOnlyList<ChipCounter> Counters, int Chips
                 var key = Path.Combine(folder, "keys", $"chip-{name}.key");
                 if (!File.Exists(key))
                 {
-                    faults.Add($"chip of {name}: its silicon key is not here, it cannot be read");
+                    faults.Add(new($"chip of {name}: its silicon key is not here, it cannot be read", $"{name} 的芯片：此处没有其密钥，无法读取"));
                     continue;
                 }
 
@@ -42,7 +42,7 @@ public sealed record ChipCounters(IReadOnlyList<ChipCounter> Counters, int Chips
                     using var memory = new ChipMemoryFile(copy, key, entropy);
                     if (memory.Load() is not { } image || !ChipImage.TryRead(image, out var chip, out _))
                     {
-                        faults.Add($"chip of {name}: there is no chip in its memory");
+                        faults.Add(new($"chip of {name}: there is no chip in its memory", $"{name} 的芯片：存储中没有芯片"));
                         continue;
                     }
 
@@ -51,7 +51,7 @@ public sealed record ChipCounters(IReadOnlyList<ChipCounter> Counters, int Chips
                 }
                 catch (ChipMemoryException damaged)
                 {
-                    faults.Add($"chip of {name}: {damaged.Message}");
+                    faults.Add(new($"chip of {name}: {damaged.Message}", $"{name} 的芯片：存储损坏或密钥不符"));
                 }
             }
 
