@@ -6,7 +6,10 @@ public sealed class PostgresDatabase : IAsyncDisposable
     private readonly SortedDictionary<string, PostgresStore> stores = new(StringComparer.Ordinal);
     private readonly PostgresLog log;
 
-    private PostgresDatabase(PostgresLog log) => this.log = log;
+    private PostgresDatabase(PostgresLog log, PostgresStore whole) => (this.log, Whole) = (log, whole);
+
+    /// <summary>Every party's rows, as the login sees them: for the health of the whole, not for a party.</summary>
+    public Store Whole { get; }
 
     /// <summary>Parties whose tables belong to the login itself, since it may make no roles.</summary>
     public IReadOnlyList<string> WithoutRole { get; private init; } = [];
@@ -16,11 +19,13 @@ public sealed class PostgresDatabase : IAsyncDisposable
     {
         options ??= new();
         var (target, roles) = Prepare(connectionString, schemas, options);
-        var database = new PostgresDatabase(new PostgresLog(target)) { WithoutRole = [.. roles.Where(static role => role.Value is null).Select(static role => role.Key)] };
+        var log = new PostgresLog(target);
+        var all = new PostgresTarget(connectionString, null, [.. schemas.Select(static schema => schema.Party)]);
+        var database = new PostgresDatabase(log, new PostgresStore(all, log, ownsLog: false, time, writers: 1)) { WithoutRole = [.. roles.Where(static role => role.Value is null).Select(static role => role.Key)] };
         foreach (var schema in schemas)
         {
             var own = new PostgresTarget(connectionString, roles[schema.Party], [schema.Party]);
-            database.stores.Add(schema.Party, new PostgresStore(own, database.log, ownsLog: false, time, options.Writers));
+            database.stores.Add(schema.Party, new PostgresStore(own, log, ownsLog: false, time, options.Writers));
         }
 
         return database;
@@ -36,6 +41,7 @@ public sealed class PostgresDatabase : IAsyncDisposable
             await store.DisposeAsync();
         }
 
+        await Whole.DisposeAsync();
         log.Dispose();
     }
 
