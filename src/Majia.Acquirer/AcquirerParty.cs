@@ -155,6 +155,11 @@ public sealed class AcquirerParty : IIsoServer
             }
 
             return (decided, inserted, at, sale);
+        }, wanted =>
+        {
+            AcquirerSchema.Want(wanted, request.Terminal);
+            PosTransaction.Want(wanted, request);
+            SystemTrace.Want(wanted);
         });
 
         if (row is not null)
