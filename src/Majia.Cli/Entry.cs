@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text;
 using Majia.Cli.Commands;
+using Majia.Storage;
 
 namespace Majia.Cli;
 
@@ -51,6 +52,11 @@ public static class Entry
         catch (EnvironmentException environment)
         {
             await Console.Error.WriteLineAsync($"majia: {environment.Message}");
+            return ExitCode.Environment;
+        }
+        catch (StoreFailedException failed)
+        {
+            await Console.Error.WriteLineAsync($"majia: {failed.Message}");
             return ExitCode.Environment;
         }
     }

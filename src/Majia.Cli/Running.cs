@@ -19,5 +19,9 @@ public static class Running
         {
             throw new EnvironmentException(error.Message);
         }
+        catch (Exception error) when (error is StoreFailedException or IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException($"the data folder {Path.GetFullPath(options.DataPath)} cannot be used: {error.Message}");
+        }
     }
 }

@@ -5,6 +5,9 @@ public sealed class DataFolder : IDisposable
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
+    /// <summary>What the system says of a file that another process holds: EWOULDBLOCK, and Windows's own.</summary>
+    private const int WouldBlock = 11, SharingViolation = unchecked((int)0x80070020);
+
     private readonly FileStream hold;
 
     private DataFolder(string path, FileStream hold)
@@ -65,7 +68,7 @@ public sealed class DataFolder : IDisposable
         {
             return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
-        catch (IOException) when (File.Exists(path))
+        catch (IOException held) when (held.HResult is WouldBlock or SharingViolation)
         {
             throw new DataFolderInUseException(folder);
         }

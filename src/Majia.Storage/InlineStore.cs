@@ -121,6 +121,8 @@ public sealed class InlineStore : Store
         }
     }
 
+    public override StoreFailedException? Failure => Volatile.Read(ref failure);
+
     public override T Read<T>(Func<Session, T> query)
     {
         lock (gate)

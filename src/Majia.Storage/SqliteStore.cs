@@ -148,6 +148,8 @@ public sealed class SqliteStore : Store
         }
     }
 
+    public override StoreFailedException? Failure => Volatile.Read(ref failure);
+
     public override T Read<T>(Func<Session, T> query)
     {
         SqliteSession? reader;

@@ -26,6 +26,9 @@ public abstract class Store : IAsyncDisposable
     /// <summary>Reads committed rows on a reader's own connection.</summary>
     public abstract T Read<T>(Func<Session, T> query);
 
+    /// <summary>Why nothing can be written any more; null while all is well. Whoever takes in requests refuses new ones at once when it is not null: they could not be kept.</summary>
+    public abstract StoreFailedException? Failure { get; }
+
     public abstract ValueTask DisposeAsync();
 
     /// <summary>As <see cref="WriteAsync{T}"/>, then durable: for a unit whose result leaves at once.</summary>

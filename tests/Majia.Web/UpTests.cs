@@ -2,8 +2,11 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using System.Text.Json;
 using Majia.Host.Web;
+using Majia.Tests;
+using Microsoft.Data.Sqlite;
 
 namespace Majia.Web;
 
@@ -110,6 +113,55 @@ public sealed class UpTests : IDisposable
         using var process = Start(Path.Combine(file, "data"), []);
         Assert.Equal(3, await EndAsync(process));
         Assert.Contains("cannot be written", await process.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_database_of_a_newer_program_is_left_as_it_is()
+    {
+        using (var first = Start("--port", FreePort()))
+        {
+            await ReadyAsync(first);
+            Assert.Equal(0, await SignalAsync(first, Terminate));
+        }
+
+        var database = Path.Combine(folder, "majia.db");
+        using (var connection = new SqliteConnection($"Data Source={database};Pooling=False"))
+        {
+            connection.Open();
+            using var newer = connection.CreateCommand();
+            newer.CommandText = "UPDATE schema_version SET version = version + 1 WHERE party = 'issuer'; PRAGMA wal_checkpoint(TRUNCATE)";
+            newer.ExecuteNonQuery();
+        }
+
+        var before = SHA256.HashData(await File.ReadAllBytesAsync(database));
+        using var process = Start("--port", FreePort());
+        Assert.Equal(3, await EndAsync(process));
+        var said = await process.StandardError.ReadToEndAsync();
+        Assert.Contains("was written by a newer version of this program: issuer has schema", said, StringComparison.Ordinal);
+        Assert.Equal(before, SHA256.HashData(await File.ReadAllBytesAsync(database)));
+    }
+
+    [Fact]
+    public async Task Without_room_or_without_leave_to_write_it_says_so_and_ends_with_3()
+    {
+        using var disk = SmallDisk.Mount(4);
+        foreach (var room in (int[])[64_000, 700_000])
+        {
+            // Full among the keys, and full in the middle of the seeding.
+            disk.FillUpTo(room);
+            using var full = Start(disk.Path, ["--port", FreePort()]);
+            Assert.Equal(3, await EndAsync(full));
+            var said = await full.StandardError.ReadToEndAsync();
+            Assert.StartsWith("majia: the da", said, StringComparison.Ordinal);
+            Assert.Contains(disk.Path, said, StringComparison.Ordinal);
+            Assert.DoesNotContain("   at ", said, StringComparison.Ordinal);
+            disk.Relieve();
+        }
+
+        disk.ReadOnly();
+        using var locked = Start(disk.Path, ["--port", FreePort()]);
+        Assert.Equal(3, await EndAsync(locked));
+        Assert.Contains("cannot be written", await locked.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -209,7 +209,8 @@ public sealed class TcpIsoServer : IAsyncDisposable
             return;
         }
 
-        if (Interlocked.Increment(ref inFlight) > options.MaxInFlight)
+        // What cannot be kept is not begun: full, or a store that writes no more.
+        if (Interlocked.Increment(ref inFlight) > options.MaxInFlight || leaves is { Failure: not null })
         {
             Interlocked.Decrement(ref inFlight);
             Interlocked.Increment(ref overloaded);

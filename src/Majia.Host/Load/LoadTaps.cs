@@ -64,6 +64,24 @@ public sealed class LoadTaps
         return new LoadTap(PosFrame.Write(Tpdu, Header, IsoSealing.Seal(Dialect.Pos, message, block => MessageMac.Compute(MacAlgorithm.UnionPayEcb, key, block))), terminal, traces[terminal]);
     }
 
+    /// <summary>The 0400 of a tap whose answer never came (protocols.md 6.4): its fields and trace number, reason 98.</summary>
+    public byte[] Reversal(LoadTap tap)
+    {
+        if (!PosFrame.TryRead(tap.Frame, out _, out _, out var body, out _) || !IsoCodec.TryRead(Dialect.Pos, body, out var original, out _))
+        {
+            throw new ArgumentException("not a tap of this generator", nameof(tap));
+        }
+
+        var message = new IsoMessage(Mti.ReversalRequest, 16);
+        foreach (var field in (int[])[2, 3, 4, 11, 14, 22, 23, 25, 41, 42, 49, 60])
+        {
+            message.Set(field, original.Text(field));
+        }
+
+        var key = macKeys[tap.Terminal]!;
+        return PosFrame.Write(Tpdu, Header, IsoSealing.Seal(Dialect.Pos, message.Set(39, "98"), block => MessageMac.Compute(MacAlgorithm.UnionPayEcb, key, block)));
+    }
+
     /// <summary>The answer's terminal, trace number and code; false when it is no answer of this world or its MAC is wrong.</summary>
     /// <param name="checkMac">Costs as much as making one.</param>
     public bool TryRead(ReadOnlyMemory<byte> frame, bool checkMac, out int terminal, out int stan, out string code)

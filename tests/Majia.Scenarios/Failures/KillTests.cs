@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Majia.Core.Contracts;
 using Majia.Scenarios.Stage;
 using Majia.Storage;
@@ -24,7 +23,7 @@ public sealed class KillTests
             List<string> sold = [], voided = [];
             for (var kill = 0; kill < Kills; kill++)
             {
-                var lines = await KillAsync($"loop;{kill};{folder}", line => line.StartsWith("SOLD", StringComparison.Ordinal), dice.Next(1, 12), TimeSpan.FromMilliseconds(dice.Next(0, 25)));
+                var lines = await VictimProcess.KillAsync($"loop;{kill};{folder}", line => line.StartsWith("SOLD", StringComparison.Ordinal), dice.Next(1, 12), TimeSpan.FromMilliseconds(dice.Next(0, 25)));
                 Assert.DoesNotContain(lines, line => line.StartsWith("ODD", StringComparison.Ordinal));
                 sold.AddRange(Rest(lines, "SOLD"));
                 voided.AddRange(Rest(lines, "VOIDED"));
@@ -44,7 +43,7 @@ public sealed class KillTests
         try
         {
             var opening = await PrepareAsync(folder);
-            var lines = await KillAsync($"answer;1;{folder}", line => line.StartsWith("LOST", StringComparison.Ordinal), 1, TimeSpan.Zero);
+            var lines = await VictimProcess.KillAsync($"answer;1;{folder}", line => line.StartsWith("LOST", StringComparison.Ordinal), 1, TimeSpan.Zero);
             await using var world = await AgainAsync(folder);
             Assert.Equal(opening.Balance - 100, world.Account("mingyue-02").Balance);
 
@@ -76,7 +75,7 @@ public sealed class KillTests
         try
         {
             var opening = await PrepareAsync(folder);
-            var lines = await KillAsync($"bank;1;{folder}", line => line.StartsWith("LOST", StringComparison.Ordinal), 1, TimeSpan.Zero);
+            var lines = await VictimProcess.KillAsync($"bank;1;{folder}", line => line.StartsWith("LOST", StringComparison.Ordinal), 1, TimeSpan.Zero);
             await using var world = await AgainAsync(folder);
             Assert.Equal(opening.Balance - 100, world.Account("mingyue-02").Balance);
 
@@ -138,48 +137,4 @@ public sealed class KillTests
     }
 
     private static List<string> Rest(List<string> lines, string word) => [.. lines.Where(line => line.StartsWith(word + " ", StringComparison.Ordinal)).Select(line => line[(word.Length + 1)..])];
-
-    /// <summary>Starts the victim, waits for <paramref name="count"/> lines that matter, and kills it a moment later.</summary>
-    private static async Task<List<string>> KillAsync(string role, Func<string, bool> matters, int count, TimeSpan later)
-    {
-        var start = new ProcessStartInfo(Environment.ProcessPath ?? "dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
-        if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
-        {
-            start.ArgumentList.Add(typeof(KillTests).Assembly.Location);
-        }
-
-        start.Environment[Victim.Variable] = role;
-        using var victim = Process.Start(start)!;
-        try
-        {
-            var lines = new List<string>();
-            using var hurry = new CancellationTokenSource(Patience);
-            while (count > 0 && await victim.StandardOutput.ReadLineAsync(hurry.Token) is { } line)
-            {
-                lines.Add(line);
-                count -= matters(line) ? 1 : 0;
-            }
-
-            if (count > 0)
-            {
-                Assert.Fail("the victim ended by itself: " + await victim.StandardError.ReadToEndAsync(hurry.Token));
-            }
-
-            await Task.Delay(later, hurry.Token);
-            victim.Kill();
-
-            // What it said before it died was said.
-            var rest = await victim.StandardOutput.ReadToEndAsync(hurry.Token);
-            lines.AddRange(rest.Split('\n').SkipLast(1));
-            await victim.WaitForExitAsync(hurry.Token);
-            return lines;
-        }
-        finally
-        {
-            if (!victim.HasExited)
-            {
-                victim.Kill();
-            }
-        }
-    }
 }

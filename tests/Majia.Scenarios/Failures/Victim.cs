@@ -1,8 +1,13 @@
+using System.Globalization;
+using System.Net;
+using Majia.Acquirer;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 using Majia.Host;
 using Majia.Host.Links;
+using Majia.Host.Load;
 using Majia.Scenarios.Stage;
+using Majia.Storage;
 using Majia.Terminal;
 
 namespace Majia.Scenarios.Failures;
@@ -10,7 +15,7 @@ namespace Majia.Scenarios.Failures;
 /// <summary>A process of its own that runs the system, says on stdout what was acknowledged, and never ends by itself: it is killed.</summary>
 internal static class Victim
 {
-    /// <summary><c>mode;seed;folder</c>: <c>loop</c> sells and voids without end; <c>answer</c> and <c>bank</c> stop when the terminal's, or the bank's, answer is lost.</summary>
+    /// <summary><c>mode;seed;folder</c>: <c>loop</c> sells and voids without end; <c>answer</c> and <c>bank</c> stop when the terminal's, or the bank's, answer is lost; <c>serve</c> listens on a POS line and says on which port.</summary>
     public const string Variable = "MAJIA_SCENARIO_VICTIM";
 
     private static readonly SemaphoreSlim Printing = new(1, 1);
@@ -18,7 +23,12 @@ internal static class Victim
     public static async Task<int> RunAsync(string role)
     {
         var parts = role.Split(';', 3);
-        await using var system = await MajiaSystem.OpenAsync(new SystemOptions(parts[2], TimeProvider.System, new SeededEntropy(long.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture), "victim")) { PasswordIterations = 100 });
+        if (parts[0] == "serve")
+        {
+            return await ServeAsync(LoadKillTests.Plan, parts[2]);
+        }
+
+        await using var system = await MajiaSystem.OpenAsync(new SystemOptions(parts[2], TimeProvider.System, new SeededEntropy(long.Parse(parts[1], CultureInfo.InvariantCulture), "victim")) { PasswordIterations = 100 });
         var card = system.Phones["mi5"].State.Cards[0].CardReference;
         if (parts[0] != "loop")
         {
@@ -46,6 +56,34 @@ internal static class Victim
                 var voided = await system.Terminals[World.Books].VoidAsync(sale.Rrn!, new Visit(), CancellationToken.None);
                 Print(voided.Outcome == SaleOutcome.Voided ? "VOIDED" : "ODD", sale.Rrn!);
             }
+        }
+    }
+
+    /// <summary>The parties of a load world behind their TCP line; reversals go out while it serves.</summary>
+    private static async Task<int> ServeAsync(LoadPlan plan, string folder)
+    {
+        await using var world = await LoadWorld.OpenAsync(plan, Path.Combine(folder, "majia.db"), TimeProvider.System, NoTrace.Instance);
+        var acquirer = new AcquirerOptions();
+        var options = new TcpIsoServerOptions { Overload = OverloadAnswers.Pos(world.AcquirerKeys, acquirer.Mac, acquirer.Institution, acquirer.UtcOffset, TimeProvider.System) };
+        await using var line = TcpIsoServer.Start(new IPEndPoint(IPAddress.Loopback, 0), Framing.Pos, world.Acquirer, TimeProvider.System, options, world.Store);
+        Print("READY", line.LocalEndpoint.Port.ToString(CultureInfo.InvariantCulture));
+        while (true)
+        {
+            if (world.Store.Failure is null)
+            {
+                try
+                {
+                    await world.Acquirer.PumpAsync(CancellationToken.None);
+                    await world.Store.DurableAsync();
+                    await world.Network.PumpAsync(CancellationToken.None);
+                }
+                catch (StoreFailedException)
+                {
+                    // The line goes on to refuse.
+                }
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System);
         }
     }
 

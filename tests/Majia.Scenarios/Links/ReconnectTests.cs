@@ -281,6 +281,8 @@ public sealed class ReconnectTests
             return durable.Task;
         }
 
+        public override StoreFailedException? Failure => null;
+
         public override Task<T> WriteAsync<T>(Func<Session, T> unit) => throw new NotSupportedException();
 
         public override T Read<T>(Func<Session, T> query) => throw new NotSupportedException();

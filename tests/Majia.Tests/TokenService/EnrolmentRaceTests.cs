@@ -26,6 +26,8 @@ public class EnrolmentRaceTests
 
         public override Task DurableAsync() => inner.DurableAsync();
 
+        public override StoreFailedException? Failure => inner.Failure;
+
         public override T Read<T>(Func<Session, T> query) => inner.Read(query);
 
         public override ValueTask DisposeAsync() => inner.DisposeAsync();
