@@ -292,6 +292,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         }
 
         OwnVault(tokenService, "vault.pan", "vault.index");
+        KeyCeremony.Own(tokenService, Majia.TokenService.Vault.AuditTrail.Key, KeyUsage.KeyedHash, CipherAlgorithm.Aes);
         // What is not a device number is kept sealed where it passes (decisions.md 21).
         KeyCeremony.Own(acquirer, "card.number", KeyUsage.DataEncryption, CipherAlgorithm.Aes);
         KeyCeremony.Own(network, "card.number", KeyUsage.DataEncryption, CipherAlgorithm.Aes);

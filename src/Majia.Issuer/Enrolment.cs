@@ -100,10 +100,14 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
             VALUES ($1, $2, $3, $4, $5, $6, NULL, 0, 0, 0, 0, $7)
             """,
             options.Institution, request.TokenUniqueReference, card.Id, decision.Decision.ToString(),
-            (decision.Decision == IssuerDecision.Approved ? EnrolmentProof.Proven : EnrolmentProof.Open).ToString(), request.DeviceModel, now);
+            (Proves(decision, request.Assessments) ? EnrolmentProof.Proven : EnrolmentProof.Open).ToString(), request.DeviceModel, now);
         return new AuthorizeServiceReply(
             decision.Decision, decision.Reason, [new ActivationMethod(Sms, Sms, customer.MaskedMobile)], card.PinPolicy, card.Expiry, card.SequenceNumber);
     }
+
+    /// <summary>Green of the bank is no proof where wallet or network has a doubt: then its code decides (features.md B4).</summary>
+    private static bool Proves(EnrolmentDecision decision, IReadOnlyList<Assessment>? others) =>
+        decision.Decision == IssuerDecision.Approved && others?.Any(other => other.Colour == Colour.Yellow) != true;
 
     private sealed record Records(Card Card, Customer Customer, byte[] Cvn2Box);
 

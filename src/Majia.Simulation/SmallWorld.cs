@@ -114,7 +114,7 @@ public sealed class KeyRing
         }
 
         Own(tokenService, ("imk.ac", KeyUsage.EmvCryptogram, CipherAlgorithm.TripleDes), ("imk.mac", KeyUsage.EmvIntegrity, CipherAlgorithm.TripleDes), ("imk.enc", KeyUsage.EmvConfidentiality, CipherAlgorithm.TripleDes),
-            ("vault.pan", KeyUsage.DataEncryption, CipherAlgorithm.Aes), ("vault.index", KeyUsage.KeyedHash, CipherAlgorithm.Aes), ("jwe", KeyUsage.Decryption, CipherAlgorithm.Aes),
+            ("vault.pan", KeyUsage.DataEncryption, CipherAlgorithm.Aes), ("vault.index", KeyUsage.KeyedHash, CipherAlgorithm.Aes), ("vault.audit", KeyUsage.KeyedHash, CipherAlgorithm.Aes), ("jwe", KeyUsage.Decryption, CipherAlgorithm.Aes),
             ("sd.enc", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes), ("sd.mac", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes), ("sd.dek", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes));
         Own(seIssuer, ("isd.enc", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes), ("isd.mac", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes), ("isd.dek", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes));
         Own(acquirer, ("card.number", KeyUsage.DataEncryption, CipherAlgorithm.Aes));

@@ -39,6 +39,17 @@ public sealed record TokenServiceOptions
     /// <summary>A script that the phone does not go on with is dropped after this, with its session keys.</summary>
     public TimeSpan ChannelLife { get; init; } = TimeSpan.FromMinutes(10);
 
+    /// <summary>How often one plastic may go live on one handset within a day.</summary>
+    public int ActivationsPerDay { get; init; } = 5;
+
+    /// <summary>Enrolments begun on one handset within a day: from here on its holder is verified, and from there on refused.</summary>
+    public int DeviceAttemptsYellow { get; init; } = 12;
+
+    public int DeviceAttemptsRed { get; init; } = 30;
+
+    /// <summary>How long a request is known again by its id.</summary>
+    public TimeSpan ReplyLife { get; init; } = TimeSpan.FromDays(30);
+
     /// <summary>Device numbers expire this many years after they are made, at the end of the month.</summary>
     public int TokenYears { get; init; } = 5;
 }
@@ -46,6 +57,9 @@ public sealed record TokenServiceOptions
 /// <summary>The vault (标记服务): plastic number ↔ device number, enrolment, personalisation, life cycle, cryptogram check. One file for each use case.</summary>
 public sealed partial class TokenServiceParty : IIsoServer
 {
+    /// <summary>As the audit trail names the token service itself.</summary>
+    private const string Self = "TOKEN_SERVICE";
+
     /// <summary>Names in the key module.</summary>
     private const string PanKey = "vault.pan", IndexKey = "vault.index", JweKey = "jwe";
 
@@ -60,6 +74,7 @@ public sealed partial class TokenServiceParty : IIsoServer
     private readonly ITrace trace;
     private readonly CardDirectory directory;
     private readonly Outbox outbox = new("token");
+    private readonly AuditTrail audit;
 
     /// <param name="issuersByInstitution">A line to each connected bank, by its eight-digit institution code.</param>
     public TokenServiceParty(TokenServiceOptions options, Store store, KeyModule module, IReadOnlyDictionary<string, IJsonLink> issuersByInstitution, TimeProvider clock, Entropy entropy, ITrace trace)
@@ -72,6 +87,7 @@ public sealed partial class TokenServiceParty : IIsoServer
         this.entropy = entropy;
         this.trace = trace;
         directory = CardDirectory.Load(options.DirectoryFolder);
+        audit = new AuditTrail(module);
     }
 
     public static PartySchema Schema => VaultTables.Schema;
@@ -92,12 +108,16 @@ public sealed partial class TokenServiceParty : IIsoServer
             .Map<WalletToken.ProvisionRequest, WalletToken.ProvisionReply>(WalletToken.Operations.Provision, (request, _) => ProvisionAsync(trid, request))
             .Map<WalletToken.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(WalletToken.Operations.RequestActivationCode, (request, cancellation) => RequestActivationCodeAsync(trid, request, cancellation))
             .Map<WalletToken.ActivateRequest, WalletToken.ActivateReply>(WalletToken.Operations.Activate, (request, cancellation) => ActivateAsync(trid, request, cancellation))
-            .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Suspend, (request, _) => ChangeAsync(trid, request, LifecycleStep.Suspend))
-            .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Unsuspend, (request, _) => ChangeAsync(trid, request, LifecycleStep.Unsuspend))
-            .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Delete, (request, _) => ChangeAsync(trid, request, LifecycleStep.Delete))
+            .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Suspend, (request, _) => OnceAsync(trid, WalletToken.Operations.Suspend, request.RequestId, request.TokenUniqueReference, request, () => ChangeAsync(trid, request, LifecycleStep.Suspend)))
+            .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Unsuspend, (request, _) => OnceAsync(trid, WalletToken.Operations.Unsuspend, request.RequestId, request.TokenUniqueReference, request, () => ChangeAsync(trid, request, LifecycleStep.Unsuspend)))
+            .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Delete, (request, _) => OnceAsync(trid, WalletToken.Operations.Delete, request.RequestId, request.TokenUniqueReference, request, () => ChangeAsync(trid, request, LifecycleStep.Delete)))
             .Map<WalletToken.GetTokenRequest, WalletToken.TokenReply>(WalletToken.Operations.GetToken, (request, _) => GetTokenAsync(trid, request))
             .Map<WalletToken.SearchTokensRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.SearchTokens, (request, _) => SearchTokensAsync(trid, request))
-            .Map<WalletToken.DeleteDeviceRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.DeleteDevice, (request, _) => DeleteDeviceAsync(trid, request));
+            .Map<WalletToken.DeleteDeviceRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.DeleteDevice, (request, _) => OnceAsync(trid, WalletToken.Operations.DeleteDevice, request.RequestId, null, request, () => DeleteDeviceAsync(trid, request)))
+            .Map<WalletToken.NotifyProvisioningResultRequest, WalletToken.TokenReply>(WalletToken.Operations.NotifyProvisioningResult, (request, _) => OnceAsync(trid, WalletToken.Operations.NotifyProvisioningResult, request.RequestId, request.TokenUniqueReference, request, () => NotifyProvisioningResultAsync(trid, request)))
+            .Map<WalletToken.RequestActivationMethodsRequest, WalletToken.RequestActivationMethodsReply>(WalletToken.Operations.RequestActivationMethods, (request, _) => RequestActivationMethodsAsync(trid, request))
+            .Map<WalletToken.GetTaskRequest, WalletToken.GetTaskReply>(WalletToken.Operations.GetTask, (request, _) => GetTaskAsync(trid, request))
+            .Map<WalletToken.GetAssetRequest, WalletToken.GetAssetReply>(WalletToken.Operations.GetAsset, (request, _) => GetAssetAsync(request));
         endpoint.Failed += (operation, failure) => Decided(string.Empty, $"{operation} failed: {failure.GetType().Name}", $"{operation} 处理异常：{failure.GetType().Name}");
         return endpoint;
     }
@@ -155,11 +175,11 @@ public sealed partial class TokenServiceParty : IIsoServer
     private CardFace Face(TokenRow row)
     {
         var bank = directory.TryBank(row.Bank, out var found) ? found : null;
-        return new(bank?.Name ?? new Text(row.Bank, row.Bank), row.Kind.Name(), row.Token.LastFour, row.InstanceAid, bank?.Colour ?? "#555555");
+        return new(bank?.Name ?? new Text(row.Bank, row.Bank), row.Kind.Name(), row.Token.LastFour, row.InstanceAid, bank?.Colour ?? "#555555", bank is null ? null : AssetOf(bank.Code));
     }
 
     /// <summary>Face of a card that has no device number yet.</summary>
-    private static CardFace Face(EligibleCard card) => new(card.Bank.Name, card.Bin.Kind.Name(), "", "", card.Bank.Colour);
+    private static CardFace Face(EligibleCard card) => new(card.Bank.Name, card.Bin.Kind.Name(), "", "", card.Bank.Colour, AssetOf(card.Bank.Code));
 
     private string LocalYearMonth(DateTimeOffset at) => at.ToOffset(LocalTime).ToString("yyMM", CultureInfo.InvariantCulture);
 

@@ -86,8 +86,9 @@ public enum EnrolmentState
 /// <summary>What a wallet may show of a card: never a digit of the plastic.</summary>
 /// <param name="DeviceLastFour">Last four of the device number, empty until there is one.</param>
 /// <param name="InstanceAid">AID of the payment instance in the chip (hex), empty until there is one.</param>
-/// <param name="Colour">Card art as one CSS colour; artwork comes with a later issue.</param>
-public sealed record CardFace(Text Bank, Text Kind, string DeviceLastFour, string InstanceAid, string Colour);
+/// <param name="Colour">The card art's main colour, in CSS.</param>
+/// <param name="AssetId">Of the card art: getAsset.</param>
+public sealed record CardFace(Text Bank, Text Kind, string DeviceLastFour, string InstanceAid, string Colour, string? AssetId = null);
 
 /// <summary>One way to prove that the card is yours: SMS to a masked number.</summary>
 public sealed record ActivationMethod(string Id, string Type, string Masked);

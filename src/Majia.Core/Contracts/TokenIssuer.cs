@@ -16,7 +16,8 @@ public static class TokenIssuer
     public sealed record GetPublicKeyReply(string Jwk);
 
     /// <param name="EncryptedCard">JWE of <see cref="CardToEnrol"/> to the bank's key.</param>
-    public sealed record AuthorizeServiceRequest(string RequestId, string TokenUniqueReference, string TokenRequestorId, string EncryptedCard, string DeviceModel, string Source);
+    /// <param name="Assessments">What wallet and network think of it. With a yellow one among them the holder is verified even where the bank alone would agree: it keeps a code ready.</param>
+    public sealed record AuthorizeServiceRequest(string RequestId, string TokenUniqueReference, string TokenRequestorId, string EncryptedCard, string DeviceModel, string Source, IReadOnlyList<Assessment>? Assessments = null);
 
     /// <summary>The bank's decision (green, yellow, red) with its reason, and what the token needs to be personalised.</summary>
     public sealed record AuthorizeServiceReply(
@@ -38,7 +39,8 @@ public static class TokenIssuer
     /// <summary>The device card is live: the bank shows it to its hotline and tells the customer (decisions.md 17).</summary>
     public sealed record NotifyServiceActivatedRequest(string RequestId, string TokenUniqueReference, string DeviceLastFour, string DeviceModel);
 
-    public sealed record NotifyTokenUpdatedRequest(string RequestId, string TokenUniqueReference, TokenState State, string ReasonCode);
+    /// <param name="SuspendedBy">Who holds it back, of <see cref="Contracts.SuspendedBy"/>; null: nobody.</param>
+    public sealed record NotifyTokenUpdatedRequest(string RequestId, string TokenUniqueReference, TokenState State, string ReasonCode, IReadOnlyList<string>? SuspendedBy = null);
 
     public sealed record Done();
 }

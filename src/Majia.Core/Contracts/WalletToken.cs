@@ -8,8 +8,8 @@ public static class WalletToken
     public static class Operations
     {
         public const string GetPublicKey = "getPublicKey", CheckEligibility = "checkEligibility", Digitize = "digitize", Provision = "provision",
-            RequestActivationCode = "requestActivationCode", Activate = "activate", Suspend = "suspend", Unsuspend = "unsuspend", Delete = "delete",
-            GetToken = "getToken", SearchTokens = "searchTokens", DeleteDevice = "deleteDevice";
+            NotifyProvisioningResult = "notifyProvisioningResult", RequestActivationMethods = "requestActivationMethods", RequestActivationCode = "requestActivationCode", Activate = "activate",
+            Suspend = "suspend", Unsuspend = "unsuspend", Delete = "delete", GetToken = "getToken", SearchTokens = "searchTokens", DeleteDevice = "deleteDevice", GetTask = "getTask", GetAsset = "getAsset";
     }
 
     public sealed record GetPublicKeyRequest();
@@ -25,10 +25,12 @@ public static class WalletToken
 
     /// <param name="DeviceModel">What the bank shows its customer: the handset's model.</param>
     /// <param name="Source">As in <see cref="CheckEligibilityRequest"/>.</param>
-    public sealed record DigitizeRequest(string RequestId, string TokenRequestorId, string Seid, string EligibilityReceipt, string EncryptedCard, long PurgeEpoch, string DeviceModel = "", string Source = "");
+    /// <param name="Recommendation">The wallet's own colour with its reasons; null: green.</param>
+    public sealed record DigitizeRequest(string RequestId, string TokenRequestorId, string Seid, string EligibilityReceipt, string EncryptedCard, long PurgeEpoch, string DeviceModel = "", string Source = "", Assessment? Recommendation = null);
 
     /// <summary>The bank's decision is made, the token exists and is INACTIVE; personalisation follows with <see cref="ProvisionRequest"/>.</summary>
-    public sealed record DigitizeReply(string TokenUniqueReference, bool VerificationRequired, CardFace Face, IReadOnlyList<ActivationMethod> Methods);
+    /// <param name="Assessments">Wallet's, network's and bank's colours with their reasons.</param>
+    public sealed record DigitizeReply(string TokenUniqueReference, bool VerificationRequired, CardFace Face, IReadOnlyList<ActivationMethod> Methods, IReadOnlyList<Assessment>? Assessments = null);
 
     /// <summary>Answers of the chip to the last script; empty at the first call. <paramref name="DomainKeys"/>: the initial keys of a new security domain, a TR-31 block triple under the transport key of SE issuer and token service.</summary>
     public sealed record ProvisionRequest(string RequestId, string TokenUniqueReference, IReadOnlyList<string> Responses, SecurityDomainKeys? DomainKeys);
@@ -38,6 +40,14 @@ public static class WalletToken
 
     /// <param name="NeedsDomain">True: the chip has no domain of the token service yet; the SE issuer creates it first, then this is called again with its keys.</param>
     public sealed record ProvisionReply(IReadOnlyList<string> Commands, EnrolmentState State, bool NeedsDomain, CardFace Face);
+
+    /// <summary>What the phone says of its script. The token service believes the chip alone: a failure ends an unfinished card at once (R8), a success changes nothing.</summary>
+    /// <param name="Result">SUCCESS or FAILURE.</param>
+    public sealed record NotifyProvisioningResultRequest(string RequestId, string TokenUniqueReference, string Result, string? ErrorCode = null);
+
+    public sealed record RequestActivationMethodsRequest(string TokenUniqueReference);
+
+    public sealed record RequestActivationMethodsReply(IReadOnlyList<ActivationMethod> Methods);
 
     public sealed record RequestActivationCodeRequest(string RequestId, string TokenUniqueReference, string MethodId);
 
@@ -50,7 +60,12 @@ public static class WalletToken
     /// <param name="CausedBy">CARDHOLDER or TOKEN_REQUESTOR.</param>
     public sealed record ChangeStateRequest(string RequestId, string TokenUniqueReference, string CausedBy, string ReasonCode);
 
-    public sealed record TokenReply(string TokenUniqueReference, TokenState State, IReadOnlyList<string> SuspendedBy, CardFace Face);
+    /// <param name="TokenExpiry">YYMM.</param>
+    /// <param name="Stage">How far the card is in its chip: None, Started, Personalised, Selectable, Removed.</param>
+    /// <param name="Seid">The chip that holds it.</param>
+    public sealed record TokenReply(
+        string TokenUniqueReference, TokenState State, IReadOnlyList<string> SuspendedBy, CardFace Face, string? TokenExpiry = null, string? PaymentAccountReference = null, string? AssuranceMethod = null,
+        string? Stage = null, string? Seid = null);
 
     public sealed record GetTokenRequest(string TokenUniqueReference);
 
@@ -60,7 +75,31 @@ public static class WalletToken
 
     /// <summary>Deletes every payment token of one chip at once: sign-out, Find Device off, payment off (R23, R24).</summary>
     public sealed record DeleteDeviceRequest(string RequestId, string Seid, long PurgeEpoch, string ReasonCode);
+
+    /// <param name="TaskId">The requestId of the request that is asked about.</param>
+    public sealed record GetTaskRequest(string TaskId);
+
+    /// <param name="Status">PENDING, IN_PROGRESS, COMPLETED or FAILED.</param>
+    /// <param name="Error">Of a failed one.</param>
+    public sealed record GetTaskReply(string TaskId, string Operation, string Status, string? TokenUniqueReference = null, ApiError? Error = null);
+
+    public sealed record GetAssetRequest(string AssetId);
+
+    /// <param name="Data">Base64.</param>
+    public sealed record GetAssetReply(string AssetId, string MediaType, int Width, int Height, string Data);
 }
+
+/// <summary>Any red declines, all green passes, anything yellow verifies (features.md B4).</summary>
+public enum Colour
+{
+    Green,
+    Yellow,
+    Red,
+}
+
+/// <summary>One party's opinion of an enrolment, with every reason for it.</summary>
+/// <param name="By">WALLET, NETWORK or ISSUER.</param>
+public sealed record Assessment(string By, Colour Colour, IReadOnlyList<Refusal> Reasons);
 
 public enum TokenState
 {
@@ -75,6 +114,6 @@ public static class Ineligible
 {
     public const string BadCheckDigit = "BAD_CHECK_DIGIT", UnknownBin = "UNKNOWN_BIN", NotUnionPay = "NOT_UNIONPAY", UnknownBank = "UNKNOWN_BANK",
         KindNotTaken = "KIND_NOT_TAKEN", MissingField = "MISSING_REQUIRED_FIELD", TooManyOnDevice = "TOO_MANY_TOKENS_FOR_DEVICE", TooManyForCard = "TOO_MANY_TOKENS_FOR_PAN",
-        AlreadyOnDevice = "DUPLICATE_TOKEN_ON_DEVICE", DeclinedByIssuer = "DECLINED_BY_ISSUER", CodeInvalid = "ACTIVATION_CODE_INVALID",
+        AlreadyOnDevice = "DUPLICATE_TOKEN_ON_DEVICE", TooOften = "TOO_MANY_ATTEMPTS", NotRecommended = "NOT_RECOMMENDED", DeclinedByIssuer = "DECLINED_BY_ISSUER", CodeInvalid = "ACTIVATION_CODE_INVALID",
         CodeExpired = "ACTIVATION_CODE_EXPIRED", CodeTriesExceeded = "ACTIVATION_CODE_RETRIES_EXCEEDED", InvalidState = "INVALID_STATE", NotFound = "NOT_FOUND";
 }

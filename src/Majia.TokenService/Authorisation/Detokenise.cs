@@ -15,9 +15,6 @@ public sealed partial class TokenServiceParty
 {
     private const string LineMac = "zak.network", BindingKey = "bind.network", CryptogramMaster = "imk.ac", Link = "network-token";
 
-    /// <summary>Assurance method: the issuer verified its customer (features.md B6).</summary>
-    private const string VerifiedByIssuer = "11", IssuerApproved = "10";
-
     public async Task<ReadOnlyMemory<byte>> HandleAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation)
     {
         if (!SwitchFrame.TryRead(frame, out _, out var source, out var body, out _) || !IsoCodec.TryRead(Dialect.Switch, body.Span, out var request, out _) || request.Mti.IsResponse)
@@ -141,7 +138,7 @@ public sealed partial class TokenServiceParty
         return store.Read(session => session.Query("SELECT kind, atc FROM token_alarm WHERE token_index = $1 ORDER BY at, atc, kind", static row => (row.GetString(0), row.GetInt32(1)), index));
     }
 
-    private static TokenFacts Facts(TokenRow row) => new(row.Status, row.Expiry, row.Trid, row.Atc);
+    private static TokenFacts Facts(TokenRow row) => new(row.Status, row.Expiry, row.Trid, row.Atc, row.Domain);
 
     private MessageFacts Facts(IsoMessage request, TokenRow? row, bool resolve, out byte[] unpredictable)
     {
@@ -156,7 +153,7 @@ public sealed partial class TokenServiceParty
             facts = new(chip.Agrees(request.Text(4), request.Text(49)), chip.IsRequest, chip.Requestor, right, chip.Input.ApplicationTransactionCounter);
         }
 
-        return new(resolve, LocalYearMonth(clock.GetUtcNow()), request.Text(14), request.Text(22), facts);
+        return new(resolve, LocalYearMonth(clock.GetUtcNow()), request.Text(14), request.Text(22), facts, request.Text(42)?.TrimEnd());
     }
 
     private void AddCard(IsoMessage response, TokenRow row, AccountRow account, string key, bool resolve)
@@ -168,7 +165,7 @@ public sealed partial class TokenServiceParty
             .Set(23, account.PanSequence.PadLeft(3, '0'))
             .Set(48, new Field48Binding(module.BindTokenToPan(BindingKey, row.Token, pan, key)).Format())
             .Set(56, new Field56Par(account.Par).Format())
-            .Set(63, new Field63Token(!resolve, row.Token, row.Expiry, row.Verify ? VerifiedByIssuer : IssuerApproved, "01", row.Trid, row.ProductId).Format())
+            .Set(63, new Field63Token(!resolve, row.Token, row.Expiry, row.Assurance, "01", row.Trid, row.ProductId).Format())
             .Set(100, row.Institution);
     }
 

@@ -8,7 +8,11 @@ namespace Majia.TokenService.Authorisation;
 
 /// <summary>What the vault knows of the token at the moment of the verdict.</summary>
 /// <param name="Expiry">YYMM.</param>
-public sealed record TokenFacts(TokenStatus Status, string Expiry, string Trid, AtcWindow Atc);
+public sealed record TokenFacts(TokenStatus Status, string Expiry, string Trid, AtcWindow Atc, TokenDomain? Domain = null)
+{
+    /// <summary>Null: contactless chip, any merchant.</summary>
+    public TokenDomain Domain { get; } = Domain ?? TokenDomain.Contactless;
+}
 
 /// <summary>What a message says, and what the key module found of its cryptogram.</summary>
 /// <param name="Resolve">Void, refund, reversal: the number is wanted, in any state (decisions.md 9).</param>
@@ -16,7 +20,8 @@ public sealed record TokenFacts(TokenStatus Status, string Expiry, string Trid, 
 /// <param name="Expiry">F14, or null.</param>
 /// <param name="EntryMode">F22, three digits.</param>
 /// <param name="Chip">Field 55 as it could be read; null when absent or malformed.</param>
-public sealed record MessageFacts(bool Resolve, string YearMonth, string? Expiry, string? EntryMode, ChipFacts? Chip);
+/// <param name="Merchant">F42, or null.</param>
+public sealed record MessageFacts(bool Resolve, string YearMonth, string? Expiry, string? EntryMode, ChipFacts? Chip, string? Merchant = null);
 
 /// <param name="AmountAgrees">9F02 is F4 and 5F2A is F49: the card signed what is asked for.</param>
 /// <param name="IsRequest">The card asked to go online (ARQC), and did not decline (AAC).</param>
@@ -92,9 +97,14 @@ public static class TokenVerdictDecider
             return Refuse(ResponseCode.ExpiredCard, arqc, "the expiry date is not this device card's", "有效期与该设备卡不符");
         }
 
-        if (message.EntryMode is not { Length: 3 } mode || !mode.StartsWith("07", StringComparison.Ordinal))
+        if (TokenDomain.ChannelOf(message.EntryMode) is not { } channel || !token.Domain.Channels.Contains(channel, StringComparer.Ordinal))
         {
             return Refuse(ResponseCode.NotPermittedToHolder, arqc, "outside its domain: a device card pays by contactless chip only", "超出使用范围：设备卡仅限非接触芯片支付");
+        }
+
+        if (token.Domain.Merchants.Count > 0 && !token.Domain.Merchants.Contains(message.Merchant ?? "", StringComparer.Ordinal))
+        {
+            return Refuse(ResponseCode.NotPermittedToHolder, arqc, "outside its domain: another merchant", "超出使用范围：商户不符");
         }
 
         if (chip is null)

@@ -82,24 +82,28 @@ public sealed partial class TokenServiceParty
                 return Refused(new(Ineligible.CodeInvalid, new("No code is waiting. Ask for one first.", "尚未获取验证码，请先获取。")));
         }
 
-        var (next, refusal) = await store.WriteAsync(session => Activate(session, row.Tur));
-        return next is null ? Refused(refusal!) : new WalletToken.ActivateReply(next.State, null);
+        var (active, refusal) = await store.WriteAsync(session => Activate(session, row.Tur, row.Trid, AssuranceMethod.OneFactor, "CODE_RIGHT"));
+        return active is null ? Refused(refusal!) : new WalletToken.ActivateReply(active.Status.State, null);
     }
 
     /// <summary>INACTIVE → ACTIVE, once, with the notice to the bank in the same unit (decisions.md 17).</summary>
-    private (TokenStatus? Next, Refusal? Why) Activate(Storage.Session session, string tur)
+    private (TokenRow? Row, Refusal? Why) Activate(Storage.Session session, string tur, string actor, string assurance, string reason)
     {
         var row = TokenRow.Find(session, tur)!;
-        var (next, why) = TokenLifecycle.Decide(row.Status, LifecycleStep.Activate);
-        if (next is not null && row.Status.State != next.State)
+        var (active, why) = Change(session, row, LifecycleStep.Activate, string.Empty, actor, reason);
+        if (active is not null && row.Status.State == TokenState.Inactive)
         {
-            TokenRow.Write(session, row.Index, next);
-            NoticeActivated(session, row);
-            Decided(TraceReference.Card(tur), "device card active", "设备卡已激活");
+            TokenRow.Write(session, row.Index, assurance);
         }
 
-        return (next, why);
+        return (active, why);
     }
+
+    /// <summary>The bank's ways to verify its customer, as it named them when it was asked.</summary>
+    private Task<ApiReply<WalletToken.RequestActivationMethodsReply>> RequestActivationMethodsAsync(string caller, WalletToken.RequestActivationMethodsRequest request) =>
+        store.WriteAsync<ApiReply<WalletToken.RequestActivationMethodsReply>>(session => FindFor(session, caller, request.TokenUniqueReference) is not { } row ? NotFound
+            : WhyNotVerifiable(row) is { } why ? Refused(why)
+            : new WalletToken.RequestActivationMethodsReply(EnrolmentRecord.Find(session, row.Tur)?.Methods ?? []));
 
     /// <summary>Verification comes after personalisation and before ACTIVE (decisions.md 2).</summary>
     private static Refusal? WhyNotVerifiable(TokenRow row) => row switch

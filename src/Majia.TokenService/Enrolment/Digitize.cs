@@ -65,10 +65,18 @@ public sealed partial class TokenServiceParty
             return await StoreReplyAsync(request.RequestId, Refused(full));
         }
 
+        var history = await store.WriteAsync(session => EnrolmentHistory.Look(session, panIndex, request.Seid, claim.Tur, clock.GetUtcNow()));
+        Assessment[] assessments = [EnrolmentColours.OfWallet(request.Recommendation), EnrolmentColours.OfNetwork(history, options)];
+        if (EnrolmentColours.Decide(assessments) == IssuerDecision.Declined)
+        {
+            await ReleaseAsync(panIndex, request.Seid, claim.Tur);
+            return await StoreReplyAsync(request.RequestId, await NotRecommendedAsync(claim.Tur, assessments));
+        }
+
         IssuerAnswer answer;
         try
         {
-            answer = await AuthorizeServiceAsync(request, claim.Tur, card, eligible, cancellation);
+            answer = await AuthorizeServiceAsync(request, claim.Tur, card, eligible, assessments, cancellation);
         }
         catch (PartyUnreachableException)
         {
@@ -79,11 +87,22 @@ public sealed partial class TokenServiceParty
         if (answer.Reply is not { Decision: not IssuerDecision.Declined } authorised)
         {
             await ReleaseAsync(panIndex, request.Seid, claim.Tur);
+            var red = new EnrolmentRecord(claim.Tur, [], [.. assessments, new(EnrolmentColours.Issuer, Colour.Red, [answer.Reply?.Reason ?? answer.Why])]);
+            await store.WriteAsync(session => red.Insert(session, clock.GetUtcNow()));
             Decided(TraceReference.Card(claim.Tur), $"the bank declined: {answer.Why.Why.En}", $"发卡行拒绝：{answer.Why.Why.Zh}");
             return await StoreReplyAsync(request.RequestId, Refused(answer.Why));
         }
 
-        return await MakeTokenAsync(request, claim.Tur, panIndex, eligible, authorised);
+        return await MakeTokenAsync(request, claim.Tur, panIndex, eligible, authorised, [.. assessments, EnrolmentColours.OfIssuer(authorised)]);
+    }
+
+    /// <summary>Wallet or network says red: the bank is not asked, and the reasons stay on record.</summary>
+    private async Task<ApiError> NotRecommendedAsync(string tur, Assessment[] assessments)
+    {
+        var refused = EnrolmentColours.NotRecommended(assessments);
+        await store.WriteAsync(session => new EnrolmentRecord(tur, [], assessments).Insert(session, clock.GetUtcNow()));
+        Decided(TraceReference.Card(tur), $"refused: {EnrolmentColours.Words(assessments)}", $"拒绝：{refused.Why!.Zh}");
+        return refused;
     }
 
     private (Claim? Claim, ApiError? Stale) ClaimRequest(Session session, WalletToken.DigitizeRequest request, byte[] panIndex, byte[] digest, string institution, string fresh)
@@ -150,11 +169,11 @@ public sealed partial class TokenServiceParty
         var made = TokenRow.Find(session, tur);
         if (made is { Status.State: not TokenState.Deactivated })
         {
-            Deactivate(session, made, reason);
+            Change(session, made, LifecycleStep.Delete, string.Empty, Self, reason);
         }
         else if (made is null && open)
         {
-            NoticeUpdated(session, institution, tur, TokenState.Deactivated, reason);
+            NoticeUpdated(session, institution, tur, TokenStatus.Deactivated, reason);
         }
     }
 
@@ -178,7 +197,7 @@ public sealed partial class TokenServiceParty
 
     private sealed record IssuerAnswer(TokenIssuer.AuthorizeServiceReply? Reply, Refusal Why);
 
-    private async Task<IssuerAnswer> AuthorizeServiceAsync(WalletToken.DigitizeRequest request, string tur, CardToEnrol card, EligibleCard eligible, CancellationToken cancellation)
+    private async Task<IssuerAnswer> AuthorizeServiceAsync(WalletToken.DigitizeRequest request, string tur, CardToEnrol card, EligibleCard eligible, IReadOnlyList<Assessment> assessments, CancellationToken cancellation)
     {
         var bank = issuers.TryGetValue(eligible.Institution, out var link) ? link : throw new PartyUnreachableException(eligible.Bank.Code);
         var key = await bank.CallAsync<TokenIssuer.GetPublicKeyRequest, TokenIssuer.GetPublicKeyReply>(TokenIssuer.Operations.GetPublicKey, new(), cancellation);
@@ -198,7 +217,7 @@ public sealed partial class TokenServiceParty
         Called(TraceReference.Card(tur), eligible.Bank.Code, "token-issuer", TraceDirection.Sent, "authorizeService", "card data re-encrypted to the bank's key; may this card go into a phone?", "卡片信息已用发卡行密钥重新加密；该卡可否添加到手机？");
         var reply = await bank.CallAsync<TokenIssuer.AuthorizeServiceRequest, TokenIssuer.AuthorizeServiceReply>(
             TokenIssuer.Operations.AuthorizeService,
-            new(request.RequestId, tur, request.TokenRequestorId, jwe!, request.DeviceModel, request.Source),
+            new(request.RequestId, tur, request.TokenRequestorId, jwe!, request.DeviceModel, request.Source, assessments),
             cancellation);
         if (reply.Value is not { } answer)
         {
@@ -210,12 +229,13 @@ public sealed partial class TokenServiceParty
         return new(answer, new(Ineligible.DeclinedByIssuer, answer.Reason?.Why ?? new Text("The bank does not let this card into a phone.", "发卡行不同意将该卡添加到手机。")));
     }
 
-    private async Task<ApiReply<WalletToken.DigitizeReply>> MakeTokenAsync(WalletToken.DigitizeRequest request, string tur, byte[] panIndex, EligibleCard eligible, TokenIssuer.AuthorizeServiceReply authorised)
+    private async Task<ApiReply<WalletToken.DigitizeReply>> MakeTokenAsync(WalletToken.DigitizeRequest request, string tur, byte[] panIndex, EligibleCard eligible, TokenIssuer.AuthorizeServiceReply authorised, IReadOnlyList<Assessment> assessments)
     {
         var account = new AccountRow(panIndex, module.Seal(PanKey, Encoding.ASCII.GetBytes(eligible.Pan.Reveal()), PanContext(panIndex)), TokenNumber.DrawPar(entropy), authorised.PanExpiry, authorised.PanSequenceNumber);
         await store.WriteAsync(session => account.Upsert(session));
         var now = clock.GetUtcNow();
-        var verify = authorised.Decision == IssuerDecision.RequireAdditionalAuthentication;
+        var verify = EnrolmentColours.Decide(assessments) == IssuerDecision.RequireAdditionalAuthentication;
+        Decided(TraceReference.Card(tur), $"decided on: {EnrolmentColours.Words(assessments)}", $"决策依据：{EnrolmentColours.Words(assessments)}");
         while (true)
         {
             var token = TokenNumber.Draw(eligible.Range, eligible.Pan, entropy);
@@ -251,6 +271,9 @@ public sealed partial class TokenServiceParty
                     return (null, true);
                 }
 
+                audit.Append(session, now, tur, request.TokenRequestorId, "digitize", string.Empty, row.Status.ToString(), authorised.Reason?.Code ?? "ISSUER_APPROVED");
+                new EnrolmentRecord(tur, authorised.Methods, assessments).Insert(session, now);
+
                 session.Execute("UPDATE token_chip SET next_instance = $2 WHERE seid = $1", request.Seid, instance % 0xFFFF + 1);
                 return (row, false);
             });
@@ -266,7 +289,7 @@ public sealed partial class TokenServiceParty
             }
 
             Decided(TraceReference.Card(tur), $"device number made, ending {made.Token.LastFour}, inactive", $"已生成设备卡号，尾号 {made.Token.LastFour}，未激活");
-            return await StoreReplyAsync(request.RequestId, new WalletToken.DigitizeReply(tur, made.Verify, Face(made), authorised.Methods));
+            return await StoreReplyAsync(request.RequestId, new WalletToken.DigitizeReply(tur, made.Verify, Face(made), authorised.Methods, assessments));
         }
     }
 

@@ -136,7 +136,7 @@ public static class Eligibility
         return missing;
     }
 
-    private static bool IsExpiry([NotNullWhen(true)] string? text) =>
+    internal static bool IsExpiry([NotNullWhen(true)] string? text) =>
         text is { Length: 4 } && !text.AsSpan().ContainsAnyExceptInRange('0', '9') && string.CompareOrdinal(text[2..], "01") >= 0 && string.CompareOrdinal(text[2..], "12") <= 0;
 
     private static string Shape(string? text) => string.IsNullOrEmpty(text) ? "nothing" : $"{text.Length} characters";

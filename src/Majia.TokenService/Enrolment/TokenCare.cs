@@ -12,47 +12,20 @@ public sealed partial class TokenServiceParty
 {
     private async Task<ApiReply<WalletToken.TokenReply>> ChangeAsync(string caller, WalletToken.ChangeStateRequest request, LifecycleStep step)
     {
-        if (!SuspendedBy.IsKnown(request.CausedBy) || request.CausedBy == SuspendedBy.Issuer)
+        if (!SuspendedBy.IsRequestors(request.CausedBy))
         {
-            return Malformed("causedBy", "CARDHOLDER or TOKEN_REQUESTOR", "another");
+            return Malformed("causedBy", $"{SuspendedBy.Cardholder} or {SuspendedBy.TokenRequestor}", "another");
         }
 
-        var (row, why) = await ChangeAsync(session => FindFor(session, caller, request.TokenUniqueReference), step, request.CausedBy, request.ReasonCode);
+        var (row, why) = await ChangeAsync(session => FindFor(session, caller, request.TokenUniqueReference), step, request.CausedBy, caller, request.ReasonCode);
         return row is null ? (why is null ? NotFound : Refused(why)) : Reply(row);
     }
 
-    /// <summary>The bank's own hold on one device card, and its end: neither owner nor wallet lifts it.</summary>
-    public async Task<ApiReply<WalletToken.TokenReply>> ChangeByIssuerAsync(string tokenUniqueReference, LifecycleStep step, string reasonCode)
+    /// <param name="who">Whose hold it is, of <see cref="SuspendedBy"/>.</param>
+    /// <param name="actor">Whose line it came by, for the audit trail.</param>
+    private async Task<(TokenRow? Row, Refusal? Why)> ChangeAsync(Func<Session, TokenRow?> find, LifecycleStep step, string who, string actor, string reason)
     {
-        var (row, why) = await ChangeAsync(session => TokenRow.Find(session, tokenUniqueReference), step, SuspendedBy.Issuer, reasonCode);
-        return row is null ? (why is null ? NotFound : Refused(why)) : Reply(row);
-    }
-
-    private async Task<(TokenRow? Row, Refusal? Why)> ChangeAsync(Func<Session, TokenRow?> find, LifecycleStep step, string who, string reason)
-    {
-        var (row, why) = await store.WriteAsync(session =>
-        {
-            if (find(session) is not { } found)
-            {
-                return ((TokenRow?)null, (Refusal?)null);
-            }
-
-            var (next, refusal) = TokenLifecycle.Decide(found.Status, step, who);
-            if (next is null)
-            {
-                return (null, refusal);
-            }
-
-            var changed = next.State != found.Status.State || !next.SuspendedBy.SequenceEqual(found.Status.SuspendedBy);
-            if (changed)
-            {
-                TokenRow.Write(session, found.Index, next);
-                NoticeUpdated(session, found.Institution, found.Tur, next.State, reason);
-                Decided(TraceReference.Card(found.Tur), $"{found.Status.State.Words().En} → {next.State.Words().En} ({who}, {reason})", $"{found.Status.State.Words().Zh} → {next.State.Words().Zh}（{who}，{reason}）");
-            }
-
-            return (found with { Status = next }, null);
-        });
+        var (row, why) = await store.WriteAsync(session => find(session) is { } found ? Change(session, found, step, who, actor, reason) : default);
         if (row is { Status.State: TokenState.Deactivated })
         {
             await ReleaseAsync(row.PanIndex, row.Seid, row.Tur);
@@ -61,8 +34,46 @@ public sealed partial class TokenServiceParty
         return (row, why);
     }
 
+    /// <summary>The one way from state to state: what is decided, written, put on the trail and told to the bank is one unit.</summary>
+    /// <returns>The device card as it is now (the same when the step had taken effect already), or why not.</returns>
+    private (TokenRow? Row, Refusal? Why) Change(Session session, TokenRow row, LifecycleStep step, string who, string actor, string reason)
+    {
+        var (next, refusal) = TokenLifecycle.Decide(row.Status, step, who);
+        if (next is null)
+        {
+            return (null, refusal);
+        }
+
+        if (next.State == row.Status.State && next.SuspendedBy.SequenceEqual(row.Status.SuspendedBy))
+        {
+            return (row, null);
+        }
+
+        TokenRow.Write(session, row.Index, next);
+        audit.Append(session, clock.GetUtcNow(), row.Tur, actor, who.Length == 0 ? Named(step) : $"{Named(step)} {who}", row.Status.ToString(), next.ToString(), reason);
+        if (step == LifecycleStep.Activate)
+        {
+            NoticeActivated(session, row);
+        }
+        else
+        {
+            NoticeUpdated(session, row.Institution, row.Tur, next, reason);
+        }
+
+        var by = who.Length == 0 ? actor : who;
+        Decided(TraceReference.Card(row.Tur), $"{row.Status.State.Words().En} → {next.State.Words().En} ({by}, {reason})", $"{row.Status.State.Words().Zh} → {next.State.Words().Zh}（{by}，{reason}）");
+        return (row with { Status = next }, null);
+    }
+
+    private static string Named(LifecycleStep step) => step.ToString().ToLowerInvariant();
+
+    /// <summary>Damage of the audit trail and device cards that were changed past it; empty is good.</summary>
+    public Task<IReadOnlyList<AuditFault>> VerifyAuditAsync() => store.WriteAsync(audit.Verify);
+
     private Task<ApiReply<WalletToken.TokenReply>> GetTokenAsync(string caller, WalletToken.GetTokenRequest request) =>
-        store.WriteAsync<ApiReply<WalletToken.TokenReply>>(session => FindFor(session, caller, request.TokenUniqueReference) is { } row ? Reply(row) : NotFound);
+        store.WriteAsync<ApiReply<WalletToken.TokenReply>>(session => FindFor(session, caller, request.TokenUniqueReference) is { } row
+            ? Reply(row) with { PaymentAccountReference = AccountRow.Find(session, row.PanIndex)?.Par }
+            : NotFound);
 
     private Task<ApiReply<WalletToken.SearchTokensReply>> SearchTokensAsync(string caller, WalletToken.SearchTokensRequest request) =>
         store.WriteAsync<ApiReply<WalletToken.SearchTokensReply>>(session => Live(session, caller, request.Seid));
@@ -70,7 +81,7 @@ public sealed partial class TokenServiceParty
     private WalletToken.SearchTokensReply Live(Session session, string caller, string seid) =>
         new([.. TokenRow.OfChip(session, seid).Where(row => row.Trid == caller && row.Status.State != TokenState.Deactivated).Select(Reply)]);
 
-    private WalletToken.TokenReply Reply(TokenRow row) => new(row.Tur, row.Status.State, row.Status.SuspendedBy, Face(row));
+    private WalletToken.TokenReply Reply(TokenRow row) => new(row.Tur, row.Status.State, row.Status.SuspendedBy, Face(row), row.Expiry, null, row.Assurance, row.Stage.ToString(), row.Seid);
 
     /// <summary>Every device card of the caller in one chip that is older than the purge, all in one unit (R23, R24). <see cref="long.MaxValue"/>: whatever its purge count, all of them.</summary>
     private async Task<ApiReply<WalletToken.SearchTokensReply>> DeleteDeviceAsync(string caller, WalletToken.DeleteDeviceRequest request)
@@ -92,7 +103,7 @@ public sealed partial class TokenServiceParty
             var dead = TokenRow.OfChip(session, request.Seid).Where(row => row.Trid == caller && row.Status.State != TokenState.Deactivated && row.PurgeEpoch < request.PurgeEpoch).ToList();
             foreach (var row in dead)
             {
-                Deactivate(session, row, request.ReasonCode);
+                Change(session, row, LifecycleStep.Delete, string.Empty, caller, request.ReasonCode);
             }
 
             // In the same unit: from here on no enrolment that is under way can make its token.
@@ -126,22 +137,15 @@ public sealed partial class TokenServiceParty
             static row => new OpenClaim(row.GetString(0), row.GetString(1), row.Bytes(2), row.GetString(3)),
             of?.Seid, before, of?.Caller);
 
-    private void Deactivate(Session session, TokenRow row, string reason)
-    {
-        TokenRow.Write(session, row.Index, TokenStatus.Deactivated);
-        NoticeUpdated(session, row.Institution, row.Tur, TokenState.Deactivated, reason);
-        Decided(TraceReference.Card(row.Tur), $"deleted ({reason})", $"已删除（{reason}）");
-    }
-
     private async Task RetireAsync(IReadOnlyList<TokenRow> rows, string reason)
     {
         foreach (var row in rows)
         {
             await store.WriteAsync(session =>
             {
-                if (TokenRow.Find(session, row.Index) is { Status.State: not TokenState.Deactivated } live)
+                if (TokenRow.Find(session, row.Index) is { } live)
                 {
-                    Deactivate(session, live, reason);
+                    Change(session, live, LifecycleStep.Delete, string.Empty, Self, reason);
                 }
             });
             await ReleaseAsync(row.PanIndex, row.Seid, row.Tur);
@@ -163,7 +167,8 @@ public sealed partial class TokenServiceParty
         var (stalled, claims) = await store.WriteAsync(session => (
             TokenRow.Unfinished(session).Where(row => now - row.StagedAt > (row.Stage == PersonalisationStage.Personalised ? options.UnverifiedLife : options.UnpersonalisedLife)).ToList(),
             UnderWay(session, null, now - options.UnpersonalisedLife)));
-        await RetireAsync(stalled, "NOT_COMPLETED");
+        await RetireAsync([.. stalled.Where(row => row.Stage != PersonalisationStage.Personalised)], "NOT_COMPLETED");
+        await RetireAsync([.. stalled.Where(row => row.Stage == PersonalisationStage.Personalised)], "NEVER_ACTIVATED");
         foreach (var claim in claims)
         {
             await AbandonClaimAsync(claim.Tur, claim.Seid, claim.PanIndex, claim.Institution, "NOT_COMPLETED");
@@ -174,7 +179,11 @@ public sealed partial class TokenServiceParty
             await ReleaseAsync(panIndex, seid, tur);
         }
 
-        await store.WriteAsync(session => session.Execute("DELETE FROM token_receipt WHERE expires_at <= $1", now));
+        await store.WriteAsync(session =>
+        {
+            session.Execute("DELETE FROM token_receipt WHERE expires_at <= $1", now);
+            session.Execute("DELETE FROM token_reply WHERE at < $1", now - options.ReplyLife);
+        });
         return stalled.Count + claims.Count;
     }
 
@@ -182,9 +191,9 @@ public sealed partial class TokenServiceParty
         outbox.Enqueue(session, row.Institution, TokenIssuer.Operations.NotifyServiceActivated,
             JsonSerializer.SerializeToUtf8Bytes(new TokenIssuer.NotifyServiceActivatedRequest($"{row.Tur}-activated", row.Tur, row.Token.LastFour, row.DeviceModel), JsonEndpoint.Json), row.Tur, clock.GetUtcNow());
 
-    private void NoticeUpdated(Session session, string institution, string tur, TokenState state, string reason) =>
+    private void NoticeUpdated(Session session, string institution, string tur, TokenStatus status, string reason) =>
         outbox.Enqueue(session, institution, TokenIssuer.Operations.NotifyTokenUpdated,
-            JsonSerializer.SerializeToUtf8Bytes(new TokenIssuer.NotifyTokenUpdatedRequest(entropy.NewId(), tur, state, reason), JsonEndpoint.Json), tur, clock.GetUtcNow());
+            JsonSerializer.SerializeToUtf8Bytes(new TokenIssuer.NotifyTokenUpdatedRequest(entropy.NewId(), tur, status.State, reason, status.SuspendedBy.Count == 0 ? null : status.SuspendedBy), JsonEndpoint.Json), tur, clock.GetUtcNow());
 
     /// <summary>Delivers what is due to the banks. Each notice carries one request id however often it is sent.</summary>
     public async Task PumpAsync(CancellationToken cancellation = default)

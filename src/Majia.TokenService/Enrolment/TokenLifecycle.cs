@@ -3,18 +3,13 @@ using Majia.Core.Primitives;
 
 namespace Majia.TokenService.Enrolment;
 
-/// <summary>Who can hold a token back; several may at once (features.md B4).</summary>
-public static class SuspendedBy
-{
-    public const string Issuer = "ISSUER", TokenRequestor = "TOKEN_REQUESTOR", Cardholder = "CARDHOLDER";
-
-    public static bool IsKnown(string who) => who is Issuer or TokenRequestor or Cardholder;
-}
-
 /// <summary>A token's state, and who holds it back (ordinal order, no one twice).</summary>
 public sealed record TokenStatus(TokenState State, IReadOnlyList<string> SuspendedBy)
 {
     public static readonly TokenStatus Inactive = new(TokenState.Inactive, []), Active = new(TokenState.Active, []), Deactivated = new(TokenState.Deactivated, []);
+
+    /// <summary>As the audit trail writes it: <c>SUSPENDED ISSUER+CARDHOLDER</c>.</summary>
+    public override string ToString() => SuspendedBy.Count == 0 ? State.ToString().ToUpperInvariant() : $"{State.ToString().ToUpperInvariant()} {string.Join('+', SuspendedBy)}";
 }
 
 public enum LifecycleStep

@@ -352,7 +352,7 @@ public sealed partial class TokenServiceParty
         if (now is { Stage: PersonalisationStage.Personalised, Verify: false, Status.State: TokenState.Inactive })
         {
             // Green: nothing more to prove. Deleted at this very moment it is not activated, and goes out of the chip.
-            var (active, _) = await store.WriteAsync(session => Activate(session, now.Tur));
+            var (active, _) = await store.WriteAsync(session => Activate(session, now.Tur, Self, AssuranceMethod.IssuerApproved, "ISSUER_APPROVED"));
             if (active is null)
             {
                 return await ClearAsync(now with { Status = TokenStatus.Deactivated }, channel);

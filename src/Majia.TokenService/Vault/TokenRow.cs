@@ -70,7 +70,13 @@ public sealed record TokenRow(
     AtcWindow Atc)
 {
     private const string Columns =
-        "token_index, token, tur, pan_index, seid, trid, institution, bank, kind, product_id, instance_aid, expiry, sequence, pin_policy, verify, device_model, state, suspended_by, stage, purge_epoch, created_at, staged_at, atc_high, atc_bits";
+        "token_index, token, tur, pan_index, seid, trid, institution, bank, kind, product_id, instance_aid, expiry, sequence, pin_policy, verify, device_model, state, suspended_by, stage, purge_epoch, created_at, staged_at, atc_high, atc_bits, channels, merchants, assurance";
+
+    /// <summary>Where it may pay, beside its requestor (9F19) and its device (the keys, which never leave the chip).</summary>
+    public TokenDomain Domain { get; init; } = TokenDomain.Contactless;
+
+    /// <summary>What was done to know the holder (<see cref="AssuranceMethod"/>).</summary>
+    public string Assurance { get; init; } = AssuranceMethod.None;
 
     private static readonly HotTable<TokenRow> Table = new(
         "token_token", keys: 1, columns: Columns, map: Map, changing: "atc_high, atc_bits", stays: true,
@@ -91,19 +97,27 @@ public sealed record TokenRow(
     public static List<TokenRow> OfChip(Session session, string seid) =>
         session.Query($"SELECT {Columns} FROM token_token WHERE seid = $1 ORDER BY created_at, tur", Map, seid);
 
+    /// <summary>Of one plastic, oldest first.</summary>
+    public static List<TokenRow> OfCard(Session session, byte[] panIndex) =>
+        session.Query($"SELECT {Columns} FROM token_token WHERE pan_index = $1 ORDER BY created_at, tur", Map, panIndex);
+
     public static List<TokenRow> Unfinished(Session session) =>
         session.Query($"SELECT {Columns} FROM token_token WHERE state <> 'Deactivated' AND stage <> 'Selectable' ORDER BY created_at, tur", Map);
 
     /// <summary>False when the number was given out before.</summary>
     public bool TryInsert(Session session) =>
         session.Execute(
-            $"INSERT INTO token_token ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24) ON CONFLICT DO NOTHING",
+            $"INSERT INTO token_token ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27) ON CONFLICT DO NOTHING",
             Index, Token.Reveal(), Tur, PanIndex, Seid, Trid, Institution, Bank, Kind.ToString(), ProductId, InstanceAid, Expiry, Sequence, PinPolicy.ToString(), Verify, DeviceModel,
-            Status.State.ToString(), string.Join('+', Status.SuspendedBy), Stage.ToString(), PurgeEpoch, CreatedAt, StagedAt, Atc.High, unchecked((long)Atc.Bits)) == 1
+            Status.State.ToString(), string.Join('+', Status.SuspendedBy), Stage.ToString(), PurgeEpoch, CreatedAt, StagedAt, Atc.High, unchecked((long)Atc.Bits),
+            string.Join('+', Domain.Channels), string.Join('+', Domain.Merchants), Assurance) == 1
         && session.Execute("INSERT INTO token_reference (tur, token_index) VALUES ($1, $2)", Tur, Index) == 1;
 
     public static void Write(Session session, byte[] index, TokenStatus status) =>
         session.Execute("UPDATE token_token SET state = $2, suspended_by = $3 WHERE token_index = $1", index, status.State.ToString(), string.Join('+', status.SuspendedBy));
+
+    public static void Write(Session session, byte[] index, string assurance) =>
+        session.Execute("UPDATE token_token SET assurance = $2 WHERE token_index = $1", index, assurance);
 
     public static void Write(Session session, byte[] index, PersonalisationStage stage, DateTimeOffset at) =>
         session.Execute("UPDATE token_token SET stage = $2, staged_at = $3 WHERE token_index = $1", index, stage.ToString(), at);
@@ -142,9 +156,32 @@ public sealed record TokenRow(
         row.GetInt64(19),
         row.Instant(20),
         row.Instant(21),
-        new AtcWindow((int)row.GetInt64(22), unchecked((ulong)row.GetInt64(23))));
+        new AtcWindow((int)row.GetInt64(22), unchecked((ulong)row.GetInt64(23))))
+    {
+        Domain = new(row.GetString(24).Split('+', StringSplitOptions.RemoveEmptyEntries), row.GetString(25).Split('+', StringSplitOptions.RemoveEmptyEntries)),
+        Assurance = row.GetString(26),
+    };
 
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Tur} {Status.State} {Stage}");
+}
+
+/// <summary>Where a device card may pay (TDRC, features.md B6). Requestor and device need no column here: 9F19 says the one, the keys are in the other alone.</summary>
+/// <param name="Channels">Of <see cref="Contactless"/>; a token without a channel pays nowhere.</param>
+/// <param name="Merchants">Merchant numbers (F42); empty: any.</param>
+public sealed record TokenDomain(IReadOnlyList<string> Channels, IReadOnlyList<string> Merchants)
+{
+    public const string ContactlessChip = "CONTACTLESS";
+
+    public static readonly TokenDomain Contactless = new([ContactlessChip], []);
+
+    /// <summary>The channel of a point-of-service entry mode (F22): 07x is a contactless chip; null: none that a token pays by.</summary>
+    public static string? ChannelOf(string? entryMode) => entryMode is { Length: 3 } && entryMode.StartsWith("07", StringComparison.Ordinal) ? ContactlessChip : null;
+}
+
+/// <summary>Token assurance method: what was done, not a score (features.md B6).</summary>
+public static class AssuranceMethod
+{
+    public const string None = "00", IssuerApproved = "10", OneFactor = "11", TwoFactors = "12";
 }
 
 /// <summary>The plastic account behind tokens.</summary>

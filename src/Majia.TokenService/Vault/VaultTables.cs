@@ -86,5 +86,22 @@ public static class VaultTables
         -- Whose enrolment it is: a requestor that deletes a device ends its own only.
         ALTER TABLE token_request ADD COLUMN trid TEXT NOT NULL DEFAULT '';
         """,
+        AuditTrail.Migration,
+        """
+        -- Where it may pay, and what was done to know its holder.
+        ALTER TABLE token_token ADD COLUMN channels TEXT NOT NULL DEFAULT 'CONTACTLESS';
+        ALTER TABLE token_token ADD COLUMN merchants TEXT NOT NULL DEFAULT '';
+        ALTER TABLE token_token ADD COLUMN assurance TEXT NOT NULL DEFAULT '00';
+        CREATE INDEX token_request_chip ON token_request (seid, at);
+        CREATE INDEX token_token_card ON token_token (pan_index);
+        CREATE INDEX token_token_unfinished ON token_token (created_at) WHERE state <> 'Deactivated' AND stage <> 'Selectable';
+        -- What an enrolment was decided on: the bank's ways to verify, and everyone's colour.
+        CREATE TABLE token_enrolment (tur TEXT NOT NULL PRIMARY KEY, methods BLOB NOT NULL, assessments BLOB NOT NULL, at INTEGER NOT NULL);
+        -- Each request that changes something once: a repeat gets the stored reply.
+        CREATE TABLE token_reply (
+            caller TEXT NOT NULL, request_id TEXT NOT NULL, operation TEXT NOT NULL, fingerprint BLOB NOT NULL, tur TEXT, reply BLOB NOT NULL, at INTEGER NOT NULL,
+            PRIMARY KEY (caller, request_id));
+        CREATE INDEX token_reply_at ON token_reply (at);
+        """,
     ]);
 }

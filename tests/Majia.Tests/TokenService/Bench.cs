@@ -109,6 +109,7 @@ public sealed class Bench : IAsyncDisposable
         Module = KeyModule.InMemory("token-service", Entropy);
         Module.Generate("vault.pan", KeyUsage.DataEncryption, CipherAlgorithm.Aes, test: true);
         Module.Generate("vault.index", KeyUsage.KeyedHash, CipherAlgorithm.Aes, test: true);
+        Module.Generate("vault.audit", KeyUsage.KeyedHash, CipherAlgorithm.Aes, test: true);
         Module.Generate("jwe", KeyUsage.Decryption, CipherAlgorithm.Aes, test: true);
         Module.Generate("imk.ac", KeyUsage.EmvCryptogram, CipherAlgorithm.TripleDes, test: true);
         Module.Generate("imk.mac", KeyUsage.EmvIntegrity, CipherAlgorithm.TripleDes, test: true);
@@ -200,6 +201,13 @@ public sealed class Bench : IAsyncDisposable
     public Task<ApiReply<TReply>> CallAsync<TRequest, TReply>(string operation, TRequest request)
         where TRequest : notnull
         where TReply : notnull => TokenLink.CallAsync<TRequest, TReply>(operation, request, TestContext.Current.CancellationToken);
+
+    /// <summary>A bank's own line to the token service.</summary>
+    public Task<ApiReply<TReply>> IssuerAsync<TRequest, TReply>(string operation, TRequest request, string institution = "63990100")
+        where TRequest : notnull
+        where TReply : notnull => new EndpointLink(Party.IssuerEndpointFor(institution)).CallAsync<TRequest, TReply>(operation, request, TestContext.Current.CancellationToken);
+
+    public string Encrypt(IssuerToken.Account account) => Jwe.Encrypt(Module.PublicJwk("jwe"), JsonSerializer.SerializeToUtf8Bytes(account, JsonEndpoint.Json));
 
     public Task<ApiReply<WalletToken.CheckEligibilityReply>> CheckAsync(CardToEnrol card, string seid) =>
         CallAsync<WalletToken.CheckEligibilityRequest, WalletToken.CheckEligibilityReply>(WalletToken.Operations.CheckEligibility, new(Entropy.NewId(), Trid, seid, Encrypt(card), "MANUAL"));

@@ -47,10 +47,16 @@ public class EnrolmentRaceTests
         var bank = new TaskCompletionSource();
         bench.Bank.Thinking = bank.Task;
         var digitising = bench.DigitizeAsync(Bench.Debit(), seid);
-        store.AfterNext = async () =>
+
+        // The first write looks whether the request came before.
+        store.AfterNext = () =>
         {
-            bank.SetResult();
-            Assert.NotNull((await digitising).Error);
+            store.AfterNext = async () =>
+            {
+                bank.SetResult();
+                Assert.NotNull((await digitising).Error);
+            };
+            return Task.CompletedTask;
         };
         Assert.Empty((await bench.CallAsync<WalletToken.DeleteDeviceRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.DeleteDevice, new("d", seid, epoch, "SIGNED_OUT"))).Value!.Tokens);
         Assert.Equal(0, bench.Count("SELECT count(*) FROM token_token WHERE state <> 'Deactivated'"));
@@ -173,7 +179,7 @@ public class EnrolmentRaceTests
         Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.GetTokenRequest, WalletToken.TokenReply>(WalletToken.Operations.GetToken, new(tur))).Error?.ErrorCode);
         foreach (var operation in (string[])[WalletToken.Operations.Suspend, WalletToken.Operations.Unsuspend, WalletToken.Operations.Delete])
         {
-            Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(operation, new("x", tur, "TOKEN_REQUESTOR", "X"))).Error?.ErrorCode);
+            Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(operation, new(operation, tur, "TOKEN_REQUESTOR", "X"))).Error?.ErrorCode);
         }
 
         Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.ProvisionRequest, WalletToken.ProvisionReply>(WalletToken.Operations.Provision, new("x", tur, [], null))).Error?.ErrorCode);
