@@ -128,6 +128,7 @@ public sealed class AcquirerParty : IIsoServer
         var box = request.NumberIsToken || !canSeal ? null : keys.Seal(NumberKey, Encoding.ASCII.GetBytes(request.Number.Reveal()), NumberContext(request.Terminal, request.Stan));
         var (claim, row, place, original) = await store.WriteAsync(session =>
         {
+            PosTransaction.Lock(session, request);
             var at = AcquirerSchema.Place(session, request.Terminal);
             var sameTrace = PosTransaction.OfTrace(session, request);
             var sale = request.Operation == PosOperation.Void ? PosTransaction.ByRrn(session, request.OriginalRrn!) is { } found && found.Terminal == request.Terminal ? found : null : null;
@@ -140,9 +141,9 @@ public sealed class AcquirerParty : IIsoServer
                     request.Terminal, request.Merchant, request.Batch, request.Stan, request.Kind, request.Digest, numbers.Rrn, numbers.Transmission, numbers.Trace, now, now + options.NetworkTimeout,
                     request.NumberIsToken ? request.Number.Reveal() : null, box, request.Amount, (decided as Claim.Refuse)?.Refusal.Code.Value, null, null, null, null, null, decided is Claim.Forward ? sale?.Rrn : null, null);
                 inserted.Insert(session);
-                if (decided is Claim.Forward && sale is not null)
+                if (decided is Claim.Forward && sale is not null && !PosTransaction.TryTakeForVoid(session, sale, numbers.Rrn))
                 {
-                    PosTransaction.TryTakeForVoid(session, sale, numbers.Rrn);
+                    throw new LostRaceException("a sale that was to be voided");
                 }
             }
 
@@ -155,6 +156,11 @@ public sealed class AcquirerParty : IIsoServer
             }
 
             return (decided, inserted, at, sale);
+        }, wanted =>
+        {
+            AcquirerSchema.Want(wanted, request.Terminal);
+            PosTransaction.Want(wanted, request);
+            SystemTrace.Want(wanted);
         });
 
         if (row is not null)
@@ -233,6 +239,7 @@ public sealed class AcquirerParty : IIsoServer
     /// <summary>The second write. Without an answer: 98, and a reversal in the same unit.</summary>
     private Task<PosTransaction> FinishAsync(PosTransaction row, NetworkAnswer? answer, TerminalPlace place) => store.WriteAsync(session =>
     {
+        PosTransaction.Lock(session, row);
         if (answer is not null && PosTransaction.TryAnswer(session, row, answer))
         {
             if (!answer.Code.IsApproval && row.Undoes is not null)
@@ -257,7 +264,7 @@ public sealed class AcquirerParty : IIsoServer
 
         PosTransaction.Close(session, now, code, time.GetUtcNow());
         return now with { Code = code.Value };
-    });
+    }, wanted => PosTransaction.Want(wanted, row));
 
     /// <summary>The answer of a request that another call is handling, here or on another node; null when it never comes.</summary>
     private async Task<PosTransaction?> AnswerOfOtherAsync(PosRequest request, PosTransaction row, CancellationToken cancellation)
@@ -299,6 +306,7 @@ public sealed class AcquirerParty : IIsoServer
         var now = time.GetUtcNow();
         var (undo, at) = await store.WriteAsync(session =>
         {
+            PosTransaction.Lock(session, reversal);
             var decided = PosDecider.Decide(reversal, PosTransaction.OfTrace(session, reversal));
             switch (decided)
             {

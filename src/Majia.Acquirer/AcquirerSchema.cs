@@ -79,11 +79,15 @@ internal static class AcquirerSchema
         }
     }
 
+    private static readonly HotTable<TerminalPlace> Places = new(
+        "acquirer_terminal JOIN acquirer_merchant ON number = merchant", keys: 1, columns: "id, number, name_en, name_zh, category", stays: true,
+        map: static row => new TerminalPlace(row.GetString(1), new Text(row.GetString(2), row.GetString(3)), row.GetString(4)));
+
     /// <summary>Where a terminal stands, or null when it is unknown.</summary>
-    public static TerminalPlace? Place(Session session, string terminal) => session.One(
-        "SELECT m.number, m.name_en, m.name_zh, m.category FROM acquirer_terminal t JOIN acquirer_merchant m ON m.number = t.merchant WHERE t.id = $1",
-        static row => new TerminalPlace(row.GetString(0), new Text(row.GetString(1), row.GetString(2)), row.GetString(3)),
-        terminal);
+    public static TerminalPlace? Place(Session session, string terminal) => session.Find(Places, terminal);
+
+    /// <summary>Names what <see cref="Place"/> will look at.</summary>
+    public static void Want(Wanted wanted, string terminal) => wanted.Row(Places, terminal);
 }
 
 /// <summary>The merchant at whose counter a terminal stands.</summary>

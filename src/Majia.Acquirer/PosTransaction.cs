@@ -21,7 +21,14 @@ internal sealed record PosTransaction(
     private const string Columns =
         "terminal, merchant, batch, stan, kind, digest, rrn, transmission, trace, at, deadline, token, number_box, amount, code, authorisation, settlement_date, institutions, chip_data, reversed_at, undoes, undone_by";
 
-    private const string Key = "terminal = $1 AND merchant = $2 AND batch = $3 AND stan = $4";
+    /// <summary>Looked up by trace number: everything that came with it is looked at together.</summary>
+    private static readonly HotTable<PosTransaction> Table = new(
+        "acquirer_transaction", keys: 5, group: 4, columns: Columns, map: Map, changing: "code, authorisation, settlement_date, institutions, chip_data, reversed_at, undone_by",
+        values: static row =>
+        [
+            row.Terminal, row.Merchant, row.Batch, row.Stan, row.Kind, row.Digest, row.Rrn, row.Transmission, row.Trace, row.At, row.Deadline,
+            row.Token, row.NumberBox, row.Amount, row.Code, row.Authorisation, row.SettlementDate, row.Institutions, row.ChipData, row.ReversedAt, row.Undoes, row.UndoneBy,
+        ]);
 
     public bool IsTombstone => Kind == TombstoneKind;
 
@@ -29,9 +36,33 @@ internal sealed record PosTransaction(
 
     public bool Approved => Code is { } code && new ResponseCode(code).IsApproval;
 
+    /// <summary>What came with one trace number is decided by one unit at a time, whether it has a row already or not: a sale and its reversal may come to two nodes.</summary>
+    private static string LockKey(string terminal, string merchant, string batch, string stan) => $"acquirer/{terminal}/{merchant}/{batch}/{stan}";
+
+    public static void Lock(Session session, PosRequest request) => session.Lock(LockKey(request.Terminal, request.Merchant, request.Batch, request.Stan));
+
+    public static void Lock(Session session, PosTransaction row) => session.Lock(LockKey(row.Terminal, row.Merchant, row.Batch, row.Stan));
+
     /// <summary>Everything that came with this trace number.</summary>
-    public static List<PosTransaction> OfTrace(Session session, PosRequest request) => session.Query(
-        $"SELECT {Columns} FROM acquirer_transaction WHERE {Key}", Map, request.Terminal, request.Merchant, request.Batch, request.Stan);
+    public static IReadOnlyList<PosTransaction> OfTrace(Session session, PosRequest request) =>
+        session.Rows(Table, request.Terminal, request.Merchant, request.Batch, request.Stan);
+
+    /// <summary>Names what <see cref="OfTrace"/> will look at.</summary>
+    public static void Want(Wanted wanted, PosRequest request)
+    {
+        wanted.Lock(LockKey(request.Terminal, request.Merchant, request.Batch, request.Stan));
+        wanted.Row(Table, request.Terminal, request.Merchant, request.Batch, request.Stan);
+    }
+
+    public static void Want(Wanted wanted, PosTransaction row)
+    {
+        wanted.Lock(LockKey(row.Terminal, row.Merchant, row.Batch, row.Stan));
+        wanted.Row(Table, row.Terminal, row.Merchant, row.Batch, row.Stan);
+    }
+
+    /// <summary>As it stands now.</summary>
+    private static PosTransaction? Now(Session session, PosTransaction row) =>
+        session.Rows(Table, row.Terminal, row.Merchant, row.Batch, row.Stan).FirstOrDefault(now => now.Kind == row.Kind);
 
     public static PosTransaction? ByRrn(Session session, string rrn) =>
         session.One($"SELECT {Columns} FROM acquirer_transaction WHERE rrn = $1", Map, rrn);
@@ -43,28 +74,54 @@ internal sealed record PosTransaction(
     public static List<PosTransaction> Latest(Session session, int limit) =>
         session.Query($"SELECT {Columns} FROM acquirer_transaction WHERE rrn IS NOT NULL ORDER BY at DESC, rrn DESC LIMIT $1", Map, limit);
 
-    public void Insert(Session session) => session.Execute(
-        $"INSERT INTO acquirer_transaction ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
-        Terminal, Merchant, Batch, Stan, Kind, Digest, Rrn, Transmission, Trace, At, Deadline, Token, NumberBox, Amount, Code, Authorisation, SettlementDate, Institutions, ChipData, ReversedAt, Undoes, UndoneBy);
+    public void Insert(Session session)
+    {
+        if (!session.TryAdd(Table, this))
+        {
+            throw new LostRaceException("a trace number");
+        }
+    }
 
     /// <summary>Stores the answer, once: false when it has one, or its reversal came first.</summary>
-    public static bool TryAnswer(Session session, PosTransaction row, NetworkAnswer answer) => session.Execute(
-        $"UPDATE acquirer_transaction SET code = $6, authorisation = $7, settlement_date = $8, institutions = $9, chip_data = $10 WHERE {Key} AND kind = $5 AND code IS NULL AND reversed_at IS NULL",
-        row.Terminal, row.Merchant, row.Batch, row.Stan, row.Kind, answer.Code.Value, answer.Authorisation, answer.SettlementDate, answer.Institutions, answer.ChipData) == 1;
+    public static bool TryAnswer(Session session, PosTransaction row, NetworkAnswer answer)
+    {
+        if (Now(session, row) is not { Code: null, ReversedAt: null } now)
+        {
+            return false;
+        }
+
+        session.Put(Table, now with { Code = answer.Code.Value, Authorisation = answer.Authorisation, SettlementDate = answer.SettlementDate, Institutions = answer.Institutions, ChipData = answer.ChipData });
+        return true;
+    }
 
     /// <summary>Closes it without the network's word: the code, and whether it is undone from now on.</summary>
-    public static void Close(Session session, PosTransaction row, ResponseCode code, DateTimeOffset? reversedAt) => session.Execute(
-        $"UPDATE acquirer_transaction SET code = $6, reversed_at = COALESCE(reversed_at, $7) WHERE {Key} AND kind = $5",
-        row.Terminal, row.Merchant, row.Batch, row.Stan, row.Kind, code.Value, reversedAt);
+    public static void Close(Session session, PosTransaction row, ResponseCode code, DateTimeOffset? reversedAt)
+    {
+        if (Now(session, row) is { } now)
+        {
+            session.Put(Table, now with { Code = code.Value, ReversedAt = now.ReversedAt ?? reversedAt });
+        }
+    }
 
-    public static void MarkReversed(Session session, PosTransaction row, DateTimeOffset at) => session.Execute(
-        $"UPDATE acquirer_transaction SET reversed_at = $6 WHERE {Key} AND kind = $5 AND reversed_at IS NULL",
-        row.Terminal, row.Merchant, row.Batch, row.Stan, row.Kind, at);
+    public static void MarkReversed(Session session, PosTransaction row, DateTimeOffset at)
+    {
+        if (Now(session, row) is { ReversedAt: null } now)
+        {
+            session.Put(Table, now with { ReversedAt = at });
+        }
+    }
 
     /// <summary>Takes a sale for one void: false when another void has it.</summary>
-    public static bool TryTakeForVoid(Session session, PosTransaction sale, string voidRrn) => session.Execute(
-        $"UPDATE acquirer_transaction SET undone_by = $6 WHERE {Key} AND kind = $5 AND undone_by IS NULL",
-        sale.Terminal, sale.Merchant, sale.Batch, sale.Stan, sale.Kind, voidRrn) == 1;
+    public static bool TryTakeForVoid(Session session, PosTransaction sale, string voidRrn)
+    {
+        if (Now(session, sale) is not { UndoneBy: null } now)
+        {
+            return false;
+        }
+
+        session.Put(Table, now with { UndoneBy = voidRrn });
+        return true;
+    }
 
     /// <summary>The void did not happen: the sale stands.</summary>
     public static void ReleaseFromVoid(Session session, PosTransaction voided) => session.Execute(

@@ -14,7 +14,7 @@ public sealed record PostgresOptions(int Writers = 4, bool FsyncMayBeOff = false
 /// </remarks>
 public sealed class PostgresStore : Store
 {
-    private const int MostRaces = 30, MostTaken = 5;
+    private const int MostRaces = 30, MostTaken = 5, MostInBatch = 128;
 
     private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(200);
 
@@ -24,6 +24,8 @@ public sealed class PostgresStore : Store
     private readonly bool ownsLog;
     private readonly TimeProvider time;
     private readonly Queue<IUnit> queue = new();
+    private readonly Queue<IUnit> hot = new();
+    private readonly object hotGate = new();
     private readonly Stack<PostgresSession> idleReaders = new();
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int running;
@@ -36,13 +38,17 @@ public sealed class PostgresStore : Store
     internal PostgresStore(PostgresTarget target, PostgresLog log, bool ownsLog, TimeProvider time, int writers)
     {
         (this.target, this.log, this.ownsLog, this.time) = (target, log, ownsLog, time);
-        running = writers;
+        running = writers + 1;
         for (var i = 0; i < writers; i++)
         {
 #pragma warning disable RS0030 // each writer has a thread of its own: it blocks on the server, and a pool thread must not
             new Thread(Run) { IsBackground = true, Name = "storage writer" }.Start();
 #pragma warning restore RS0030
         }
+
+#pragma warning disable RS0030 // so has the gatherer of hot units
+        new Thread(RunBatches) { IsBackground = true, Name = "storage gatherer" }.Start();
+#pragma warning restore RS0030
     }
 
     /// <summary>Opens the database, whose schemas are made and migrated where they are due, as one store for all of them. Throws <see cref="StoreException"/> when it cannot be used.</summary>
@@ -55,15 +61,33 @@ public sealed class PostgresStore : Store
 
     public override Task<T> WriteAsync<T>(Func<Session, T> unit)
     {
-        var entry = new Unit<T>(unit);
-        lock (gate)
+        var entry = new Unit<T>(unit, null);
+        ToWriters(entry);
+        return entry.Task;
+    }
+
+    /// <summary>Hot units gather while a batch of them is under way; the next batch takes all that have come.</summary>
+    public override Task<T> WriteAsync<T>(Func<Session, T> unit, Action<Wanted> wants)
+    {
+        var entry = new Unit<T>(unit, wants);
+        lock (hotGate)
         {
             ObjectDisposedException.ThrowIf(stopping, this);
-            queue.Enqueue(entry);
-            Monitor.Pulse(gate);
+            hot.Enqueue(entry);
+            Monitor.Pulse(hotGate);
         }
 
         return entry.Task;
+    }
+
+    private void ToWriters(IUnit unit)
+    {
+        lock (gate)
+        {
+            ObjectDisposedException.ThrowIf(stopping && running == 0, this);
+            queue.Enqueue(unit);
+            Monitor.Pulse(gate);
+        }
     }
 
     public override StoreFailedException? Failure => log.Failure;
@@ -100,6 +124,11 @@ public sealed class PostgresStore : Store
 
             stopping = true;
             Monitor.PulseAll(gate);
+        }
+
+        lock (hotGate)
+        {
+            Monitor.PulseAll(hotGate);
         }
 
         await ended.Task;
@@ -206,6 +235,108 @@ public sealed class PostgresStore : Store
         }
     }
 
+    private void RunBatches()
+    {
+        NpgsqlConnection? connection = null;
+        var known = new Dictionary<HotTable, Columns>();
+        var units = new List<IUnit>();
+        while (NextBatch(units))
+        {
+            RunBatch(ref connection, known, units);
+            units.Clear();
+        }
+
+        connection?.Dispose();
+        lock (gate)
+        {
+            if (--running == 0)
+            {
+                ended.SetResult();
+            }
+        }
+    }
+
+    private bool NextBatch(List<IUnit> units)
+    {
+        lock (hotGate)
+        {
+            while (hot.Count == 0)
+            {
+                if (stopping)
+                {
+                    return false;
+                }
+
+                Monitor.Wait(hotGate);
+            }
+
+            while (units.Count < MostInBatch && hot.TryDequeue(out var unit))
+            {
+                units.Add(unit);
+            }
+
+            return true;
+        }
+    }
+
+    private void RunBatch(ref NpgsqlConnection? connection, Dictionary<HotTable, Columns> known, List<IUnit> units)
+    {
+        PostgresBatch? batch = null;
+        var others = new List<IUnit>();
+        try
+        {
+            connection ??= Opened(target.OpenForBatches);
+            batch = new PostgresBatch(connection, known);
+            var done = batch.Run(units, others);
+            log.Ran();
+            done.ForEach(static unit => unit.Deliver());
+            others.ForEach(ToWriters);
+        }
+        catch (StoreUnavailableException away)
+        {
+            units.ForEach(unit => unit.Fail(away));
+        }
+#pragma warning disable CA1031 // what one batch cannot do, its units do each alone
+        catch (Exception thrown)
+#pragma warning restore CA1031
+        {
+            var away = PostgresTrouble.Of(thrown) == Trouble.Away || connection!.State != System.Data.ConnectionState.Open;
+            try
+            {
+                if (!away)
+                {
+                    batch!.Rollback();
+                }
+            }
+            catch (Exception broken) when (broken is NpgsqlException or InvalidOperationException)
+            {
+                away = true;
+            }
+
+            if (away)
+            {
+                connection?.Dispose();
+                connection = null;
+                log.Suspect();
+            }
+
+            if (batch is { Committing: true, Committed: true })
+            {
+                units.ForEach(unit => unit.Fail(thrown));
+                return;
+            }
+
+            if (away && batch is { Committing: true })
+            {
+                var lost = new StoreUnavailableException(PostgresTrouble.WhyNotOpened(target.Parsed, thrown), inDoubt: true, thrown);
+                units.ForEach(unit => unit.Fail(lost));
+                return;
+            }
+
+            units.FindAll(static unit => !unit.Ended).ForEach(ToWriters);
+        }
+    }
+
     private (T Result, bool Ahead) ReadOnce<T>(Func<Session, T> query)
     {
         for (var fresh = false; ; fresh = true)
@@ -220,7 +351,7 @@ public sealed class PostgresStore : Store
             }
 
             fresh |= reader is null;
-            reader ??= new PostgresSession(Opened(target.OpenReader));
+            reader ??= new PostgresSession(Opened(target.OpenReader), holds: false);
             try
             {
                 // Every statement of the query sees the same commits.
@@ -252,7 +383,7 @@ public sealed class PostgresStore : Store
         }
     }
 
-    private PostgresSession Connect() => new(Opened(() => target.Open(synchronous: false)));
+    private PostgresSession Connect() => new(Opened(() => target.Open(synchronous: false)), holds: true);
 
     private NpgsqlConnection Opened(Func<NpgsqlConnection> open)
     {
@@ -285,26 +416,26 @@ public sealed class PostgresStore : Store
         }
     }
 
-    private interface IUnit
+    private interface IUnit : IBatchUnit
     {
-        void Run(Session session);
-
         void Deliver();
-
-        void Fail(Exception why);
     }
 
-    private sealed class Unit<T>(Func<Session, T> unit) : IUnit
+    private sealed class Unit<T>(Func<Session, T> unit, Action<Wanted>? wants) : IUnit
     {
         private readonly TaskCompletionSource<T> done = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private T result = default!;
 
         public Task<T> Task => done.Task;
 
+        public bool Ended => done.Task.IsCompleted;
+
+        public void Name(Wanted wanted) => wants?.Invoke(wanted);
+
         public void Run(Session session) => result = unit(session);
 
-        public void Deliver() => done.SetResult(result);
+        public void Deliver() => done.TrySetResult(result);
 
-        public void Fail(Exception why) => done.SetException(why);
+        public void Fail(Exception why) => done.TrySetException(why);
     }
 }

@@ -49,7 +49,7 @@ public sealed class SqliteStore : Store
         try
         {
             CreateForOwner(path);
-            var writer = new SqliteSession(Connect(new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite, Pooling = false }.ToString()));
+            var writer = new SqliteSession(Connect(new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite, Pooling = false }.ToString()), writer: true);
             try
             {
                 Migrations.Check(writer, schemas, path);
@@ -162,14 +162,14 @@ public sealed class SqliteStore : Store
         try
         {
             // A deferred transaction: every statement of the query sees the same commit.
-            reader.Execute("BEGIN");
+            reader.Run("BEGIN");
             try
             {
                 return query(reader);
             }
             finally
             {
-                reader.Execute("COMMIT");
+                reader.Run("COMMIT");
             }
         }
         finally
@@ -315,13 +315,13 @@ public sealed class SqliteStore : Store
             {
                 if (!writer.InTransaction)
                 {
-                    writer.Execute("BEGIN IMMEDIATE");
+                    writer.Run("BEGIN IMMEDIATE");
                 }
 
                 batch.Since = time.GetTimestamp();
             }
 
-            writer.Execute("SAVEPOINT unit");
+            writer.BeginUnit();
         }
         catch (SqliteException error)
         {
@@ -352,10 +352,12 @@ public sealed class SqliteStore : Store
 
             if (thrown is not null)
             {
-                writer.Execute("ROLLBACK TO unit");
+                writer.UndoUnit();
             }
-
-            writer.Execute("RELEASE unit");
+            else
+            {
+                writer.EndUnit();
+            }
         }
         catch (SqliteException error)
         {
@@ -394,7 +396,7 @@ public sealed class SqliteStore : Store
     {
         try
         {
-            writer.Execute("COMMIT");
+            writer.Commit();
         }
         catch (SqliteException error)
         {
@@ -434,7 +436,7 @@ public sealed class SqliteStore : Store
         {
             try
             {
-                writer.Execute("ROLLBACK");
+                writer.Rollback();
             }
             catch (SqliteException)
             {

@@ -16,6 +16,10 @@ public abstract class Store : IAsyncDisposable
     /// <summary>Runs <paramref name="unit"/> on the writer, alone and in order. It must be synchronous and touch nothing but its session.</summary>
     public abstract Task<T> WriteAsync<T>(Func<Session, T> unit);
 
+    /// <summary>As <see cref="WriteAsync{T}(Func{Session, T})"/>, for a unit of the hot path: load, decide, save (docs/decisions/0010).</summary>
+    /// <param name="wants">Names the rows that the unit will look at. Only a store that gathers the reads of many units calls it.</param>
+    public virtual Task<T> WriteAsync<T>(Func<Session, T> unit, Action<Wanted> wants) => WriteAsync(unit);
+
     /// <summary>Completes when everything that ran before this call is on disk. Throws <see cref="StoreFailedException"/> when it never will be.</summary>
     /// <remarks>Of a database that can stop and come back this vouches for nothing that ran before it stopped: an edge takes a <see cref="Mark"/> when it begins and gives it to <see cref="DurableAsync(StoreMark)"/>.</remarks>
     public abstract Task DurableAsync();

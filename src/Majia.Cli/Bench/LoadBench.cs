@@ -46,6 +46,9 @@ public sealed class LoadBench : IAsyncDisposable
     public Task<LoadResult> ClosedAsync(int inFlight, double seconds, bool hot = false) =>
         OrderAsync(string.Create(CultureInfo.InvariantCulture, $"closed {inFlight} {seconds} {(int)(20_000 * seconds)}{(hot ? " hot" : "")}"));
 
+    /// <summary>So many taps, however long they take.</summary>
+    public Task<LoadResult> ClosedAsync(int inFlight, int taps) => OrderAsync(string.Create(CultureInfo.InvariantCulture, $"closed {inFlight} 600 {taps}"));
+
     public Task<LoadResult> OpenAsync(double rate, double seconds) => OrderAsync(string.Create(CultureInfo.InvariantCulture, $"open {rate:F0} {seconds}"));
 
     public async ValueTask DisposeAsync()

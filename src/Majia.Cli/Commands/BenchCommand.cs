@@ -15,6 +15,7 @@ public static class BenchCommand
         ("field55", "P9: field 55 parsed, beside npm node-emv", async effort => await NodeAsync((node, why) => CodecBench.Field55Async(effort, node, why))),
         ("authorisation", "P1, P3, P4, P5: durable authorisations over TCP, beside pgbench", AuthorisationBench.RunAsync),
         ("growth", "P1 with 1, 8, 64 and 512 in flight", AuthorisationBench.GrowthAsync),
+        ("cost", "what one authorisation costs of the machine's time, whatever else it does", AuthorisationBench.CostAsync),
         ("start", "P12: start to first page, memory at rest", StartBench.RunAsync),
         ("inner", "what P1 costs without line and load generator", AuthorisationBench.InProcessAsync),
         ("cryptogram", "P10: cryptogram checked and answered, beside a bare loop of the library", CryptogramBench.RunAsync),
