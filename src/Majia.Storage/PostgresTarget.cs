@@ -122,17 +122,19 @@ internal sealed class PostgresTarget
             CancellationTimeout = -1,
             NoResetOnClose = true,
         };
-        if (!Parsed.ContainsKey("Timeout"))
+        // Only what was not named: ContainsKey knows every keyword, said or not.
+        var named = Parsed.Keys.Cast<string>().ToHashSet(StringComparer.OrdinalIgnoreCase);
+        if (!named.Contains("Timeout"))
         {
             text.Timeout = 3;
         }
 
-        if (!Parsed.ContainsKey("Command Timeout"))
+        if (!named.Contains("Command Timeout"))
         {
             text.CommandTimeout = 15;
         }
 
-        if (!Parsed.ContainsKey("Host Recheck Seconds"))
+        if (!named.Contains("Host Recheck Seconds"))
         {
             text.HostRecheckSeconds = 1;
         }
