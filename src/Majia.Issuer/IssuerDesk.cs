@@ -70,6 +70,9 @@ public sealed class IssuerDesk(IssuerOptions options, Store store, KeyModule key
         .Query("SELECT switch_key FROM issuer_authorisations WHERE institution = $1 AND rrn = $2 ORDER BY at, switch_key", row => row.GetString(0), options.Institution, rrn)
         .SelectMany(key => Ledger.Of(session, options.Institution, key)).ToList());
 
+    /// <summary>The account's last entries, newest first.</summary>
+    public IReadOnlyList<LedgerEntry> Statement(string account, int limit) => store.Read(session => Ledger.Last(session, options.Institution, account, limit));
+
     /// <summary><see cref="LedgerOf"/> as aligned text.</summary>
     public string LedgerText(string rrn) => Ledger.Print(LedgerOf(rrn));
 

@@ -41,6 +41,10 @@ public sealed record DeviceRow(string DeviceId, string Seid, string Account, boo
         """,
         DeviceId, Seid, Account, SignedIn, FindDevice, LostMode, CredentialHash, Handset.Model, Handset.Track, Handset.Version, PurgeEpoch, now);
 
+    /// <summary>The number of the next order over this handset's device cards, rising.</summary>
+    public static long NextOrder(Session session, string deviceId) =>
+        session.Number("UPDATE wallet_device SET orders = orders + 1 WHERE device_id = $1 RETURNING orders", deviceId) ?? throw new InvalidOperationException("no such device");
+
     private static DeviceRow Map(DbDataReader row) => new(
         row.GetString(0), row.GetString(1), row.GetString(2), row.GetInt64(3) != 0, row.GetInt64(4) != 0, row.GetInt64(5) != 0, row.Bytes(6),
         new(row.GetString(7), row.GetString(8), row.GetString(9), row.GetString(1)), row.GetInt64(10));

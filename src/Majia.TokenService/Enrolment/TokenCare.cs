@@ -17,15 +17,19 @@ public sealed partial class TokenServiceParty
             return Malformed("causedBy", $"{SuspendedBy.Cardholder} or {SuspendedBy.TokenRequestor}", "another");
         }
 
-        var (row, why) = await ChangeAsync(session => FindFor(session, caller, request.TokenUniqueReference), step, request.CausedBy, caller, request.ReasonCode);
+        var (row, why) = await ChangeAsync(session => FindFor(session, caller, request.TokenUniqueReference), step, request.CausedBy, caller, request.ReasonCode, request.Order);
         return row is null ? (why is null ? NotFound : Refused(why)) : Reply(row);
     }
 
     /// <param name="who">Whose hold it is, of <see cref="SuspendedBy"/>.</param>
     /// <param name="actor">Whose line it came by, for the audit trail.</param>
-    private async Task<(TokenRow? Row, Refusal? Why)> ChangeAsync(Func<Session, TokenRow?> find, LifecycleStep step, string who, string actor, string reason)
+    /// <param name="order">The actor's number of it; null: whenever it comes.</param>
+    private async Task<(TokenRow? Row, Refusal? Why)> ChangeAsync(Func<Session, TokenRow?> find, LifecycleStep step, string who, string actor, string reason, long? order = null)
     {
-        var (row, why) = await store.WriteAsync(session => find(session) is { } found ? Change(session, found, step, who, actor, reason) : default);
+        var (row, why) = await store.WriteAsync(session =>
+            find(session) is not { } found ? default
+            : order is { } number && !InOrder(session, found.Tur, actor, who, number) ? (null, TokenLifecycle.OutOfOrder)
+            : Change(session, found, step, who, actor, reason));
         if (row is { Status.State: TokenState.Deactivated })
         {
             await ReleaseAsync(row.PanIndex, row.Seid, row.Tur);
@@ -65,6 +69,12 @@ public sealed partial class TokenServiceParty
         Decided(TraceReference.Card(row.Tur), $"{row.Status.State.Words().En} → {next.State.Words().En} ({by}, {reason})", $"{row.Status.State.Words().Zh} → {next.State.Words().Zh}（{by}，{reason}）");
         return (row with { Status = next }, null);
     }
+
+    /// <summary>Takes the number; false when a later order has come before it: a resume that was long on its way must not undo the suspension behind it.</summary>
+    private static bool InOrder(Session session, string tur, string actor, string who, long order) =>
+        session.Execute(
+            "INSERT INTO token_order (tur, actor, hold, last) VALUES ($1, $2, $3, $4) ON CONFLICT (tur, actor, hold) DO UPDATE SET last = excluded.last WHERE token_order.last < excluded.last",
+            tur, actor, who, order) == 1;
 
     private static string Named(LifecycleStep step) => step.ToString().ToLowerInvariant();
 
