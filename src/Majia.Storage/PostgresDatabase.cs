@@ -22,9 +22,10 @@ public sealed class PostgresDatabase : IAsyncDisposable
         var log = new PostgresLog(target);
         var all = new PostgresTarget(connectionString, null, [.. schemas.Select(static schema => schema.Party)]);
         var database = new PostgresDatabase(log, new PostgresStore(all, log, ownsLog: false, time, writers: 1)) { WithoutRole = [.. roles.Where(static role => role.Value is null).Select(static role => role.Key)] };
+        string[] shared = [.. schemas.Where(static schema => schema.ReadByAll).Select(static schema => schema.Party)];
         foreach (var schema in schemas)
         {
-            var own = new PostgresTarget(connectionString, roles[schema.Party], [schema.Party]);
+            var own = new PostgresTarget(connectionString, roles[schema.Party], [schema.Party, .. shared.Where(party => party != schema.Party)]);
             database.stores.Add(schema.Party, new PostgresStore(own, log, ownsLog: false, time, options.Writers));
         }
 
@@ -60,6 +61,12 @@ public sealed class PostgresDatabase : IAsyncDisposable
             {
                 using var own = new PostgresTarget(connectionString, roles[schema.Party], [schema.Party]).Open(synchronous: true);
                 PostgresSchema.Migrate(own, schema, $"the database {target.Parsed.Database} at {PostgresTrouble.Place(target.Parsed)}");
+            }
+
+            foreach (var schema in schemas.Where(static schema => schema.ReadByAll))
+            {
+                using var owner = new PostgresTarget(connectionString, roles[schema.Party], [schema.Party]).Open(synchronous: true);
+                PostgresSchema.LetRead(owner, schema.Party, [.. roles.Values.OfType<string>()]);
             }
 
             return (target, roles);

@@ -3,7 +3,8 @@ using Majia.Core.Contracts;
 namespace Majia.Storage;
 
 /// <summary>One party's forward-only schema: version n is statement list n − 1. Table names start with the party's prefix.</summary>
-public sealed record PartySchema(string Party, IReadOnlyList<string> Migrations);
+/// <param name="ReadByAll">Not one party's: every party of the same database may look at it.</param>
+public sealed record PartySchema(string Party, IReadOnlyList<string> Migrations, bool ReadByAll = false);
 
 /// <summary>The one door to a database: one writer with group commit, any number of readers (decisions.md 22).</summary>
 /// <remarks>
