@@ -23,12 +23,14 @@ internal sealed class PostgresBatch : Session
     private readonly PostgresRow row = new();
     private readonly RowCache rows;
     private readonly Names names;
+    private readonly bool holds;
     private bool begun;
 
     /// <param name="known">Of this connection: what was learnt about tables by earlier batches.</param>
-    public PostgresBatch(NpgsqlConnection connection, Dictionary<HotTable, Columns> known)
+    /// <param name="holds">False for units that only look: rows are not held, and there is no transaction.</param>
+    public PostgresBatch(NpgsqlConnection connection, Dictionary<HotTable, Columns> known, bool holds)
     {
-        (this.connection, this.known) = (connection, known);
+        (this.connection, this.known, this.holds) = (connection, known, holds);
         names = new Names(this);
         rows = new RowCache(Loaded, (sql, values) => writes[texts[sql]].Add(values));
     }
@@ -201,7 +203,7 @@ internal sealed class PostgresBatch : Session
         foreach (var (table, keys) in tables)
         {
             var columns = known[table];
-            Add(batch, columns.Select, columns.Arrays([.. keys.OrderBy(static key => key.Key, StringComparer.Ordinal).Select(static key => key.Value)], columns.Group));
+            Add(batch, holds ? columns.SelectHeld : columns.Select, columns.Arrays([.. keys.OrderBy(static key => key.Key, StringComparer.Ordinal).Select(static key => key.Value)], columns.Group));
             foreach (var key in keys.Keys)
             {
                 loaded[(table, key)] = [];
@@ -249,6 +251,11 @@ internal sealed class PostgresBatch : Session
 
         if (!begun)
         {
+            if (expected.Count > 0)
+            {
+                throw new InvalidOperationException("a unit that only looks has written");
+            }
+
             return;
         }
 
@@ -264,7 +271,7 @@ internal sealed class PostgresBatch : Session
 
     private void Begin(NpgsqlBatch batch)
     {
-        if (!begun)
+        if (!begun && holds)
         {
             Add(batch, "BEGIN", []);
             begun = true;
@@ -342,7 +349,9 @@ internal sealed class Columns
         var from = many
             ? $"{table.Source} JOIN unnest({Parameters(group)}) AS wanted ({string.Join(", ", names[..group].Select(static name => $"w_{name}"))}) ON {string.Join(" AND ", names[..group].Select(static name => $"{name} = w_{name}"))}"
             : $"{table.Source} WHERE {names[0]} = ANY($1)";
-        Select = $"SELECT {string.Join(", ", names)} FROM {from} ORDER BY {keys}{(table.Changing.Length == 0 ? "" : $" FOR UPDATE OF {table.Source}")}";
+        Select = $"SELECT {string.Join(", ", names)} FROM {from}";
+        SelectHeld = $"{Select} ORDER BY {keys}{(table.Changing.Length == 0 ? "" : $" FOR UPDATE OF {table.Source}")}";
+        Select = many || table.Group < table.Keys ? $"{Select} ORDER BY {keys}" : Select;
         Insert = $"INSERT INTO {table.Source} ({string.Join(", ", names)}) SELECT * FROM unnest({Parameters(names.Length)})";
         Update = table.Changing.Length == 0
             ? ""
@@ -350,6 +359,8 @@ internal sealed class Columns
     }
 
     public string Select { get; }
+
+    public string SelectHeld { get; }
 
     public string Insert { get; }
 

@@ -24,8 +24,7 @@ public sealed class PostgresStore : Store
     private readonly bool ownsLog;
     private readonly TimeProvider time;
     private readonly Queue<IUnit> queue = new();
-    private readonly Queue<IUnit> hot = new();
-    private readonly object hotGate = new();
+    private readonly Gatherer decides = new(holds: true), looks = new(holds: false);
     private readonly Stack<PostgresSession> idleReaders = new();
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int running;
@@ -38,7 +37,7 @@ public sealed class PostgresStore : Store
     internal PostgresStore(PostgresTarget target, PostgresLog log, bool ownsLog, TimeProvider time, int writers)
     {
         (this.target, this.log, this.ownsLog, this.time) = (target, log, ownsLog, time);
-        running = writers + 1;
+        running = writers + 2;
         for (var i = 0; i < writers; i++)
         {
 #pragma warning disable RS0030 // each writer has a thread of its own: it blocks on the server, and a pool thread must not
@@ -46,9 +45,12 @@ public sealed class PostgresStore : Store
 #pragma warning restore RS0030
         }
 
-#pragma warning disable RS0030 // so has the gatherer of hot units
-        new Thread(RunBatches) { IsBackground = true, Name = "storage gatherer" }.Start();
+        foreach (var gatherer in (Gatherer[])[decides, looks])
+        {
+#pragma warning disable RS0030 // so has each gatherer of hot units
+            new Thread(() => RunBatches(gatherer)) { IsBackground = true, Name = "storage gatherer" }.Start();
 #pragma warning restore RS0030
+        }
     }
 
     /// <summary>Opens the database, whose schemas are made and migrated where they are due, as one store for all of them. Throws <see cref="StoreException"/> when it cannot be used.</summary>
@@ -67,14 +69,21 @@ public sealed class PostgresStore : Store
     }
 
     /// <summary>Hot units gather while a batch of them is under way; the next batch takes all that have come.</summary>
-    public override Task<T> WriteAsync<T>(Func<Session, T> unit, Action<Wanted> wants)
+    public override Task<T> WriteAsync<T>(Func<Session, T> unit, Action<Wanted> wants) => Gather(decides, unit, wants);
+
+    public override Task<T> LookAsync<T>(Func<Session, T> unit, Action<Wanted> wants) => Gather(looks, unit, wants);
+
+    private Task<T> Gather<T>(Gatherer gatherer, Func<Session, T> unit, Action<Wanted> wants)
     {
         var entry = new Unit<T>(unit, wants);
-        lock (hotGate)
+        lock (gatherer.Gate)
         {
             ObjectDisposedException.ThrowIf(stopping, this);
-            hot.Enqueue(entry);
-            Monitor.Pulse(hotGate);
+            gatherer.Queue.Enqueue(entry);
+            if (gatherer.Queue.Count == 1 || gatherer.Queue.Count >= gatherer.Company)
+            {
+                Monitor.Pulse(gatherer.Gate);
+            }
         }
 
         return entry.Task;
@@ -126,9 +135,12 @@ public sealed class PostgresStore : Store
             Monitor.PulseAll(gate);
         }
 
-        lock (hotGate)
+        foreach (var gatherer in (Gatherer[])[decides, looks])
         {
-            Monitor.PulseAll(hotGate);
+            lock (gatherer.Gate)
+            {
+                Monitor.PulseAll(gatherer.Gate);
+            }
         }
 
         await ended.Task;
@@ -235,14 +247,14 @@ public sealed class PostgresStore : Store
         }
     }
 
-    private void RunBatches()
+    private void RunBatches(Gatherer gatherer)
     {
         NpgsqlConnection? connection = null;
         var known = new Dictionary<HotTable, Columns>();
         var units = new List<IUnit>();
-        while (NextBatch(units))
+        while (NextBatch(gatherer, units))
         {
-            RunBatch(ref connection, known, units);
+            RunBatch(ref connection, known, units, gatherer.Holds);
             units.Clear();
         }
 
@@ -256,37 +268,44 @@ public sealed class PostgresStore : Store
         }
     }
 
-    private bool NextBatch(List<IUnit> units)
+    /// <summary>All that have come. Where the last batch was large, company is on its way: it is waited for a moment, for a batch costs the same for two units and for twenty.</summary>
+    private bool NextBatch(Gatherer gatherer, List<IUnit> units)
     {
-        lock (hotGate)
+        lock (gatherer.Gate)
         {
-            while (hot.Count == 0)
+            while (gatherer.Queue.Count == 0)
             {
                 if (stopping)
                 {
                     return false;
                 }
 
-                Monitor.Wait(hotGate);
+                Monitor.Wait(gatherer.Gate);
             }
 
-            while (units.Count < MostInBatch && hot.TryDequeue(out var unit))
+            if (gatherer.Queue.Count < gatherer.Company && !stopping)
+            {
+                Monitor.Wait(gatherer.Gate, 1);
+            }
+
+            while (units.Count < MostInBatch && gatherer.Queue.TryDequeue(out var unit))
             {
                 units.Add(unit);
             }
 
+            gatherer.Company = units.Count < 4 ? 0 : units.Count;
             return true;
         }
     }
 
-    private void RunBatch(ref NpgsqlConnection? connection, Dictionary<HotTable, Columns> known, List<IUnit> units)
+    private void RunBatch(ref NpgsqlConnection? connection, Dictionary<HotTable, Columns> known, List<IUnit> units, bool holds)
     {
         PostgresBatch? batch = null;
         var others = new List<IUnit>();
         try
         {
             connection ??= Opened(target.OpenForBatches);
-            batch = new PostgresBatch(connection, known);
+            batch = new PostgresBatch(connection, known, holds);
             var done = batch.Run(units, others);
             log.Ran();
             done.ForEach(static unit => unit.Deliver());
@@ -414,6 +433,18 @@ public sealed class PostgresStore : Store
 
             throw;
         }
+    }
+
+    private sealed class Gatherer(bool holds)
+    {
+        public object Gate { get; } = new();
+
+        public Queue<IUnit> Queue { get; } = new();
+
+        public bool Holds { get; } = holds;
+
+        /// <summary>How many came together last time.</summary>
+        public int Company { get; set; }
     }
 
     private interface IUnit : IBatchUnit

@@ -21,6 +21,9 @@ public abstract class Store : IAsyncDisposable
     /// <param name="wants">Names the rows that the unit will look at. Only a store that gathers the reads of many units calls it.</param>
     public virtual Task<T> WriteAsync<T>(Func<Session, T> unit, Action<Wanted> wants) => WriteAsync(unit);
 
+    /// <summary>As <see cref="WriteAsync{T}(Func{Session, T}, Action{Wanted})"/>, for a unit that only looks, at what it will look at again when it decides: nothing is held for it.</summary>
+    public virtual Task<T> LookAsync<T>(Func<Session, T> unit, Action<Wanted> wants) => WriteAsync(unit, wants);
+
     /// <summary>Completes when everything that ran before this call is on disk. Throws <see cref="StoreFailedException"/> when it never will be.</summary>
     /// <remarks>Of a database that can stop and come back this vouches for nothing that ran before it stopped: an edge takes a <see cref="Mark"/> when it begins and gives it to <see cref="DurableAsync(StoreMark)"/>.</remarks>
     public abstract Task DurableAsync();

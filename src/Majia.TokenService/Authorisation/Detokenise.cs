@@ -58,7 +58,7 @@ public sealed partial class TokenServiceParty
 
         // What never changes of token and account; what gates is read again in the deciding unit.
         var index = module.Index(IndexKey, token);
-        var (row, account) = await store.WriteAsync(
+        var (row, account) = await store.LookAsync(
             session => TokenRow.Find(session, index) is { } found ? (found, AccountRow.Find(session, found.PanIndex)) : default((TokenRow?, AccountRow?)),
             wanted =>
             {
