@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text;
 using Majia.Cli.Commands;
+using Majia.Host.Tools;
 using Majia.Storage;
 
 namespace Majia.Cli;
@@ -49,6 +50,11 @@ public static class Entry
         catch (UsageException usage)
         {
             await Console.Error.WriteLineAsync($"majia: {usage.Message}");
+            return ExitCode.Usage;
+        }
+        catch (InputException input)
+        {
+            await Console.Error.WriteLineAsync($"majia: {input.Message}");
             return ExitCode.Usage;
         }
         catch (EnvironmentException environment)

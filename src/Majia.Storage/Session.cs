@@ -6,6 +6,9 @@ namespace Majia.Storage;
 /// <remarks>
 /// SQL is the common subset of SQLite and PostgreSQL with positional parameters <c>$1, $2 …</c>; each text is prepared once per connection.
 /// Parameters: <see langword="null"/>, <see cref="string"/>, <see cref="long"/>, <see cref="int"/>, <see cref="bool"/>, <see cref="T:byte[]"/>, <see cref="DateTimeOffset"/> (stored as UTC milliseconds).
+/// On SQLite units run one after the other. On PostgreSQL they run side by side, here and on other nodes, each a transaction at READ COMMITTED:
+/// what a unit reads and then writes by hand it reads with <c>FOR UPDATE</c> at the end of the SELECT (left out on SQLite, in one place: <see cref="WithoutRowLocks"/>),
+/// what has no row yet it holds by <see cref="Lock"/>, and a race that it lost it gives up by <see cref="LostRaceException"/>. Rows and keys are taken in ascending order.
 /// </remarks>
 public abstract class Session
 {
@@ -25,14 +28,23 @@ public abstract class Session
     /// <summary>First column of the first row as text; null when there is no row or it is NULL.</summary>
     public abstract string? Text(string sql, params ReadOnlySpan<object?> parameters);
 
+    /// <summary>Keeps every other unit that asks for the same key waiting until this one has ended. Nothing to do where units run one after the other.</summary>
+    /// <param name="key">Begins with the party: <c>acquirer/10000001</c>.</param>
+    public virtual void Lock(string key)
+    {
+    }
+
+    /// <summary>The same text for a database whose writer runs one unit at a time.</summary>
+    internal static string WithoutRowLocks(string sql) => sql.Replace(" FOR UPDATE", string.Empty, StringComparison.Ordinal);
+
     /// <summary>The row of a hot table with this key, or null. What earlier units made of it is seen, as everywhere.</summary>
     /// <param name="key">Values of the columns by which the table is looked up, in order.</param>
     public virtual T? Find<T>(HotTable<T> table, params ReadOnlySpan<object?> key)
-        where T : class => One(table.Select, row => (T)table.Read(row), key);
+        where T : class => One(SelectOf(table), row => (T)table.Read(row), key);
 
     /// <summary>All rows of one group of a hot table, in the order of their keys.</summary>
     public virtual IReadOnlyList<T> Rows<T>(HotTable<T> table, params ReadOnlySpan<object?> group)
-        where T : class => Query(table.Select, row => (T)table.Read(row), group);
+        where T : class => Query(SelectOf(table), row => (T)table.Read(row), group);
 
     /// <summary>Adds a row; false when its key is taken, and nothing changes.</summary>
     public virtual bool TryAdd<T>(HotTable<T> table, T row)
@@ -51,6 +63,11 @@ public abstract class Session
             throw new InvalidOperationException($"a row of {table.Source} that is not there cannot change");
         }
     }
+
+    /// <summary>True in a unit that runs beside others: rows that it may change are held from when it finds them.</summary>
+    protected virtual bool HoldsRows => false;
+
+    private string SelectOf(HotTable table) => HoldsRows && table.Changing.Length > 0 ? table.SelectForUpdate : table.Select;
 }
 
 /// <summary>Names the rows that a hot unit will look at, before it runs: a store that talks to its database over a wire fetches those of many units in one round trip.</summary>
@@ -61,6 +78,9 @@ public abstract class Wanted
     public abstract T? Row<T>(HotTable<T> table, params ReadOnlySpan<object?> key)
         where T : class;
 }
+
+/// <summary>Another unit wrote first what this one was about to: the store undoes it and runs it again, on what stands now.</summary>
+public sealed class LostRaceException(string what) : Exception($"{what} was written by another unit at the same time");
 
 /// <summary>Column readers that the mappers share.</summary>
 public static class DbColumns
