@@ -30,6 +30,9 @@ public static class Entry
             BenchCommand.Create(),
             BenchLoadCommand.Create(),
             SimulateCommand.Create(),
+            CardCommand.Create(),
+            PosCommand.Create(),
+            ScenarioCommand.Create(),
         };
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
