@@ -397,6 +397,7 @@ public sealed class SqliteStore : Store
         try
         {
             writer.Commit();
+            StorageMeasures.CommitUnits.Record(batch.Units);
         }
         catch (SqliteException error)
         {
@@ -472,7 +473,7 @@ public sealed class SqliteStore : Store
         return connection;
     }
 
-    private static void CreateForOwner(string path)
+    internal static void CreateForOwner(string path)
     {
         if (File.Exists(path))
         {
