@@ -60,27 +60,27 @@ public sealed record SystemOptions(string DataPath, TimeProvider Time, Entropy E
 public sealed class ProductionRefusedException(string message) : Exception(message);
 
 /// <summary>The wires of one process, by name: each can be cut, or made to lose requests or answers.</summary>
-public sealed class Wires
+public sealed class Wires(TimeProvider time)
 {
-    public LinkFaults PosLine { get; } = new();
+    public LinkFaults PosLine { get; } = new(time);
 
-    public LinkFaults AcquirerNetwork { get; } = new();
+    public LinkFaults AcquirerNetwork { get; } = new(time);
 
-    public LinkFaults NetworkToken { get; } = new();
+    public LinkFaults NetworkToken { get; } = new(time);
 
-    public LinkFaults NetworkIssuer { get; } = new();
+    public LinkFaults NetworkIssuer { get; } = new(time);
 
-    public LinkFaults PhoneWallet { get; } = new();
+    public LinkFaults PhoneWallet { get; } = new(time);
 
-    public LinkFaults WalletToken { get; } = new();
+    public LinkFaults WalletToken { get; } = new(time);
 
-    public LinkFaults TokenIssuer { get; } = new();
+    public LinkFaults TokenIssuer { get; } = new(time);
 
-    public LinkFaults BankDesk { get; } = new();
+    public LinkFaults BankDesk { get; } = new(time);
 
-    public LinkFaults TokenNetwork { get; } = new();
+    public LinkFaults TokenNetwork { get; } = new(time);
 
-    public LinkFaults TokenWallet { get; } = new();
+    public LinkFaults TokenWallet { get; } = new(time);
 }
 
 /// <summary>The parties of one process, composed by role: who has which store, keys and wires stands here and nowhere else.</summary>
@@ -120,6 +120,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         Roles = options.Roles;
         entropy = options.Entropy;
         Time = options.Time;
+        Wires = new Wires(options.Time);
         var here = Institutions(options);
         LoadKeys(options.Production, here);
         Plastics = new PlasticCards(folder.Chips, folder.Keys, party => modules[party], entropy);
@@ -206,7 +207,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         }
     }
 
-    public Wires Wires { get; } = new();
+    public Wires Wires { get; }
 
     /// <summary>What listens and what calls, where the parties talk over sockets.</summary>
     public SystemLines Lines { get; }
@@ -370,7 +371,7 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     private static IReadOnlyList<string> Institutions(SystemOptions options) => options.Institutions ?? [.. SeedData.Banks.Select(bank => bank.Institution)];
 
-    private bool Has(Role role) => Roles.Contains(role);
+    public bool Has(Role role) => Roles.Contains(role);
 
     /// <summary>Tables of the parties that are here.</summary>
     private IReadOnlyList<PartySchema> Schemas() =>
