@@ -11,6 +11,7 @@ public enum EntryKind
     Sale,
     Void,
     Reversal,
+    Refund,
 }
 
 /// <summary>One line of the double-entry ledger: never changed, never deleted. Positive is to the account's good.</summary>

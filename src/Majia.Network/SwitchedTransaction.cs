@@ -18,7 +18,7 @@ internal sealed record SwitchedTransaction(
         "switch_key, digest, rrn, processing, at, deadline, token, number_box, amount, terminal, merchant, code, authorisation, institution, chip_data, account_reference, reversed_at, counter";
 
     private static readonly HotTable<SwitchedTransaction> Table = new(
-        "network_transaction", keys: 1, columns: Columns, map: Map, changing: "code, authorisation, institution, chip_data, account_reference, reversed_at",
+        "network_transaction", keys: 1, columns: Columns + ", counter", map: Map, changing: "code, authorisation, institution, chip_data, account_reference, reversed_at",
         values: static row =>
         [
             row.Key, row.Digest, row.Rrn, row.Processing, row.At, row.Deadline, row.Token, row.NumberBox, row.Amount, row.Terminal, row.Merchant,
@@ -58,6 +58,9 @@ internal sealed record SwitchedTransaction(
             """,
         ]);
 
+    /// <summary>F3 of a refund and its MTI: an advice waits for its next repeat, and no reversal is ever sent for it.</summary>
+    public const string Refund = "200000/0220";
+
     /// <summary>9F36 ‖ 9F37 of a tap with a device number, six bytes; else null. Written with the row, and read by <see cref="Taps"/> alone.</summary>
     public byte[]? Counter { get; init; }
 
@@ -75,9 +78,9 @@ internal sealed record SwitchedTransaction(
     /// <summary>Names what <see cref="ByKey"/> will look at.</summary>
     public static void Want(Wanted wanted, string key) => wanted.Row(Table, key);
 
-    /// <summary>In progress, and nobody can be waiting any more.</summary>
+    /// <summary>In progress, and nobody can be waiting any more. A refund is not among them.</summary>
     public static List<SwitchedTransaction> Overdue(Session session, DateTimeOffset before) =>
-        session.Query($"SELECT {Columns} FROM network_transaction WHERE code IS NULL AND deadline < $1 ORDER BY deadline, switch_key LIMIT 100", Map, before);
+        session.Query($"SELECT {Columns} FROM network_transaction WHERE code IS NULL AND deadline < $1 AND processing <> $2 ORDER BY deadline, switch_key LIMIT 100", Map, before, Refund);
 
     public static List<SwitchedTransaction> Latest(Session session, int limit) =>
         session.Query($"SELECT {Columns} FROM network_transaction WHERE processing <> '' ORDER BY at DESC, switch_key DESC LIMIT $1", Map, limit);

@@ -23,7 +23,7 @@ public abstract class HotTable
 
         // Interned: a session finds a statement by its text's identity.
         Select = string.Intern($"SELECT {columns} FROM {source} WHERE {Where(group)}" + (group < keys ? $" ORDER BY {string.Join(", ", Columns[group..keys])}" : ""));
-        SelectHeld = Changing.Length == 0 ? Select : string.Intern($"{Select} FOR UPDATE");
+        SelectForUpdate = string.Intern($"{Select} FOR UPDATE");
         Insert = string.Intern($"INSERT INTO {source} ({columns}) VALUES ({string.Join(", ", Columns.Select((_, i) => $"${i + 1}"))})");
         InsertUnlessThere = string.Intern($"{Insert} ON CONFLICT DO NOTHING");
         Update = string.Intern($"UPDATE {source} SET {string.Join(", ", Changing.Select((at, i) => $"{Columns[at]} = ${keys + i + 1}"))} WHERE {Where(keys)}");
@@ -47,8 +47,7 @@ public abstract class HotTable
     /// <summary>Rows of one group; $1 … its columns.</summary>
     internal string Select { get; }
 
-    /// <summary>The same for a unit that runs beside others: a row that may change is its own until it ends.</summary>
-    internal string SelectHeld { get; }
+    internal string SelectForUpdate { get; }
 
     /// <summary>$1 … all columns.</summary>
     internal string Insert { get; }

@@ -84,11 +84,7 @@ internal sealed class PostgresSession(NpgsqlConnection connection, bool holds) :
         }
     }
 
-    public override T? Find<T>(HotTable<T> table, params ReadOnlySpan<object?> key)
-        where T : class => One(holds ? table.SelectHeld : table.Select, row => (T)table.Read(row), key);
-
-    public override IReadOnlyList<T> Rows<T>(HotTable<T> table, params ReadOnlySpan<object?> group)
-        where T : class => Query(holds ? table.SelectHeld : table.Select, row => (T)table.Read(row), group);
+    protected override bool HoldsRows => holds;
 
     public override void Lock(string key) => Number("SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended($1, 0))) AS held", key);
 

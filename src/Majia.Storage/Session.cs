@@ -40,11 +40,11 @@ public abstract class Session
     /// <summary>The row of a hot table with this key, or null. What earlier units made of it is seen, as everywhere.</summary>
     /// <param name="key">Values of the columns by which the table is looked up, in order.</param>
     public virtual T? Find<T>(HotTable<T> table, params ReadOnlySpan<object?> key)
-        where T : class => One(table.Select, row => (T)table.Read(row), key);
+        where T : class => One(SelectOf(table), row => (T)table.Read(row), key);
 
     /// <summary>All rows of one group of a hot table, in the order of their keys.</summary>
     public virtual IReadOnlyList<T> Rows<T>(HotTable<T> table, params ReadOnlySpan<object?> group)
-        where T : class => Query(table.Select, row => (T)table.Read(row), group);
+        where T : class => Query(SelectOf(table), row => (T)table.Read(row), group);
 
     /// <summary>Adds a row; false when its key is taken, and nothing changes.</summary>
     public virtual bool TryAdd<T>(HotTable<T> table, T row)
@@ -63,6 +63,11 @@ public abstract class Session
             throw new InvalidOperationException($"a row of {table.Source} that is not there cannot change");
         }
     }
+
+    /// <summary>True in a unit that runs beside others: rows that it may change are held from when it finds them.</summary>
+    protected virtual bool HoldsRows => false;
+
+    private string SelectOf(HotTable table) => HoldsRows && table.Changing.Length > 0 ? table.SelectForUpdate : table.Select;
 }
 
 /// <summary>Names the rows that a hot unit will look at, before it runs: a store that talks to its database over a wire fetches those of many units in one round trip.</summary>
