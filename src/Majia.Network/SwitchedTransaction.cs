@@ -15,7 +15,7 @@ internal sealed record SwitchedTransaction(
     string? Code, string? Authorisation, string? Institution, byte[]? ChipData, string? AccountReference, DateTimeOffset? ReversedAt)
 {
     private const string Columns =
-        "switch_key, digest, rrn, processing, at, deadline, token, number_box, amount, terminal, merchant, code, authorisation, institution, chip_data, account_reference, reversed_at, counter";
+        "switch_key, digest, rrn, processing, at, deadline, token, number_box, amount, terminal, merchant, code, authorisation, institution, chip_data, account_reference, reversed_at";
 
     private static readonly HotTable<SwitchedTransaction> Table = new(
         "network_transaction", keys: 1, columns: Columns + ", counter", map: Map, changing: "code, authorisation, institution, chip_data, account_reference, reversed_at",
@@ -121,7 +121,7 @@ internal sealed record SwitchedTransaction(
 
     private static SwitchedTransaction Map(DbDataReader r) => new(
         r.GetString(0), r.Bytes(1), r.GetString(2), r.GetString(3), r.Instant(4), r.Instant(5), r.TextOrNull(6), r.BytesOrNull(7), r.GetInt64(8), r.GetString(9), r.GetString(10),
-        r.TextOrNull(11), r.TextOrNull(12), r.TextOrNull(13), r.BytesOrNull(14), r.TextOrNull(15), r.IsDBNull(16) ? null : r.Instant(16)) { Counter = r.BytesOrNull(17) };
+        r.TextOrNull(11), r.TextOrNull(12), r.TextOrNull(13), r.BytesOrNull(14), r.TextOrNull(15), r.IsDBNull(16) ? null : r.Instant(16));
 }
 
 /// <summary>What of an issuer's answer goes on to the acquirer, or the switch's own refusal.</summary>
