@@ -27,9 +27,15 @@ public static class Entry
             CalcCommand.Create(),
             CertsCommand.Create(),
             KeysCommand.Create(),
+            BackupCommand.CreateBackup(),
+            BackupCommand.CreateRestore(),
+            BackupCommand.CreateVerify(),
             BenchCommand.Create(),
             BenchLoadCommand.Create(),
             SimulateCommand.Create(),
+            CardCommand.Create(),
+            PosCommand.Create(),
+            ScenarioCommand.Create(),
         };
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)

@@ -18,11 +18,11 @@ internal sealed record SwitchedTransaction(
         "switch_key, digest, rrn, processing, at, deadline, token, number_box, amount, terminal, merchant, code, authorisation, institution, chip_data, account_reference, reversed_at";
 
     private static readonly HotTable<SwitchedTransaction> Table = new(
-        "network_transaction", keys: 1, columns: Columns, map: Map, changing: "code, authorisation, institution, chip_data, account_reference, reversed_at",
+        "network_transaction", keys: 1, columns: Columns + ", counter", map: Map, changing: "code, authorisation, institution, chip_data, account_reference, reversed_at",
         values: static row =>
         [
             row.Key, row.Digest, row.Rrn, row.Processing, row.At, row.Deadline, row.Token, row.NumberBox, row.Amount, row.Terminal, row.Merchant,
-            row.Code, row.Authorisation, row.Institution, row.ChipData, row.AccountReference, row.ReversedAt,
+            row.Code, row.Authorisation, row.Institution, row.ChipData, row.AccountReference, row.ReversedAt, row.Counter,
         ]);
 
     public static readonly Outbox Outbox = new("network");
@@ -52,7 +52,14 @@ internal sealed record SwitchedTransaction(
             CREATE INDEX network_transaction_open ON network_transaction (deadline) WHERE code IS NULL;
             """
             + Outbox.Migration("network"),
+            """
+            -- 9F36 and 9F37 of a tap, six bytes: for a token service that comes back from a backup.
+            ALTER TABLE network_transaction ADD COLUMN counter BLOB;
+            """,
         ]);
+
+    /// <summary>9F36 ‖ 9F37 of a tap with a device number, six bytes; else null. Written with the row, and read by <see cref="Taps"/> alone.</summary>
+    public byte[]? Counter { get; init; }
 
     public bool IsTombstone => Processing.Length == 0;
 
@@ -74,6 +81,11 @@ internal sealed record SwitchedTransaction(
 
     public static List<SwitchedTransaction> Latest(Session session, int limit) =>
         session.Query($"SELECT {Columns} FROM network_transaction WHERE processing <> '' ORDER BY at DESC, switch_key DESC LIMIT $1", Map, limit);
+
+    /// <summary>Taps with device numbers from <paramref name="since"/> on, by key.</summary>
+    public static List<(string Key, string Token, byte[] Counter, DateTimeOffset At)> Taps(Session session, DateTimeOffset since, string after, int limit) => session.Query(
+        "SELECT switch_key, token, counter, at FROM network_transaction WHERE counter IS NOT NULL AND token IS NOT NULL AND at >= $1 AND switch_key > $2 ORDER BY switch_key LIMIT $3",
+        static row => (row.GetString(0), row.GetString(1), row.Bytes(2), row.Instant(3)), since, after, limit);
 
     /// <summary>Stores the answer, once: false when it has one, or its reversal came first.</summary>
     public static bool TryAnswer(Session session, string key, IssuerAnswer answer)

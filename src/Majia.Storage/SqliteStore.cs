@@ -401,6 +401,7 @@ public sealed class SqliteStore : Store
         try
         {
             writer.Commit();
+            StorageMeasures.CommitUnits.Record(batch.Units);
         }
         catch (SqliteException error)
         {
@@ -476,7 +477,7 @@ public sealed class SqliteStore : Store
         return connection;
     }
 
-    private static void CreateForOwner(string path)
+    internal static void CreateForOwner(string path)
     {
         if (File.Exists(path))
         {

@@ -108,6 +108,11 @@ public static class VaultTables
         CREATE TABLE token_order (tur TEXT NOT NULL, actor TEXT NOT NULL, hold TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (tur, actor, hold));
         """,
         """
+        -- Up from a restoration until the journals of the others have been replayed: no payment meanwhile (decisions.md 24).
+        CREATE TABLE token_fence (
+            raised_at BIGINT NOT NULL PRIMARY KEY, backup_at BIGINT NOT NULL, taps_done INTEGER NOT NULL, cards_done INTEGER NOT NULL, lifted_at BIGINT, says TEXT NOT NULL);
+        """,
+        """
         -- What each payment adds is found by its key alone: the row stands in the key's tree and has no second one. A verdict's key begins with the
         -- message's, which grows with the day: verdicts of one moment stand on one page.
         CREATE TABLE token_atc_next (
