@@ -32,6 +32,9 @@ public sealed class SqliteStore : Store
     private int company;
     private bool busy;
     private bool due;
+
+    /// <summary>How long the writer's thread sleeps at most, in milliseconds: it is woken only where that is too long.</summary>
+    private int patience = Timeout.Infinite;
     private bool stopping;
     private StoreFailedException? failure;
 
@@ -245,7 +248,8 @@ public sealed class SqliteStore : Store
         {
             busy = false;
             due |= commit;
-            if (due || queue.Count > 0 || batch.Units == 1 || batch.Waiting > 0 || stopping)
+            var soon = batch.Waiting > 0 && (batch.Waiting >= company || patience != 1);
+            if (due || queue.Count > 0 || soon || (batch.Units > 0 && patience == Timeout.Infinite) || stopping)
             {
                 Monitor.Pulse(gate);
             }
@@ -301,7 +305,7 @@ public sealed class SqliteStore : Store
 
                 // Quiet: nobody ran anything for this long, whoever is expected.
                 seen = batch.Units;
-                var patience = batch.Units == 0 && !busy ? Timeout.Infinite : batch.Waiting > 0 ? 1 : policy.IdleMilliseconds;
+                patience = batch.Units == 0 && !busy ? Timeout.Infinite : batch.Waiting > 0 ? 1 : policy.IdleMilliseconds;
                 quiet = !Monitor.Wait(gate, patience) && !busy && batch.Units == seen;
             }
         }

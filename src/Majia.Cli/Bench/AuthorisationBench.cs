@@ -41,11 +41,11 @@ public static class AuthorisationBench
     {
         await using var bench = await LoadBench.OpenAsync(Plan(effort));
         List<double> server = [], generator = [], bytes = [];
-        for (var i = 0; i < effort.Rounds + 2; i++)
+        for (var i = 0; i < effort.Rounds + 4; i++)
         {
             var (cpu, allocated) = (Environment.CpuUsage.TotalTime, GC.GetTotalAllocatedBytes());
             var result = Good(await bench.ClosedAsync(64, taps: 20_000));
-            if (i < 2)
+            if (i < 4)
             {
                 continue; // until the compiler has had its second look
             }
