@@ -25,6 +25,9 @@ internal static class OwnerJson
 {
     private static readonly JsonSerializerOptions Written = new(JsonSerializerDefaults.Web) { Converters = { new JsonStringEnumConverter() } };
 
+    /// <summary>The owner's API is served here: it is where the wallet cloud is.</summary>
+    public static bool IsServed(EndpointDataSource endpoints) => endpoints.Endpoints.OfType<RouteEndpoint>().Any(static endpoint => endpoint.RoutePattern.RawText == "/api/owner/me");
+
     /// <summary>Null: not that, a refusal by status perhaps.</summary>
     public static T? Read<T>(string text)
         where T : class
