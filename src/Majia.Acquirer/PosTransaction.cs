@@ -43,12 +43,31 @@ internal sealed record PosTransaction(
 
     public bool Approved => Code is { } code && new ResponseCode(code).IsApproval;
 
+    /// <summary>A terminal's batch is one unit's at a time, whether it has rows already or not: a sale, its reversal and the settlement may come to different nodes.</summary>
+    private static string LockKey(string terminal, string merchant, string batch) => $"acquirer/{terminal}/{merchant}/{batch}";
+
+    public static void Lock(Session session, string terminal, string merchant, string batch) => session.Lock(LockKey(terminal, merchant, batch));
+
+    public static void Lock(Session session, PosRequest request) => Lock(session, request.Terminal, request.Merchant, request.Batch);
+
+    public static void Lock(Session session, PosTransaction row) => Lock(session, row.Terminal, row.Merchant, row.Batch);
+
     /// <summary>Everything that came with this trace number.</summary>
     public static IReadOnlyList<PosTransaction> OfTrace(Session session, PosRequest request) =>
         session.Rows(Table, request.Terminal, request.Merchant, request.Batch, request.Stan);
 
     /// <summary>Names what <see cref="OfTrace"/> will look at.</summary>
-    public static void Want(Wanted wanted, PosRequest request) => wanted.Row(Table, request.Terminal, request.Merchant, request.Batch, request.Stan);
+    public static void Want(Wanted wanted, PosRequest request)
+    {
+        wanted.Lock(LockKey(request.Terminal, request.Merchant, request.Batch));
+        wanted.Row(Table, request.Terminal, request.Merchant, request.Batch, request.Stan);
+    }
+
+    public static void Want(Wanted wanted, PosTransaction row)
+    {
+        wanted.Lock(LockKey(row.Terminal, row.Merchant, row.Batch));
+        wanted.Row(Table, row.Terminal, row.Merchant, row.Batch, row.Stan);
+    }
 
     /// <summary>As it stands now.</summary>
     private static PosTransaction? Now(Session session, PosTransaction row) =>
@@ -71,7 +90,7 @@ internal sealed record PosTransaction(
     {
         if (!session.TryAdd(Table, this))
         {
-            throw new InvalidOperationException("two rows of one kind under one trace number");
+            throw new LostRaceException("a trace number");
         }
     }
 

@@ -101,6 +101,7 @@ public sealed class IssuerParty : IMessageServer
 
         var done = await store.WriteAsync(session =>
         {
+            session.Lock(LockKey(request.Key));
             if (StoredAnswer(session, request.Key, fingerprint) is { } stored) return stored;
 
             var card = Card.ByNumber(session, options.Institution, index);
@@ -134,6 +135,7 @@ public sealed class IssuerParty : IMessageServer
             return new Outcome(bytes, decision, entries, answer);
         }, wanted =>
         {
+            wanted.Lock(LockKey(request.Key));
             StoredAuthorisation.Want(wanted, options.Institution, request.Key);
             Tombstone.Want(wanted, options.Institution, request.Key);
             if (request.OriginalKey is { } original)
@@ -269,6 +271,7 @@ public sealed class IssuerParty : IMessageServer
         var now = time.GetUtcNow();
         var (decision, entries) = await store.WriteAsync(session =>
         {
+            session.Lock(LockKey(request.OriginalKey!));
             var original = Find(session, request.OriginalKey!);
             var voided = original is { Operation: Operation.Void, OriginalKey: { } key } ? Find(session, key) : null;
             var outcome = UndoDecider.Reverse(original, voided, request.Amount);
@@ -318,6 +321,9 @@ public sealed class IssuerParty : IMessageServer
         Rewards.Post(session, options.Institution, voided.Account, original.SwitchKey, EntryKind.Reversal, Rewards.PointsFor(original.Amount), now);
         return entries;
     }
+
+    /// <summary>An authorisation and its reversal may come at once, and neither has a row yet: one unit at a time.</summary>
+    private string LockKey(string key) => $"issuer/{options.Institution}/{key}";
 
     private Authorisation? Find(Session session, string key) => StoredAuthorisation.Find(session, options.Institution, key)?.Facts;
 

@@ -40,7 +40,7 @@ internal sealed record StoredAuthorisation(
     {
         if (!session.TryAdd(Table, this))
         {
-            throw new InvalidOperationException("two authorisations under one key");
+            throw new LostRaceException("an authorisation");
         }
     }
 

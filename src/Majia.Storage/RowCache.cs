@@ -212,7 +212,7 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
     }
 
     /// <summary>Each part behind its length, so that no two keys read the same.</summary>
-    private static string KeyOf(ReadOnlySpan<object?> parts)
+    internal static string KeyOf(ReadOnlySpan<object?> parts)
     {
         Span<char> near = stackalloc char[256];
         var text = near;

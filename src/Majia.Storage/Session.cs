@@ -77,6 +77,9 @@ public abstract class Wanted
     /// <summary>The row, once it has come; null before, or when there is none. The naming is asked again as long as it names more.</summary>
     public abstract T? Row<T>(HotTable<T> table, params ReadOnlySpan<object?> key)
         where T : class;
+
+    /// <summary>A key that the unit will <see cref="Session.Lock"/>: it is held before any row is read.</summary>
+    public abstract void Lock(string key);
 }
 
 /// <summary>Another unit wrote first what this one was about to: the store undoes it and runs it again, on what stands now.</summary>

@@ -146,7 +146,7 @@ public static class AuthorisationBench
     }
 
     /// <summary>Until the compiler has had its second look: some thousand payments, however slow the machine is.</summary>
-    private static async Task WarmUpAsync(LoadBench bench)
+    internal static async Task WarmUpAsync(LoadBench bench)
     {
         var made = 0;
         for (var i = 0; i < 8 && made < 12_000; i++)
@@ -155,7 +155,7 @@ public static class AuthorisationBench
         }
     }
 
-    private static LoadResult Good(LoadResult result) => result.Unanswered == 0 && result.Approved == result.Answers.Values.Sum()
+    internal static LoadResult Good(LoadResult result) => result.Unanswered == 0 && result.Approved == result.Answers.Values.Sum()
         ? result
         : throw new InvalidOperationException($"not all approved: {string.Join(", ", result.Answers.Select(pair => $"{pair.Key} × {pair.Value}"))}, {result.Unanswered} unanswered");
 

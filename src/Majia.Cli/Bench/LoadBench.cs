@@ -22,11 +22,14 @@ public sealed class LoadBench : IAsyncDisposable
 
     public LoadWorld World { get; }
 
-    public static async Task<LoadBench> OpenAsync(LoadPlan plan)
+    /// <param name="postgres">A connection string; null: SQLite in a file.</param>
+    public static async Task<LoadBench> OpenAsync(LoadPlan plan, string? postgres = null)
     {
         var folder = Directory.CreateTempSubdirectory("majia-bench-").FullName;
         var trace = new TraceStore(SqliteStore.Open(Path.Combine(folder, "trace.db"), [TraceStore.Schema], TimeProvider.System), TimeProvider.System);
-        var world = await LoadWorld.OpenAsync(plan, Path.Combine(folder, "majia.db"), TimeProvider.System, trace);
+        var world = postgres is null
+            ? await LoadWorld.OpenAsync(plan, Path.Combine(folder, "majia.db"), TimeProvider.System, trace)
+            : await LoadWorld.OpenOnPostgresAsync(plan, postgres, TimeProvider.System, trace);
         var acquirer = new AcquirerOptions();
         var options = new TcpIsoServerOptions { Overload = OverloadAnswers.Pos(world.AcquirerKeys, acquirer.Mac, acquirer.Institution, acquirer.UtcOffset, TimeProvider.System) };
         var line = TcpIsoServer.Start(new IPEndPoint(IPAddress.Loopback, 0), Framing.Pos, world.Acquirer, TimeProvider.System, options, world.Store);

@@ -14,6 +14,7 @@ public static class BenchCommand
         ("codec", "P8: 0200 parsed and 0210 built, both lines, beside npm iso_8583", async effort => await NodeAsync((node, why) => CodecBench.CodecsAsync(effort, node, why))),
         ("field55", "P9: field 55 parsed, beside npm node-emv", async effort => await NodeAsync((node, why) => CodecBench.Field55Async(effort, node, why))),
         ("authorisation", "P1, P3, P4, P5: durable authorisations over TCP, beside pgbench", AuthorisationBench.RunAsync),
+        ("postgres", "P2, P6: durable authorisations on PostgreSQL, beside pgbench on the same cores; token look-up as tokens grow", PostgresBench.RunAsync),
         ("growth", "P1 with 1, 8, 64 and 512 in flight", AuthorisationBench.GrowthAsync),
         ("cost", "what one authorisation costs of the machine's time, whatever else it does", AuthorisationBench.CostAsync),
         ("start", "P12: start to first page, memory at rest", StartBench.RunAsync),

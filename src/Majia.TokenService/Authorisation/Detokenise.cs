@@ -61,7 +61,7 @@ public sealed partial class TokenServiceParty
 
         // What never changes of token and account; what gates is read again in the deciding unit.
         var index = module.Index(IndexKey, token);
-        var (row, account) = await store.WriteAsync(
+        var (row, account) = await store.LookAsync(
             session => TokenRow.Find(session, index) is { } found ? (found, AccountRow.Find(session, found.PanIndex)) : default((TokenRow?, AccountRow?)),
             wanted =>
             {
@@ -115,7 +115,7 @@ public sealed partial class TokenServiceParty
                 && TokenRow.TryWrite(session, index, row.Atc, row.Atc.Use(atc));
             if (!spent)
             {
-                throw new InvalidOperationException("a counter was spent by two messages at once");
+                throw new LostRaceException("a counter of a device card");
             }
         }
 

@@ -42,7 +42,7 @@ public sealed partial class TokenServiceParty
     /// <returns>The device card as it is now (the same when the step had taken effect already), or why not.</returns>
     private (TokenRow? Row, Refusal? Why) Change(Session session, TokenRow row, LifecycleStep step, string who, string actor, string reason)
     {
-        row = TokenRow.Hold(session, row.Index)!;
+        row = TokenRow.Find(session, row.Index)!;
         var (next, refusal) = TokenLifecycle.Decide(row.Status, step, who);
         if (next is null)
         {

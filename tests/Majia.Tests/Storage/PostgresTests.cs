@@ -66,6 +66,16 @@ public sealed class PostgresTests(PostgresServer server)
     }
 
     [Fact]
+    public async Task What_is_nobodys_own_is_read_by_all_and_written_by_none_of_them()
+    {
+        await using var parties = PostgresDatabase.Open(await server.NewDatabaseAsync(), [.. Parties, Restoration.Schema], TimeProvider.System, PostgresServer.Options);
+        var mark = new Restoration(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddDays(1));
+        await parties.Whole.CommitAsync(mark.Write);
+        Assert.Equal(mark, parties["wallet"].Read(Restoration.Latest));
+        await Assert.ThrowsAsync<PostgresException>(() => parties["wallet"].WriteAsync(mark.Write));
+    }
+
+    [Fact]
     public async Task Nodes_that_start_together_migrate_once()
     {
         var database = await server.NewDatabaseAsync();
