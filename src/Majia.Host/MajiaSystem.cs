@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using Majia.Acquirer;
 using Majia.Core.Contracts;
@@ -95,6 +96,8 @@ public sealed class Wires(TimeProvider time)
 /// </remarks>
 public sealed class MajiaSystem : IAsyncDisposable
 {
+    private const int LettersShown = 12;
+
     public const string AcquirerInstitution = KeyTable.AcquirerInstitution;
 
     private readonly DataFolder folder;
@@ -106,6 +109,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     private readonly SortedDictionary<string, ITappedLink> posLines = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, CounterField> fields = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, PhoneDevice> phones = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, IReadOnlyList<DeskMessage>> letters = new(StringComparer.Ordinal);
     private readonly List<IDisposable> devices = [];
     private readonly List<Store> deviceStores = [];
     private readonly Books books;
@@ -246,6 +250,9 @@ public sealed class MajiaSystem : IAsyncDisposable
     /// <summary>Every bank's counter, by institution number; for a process with pages.</summary>
     public IReadOnlyDictionary<string, BankWindow> Windows => windows;
 
+    /// <summary>What banks of other processes wrote to their customers, by institution, newest first, as of the last round.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<DeskMessage>> Letters => letters;
+
     /// <summary>By terminal number.</summary>
     public IReadOnlyDictionary<string, TerminalDevice> Terminals => terminals;
 
@@ -343,6 +350,11 @@ public sealed class MajiaSystem : IAsyncDisposable
         await PumpAsync("token-service", () => tokenService?.SweepAsync(cancellation));
         await PumpAsync("token-service", () => tokenService?.PumpAsync(cancellation));
         await PumpAsync("wallet", () => wallet?.SweepAsync(cancellation));
+        foreach (var window in windows.Values.Where(window => !issuers.ContainsKey(window.Institution)))
+        {
+            await PumpAsync("phone", async () => letters[window.Institution] = await window.RecentAsync(LettersShown));
+        }
+
         await Store.DurableAsync();
     }
 
