@@ -108,6 +108,7 @@ public sealed class MajiaSystem : IAsyncDisposable
             "pos-line", 1, Framing.Pos, Acquirer, Wires.PosLine, Store, innerHop: false, OverloadAnswers.Pos(modules["acquirer"], acquiring.Mac, acquiring.Institution, acquiring.UtcOffset, Time));
         var wallet = new WalletOptions { PasswordIterations = options.PasswordIterations };
         Wallet = new WalletParty(wallet, Store, new SeIssuer(modules["se-issuer"], Store, Time, Trace), lines.Json("token-service", TokenService.EndpointFor(wallet.TokenRequestorId), Wires.WalletToken, Store, innerHop: true), Time, entropy, Trace);
+        TokenService.Requestors = new Dictionary<string, IJsonLink> { [wallet.TokenRequestorId] = lines.Json("wallet-notices", Wallet.NoticeEndpoint, Wires.WalletToken, Store, innerHop: true) };
     }
 
     public Wires Wires { get; } = new();

@@ -69,6 +69,8 @@ public sealed record CardRow(string CardReference, string DeviceId, string Reque
     public static CardRow? Find(Session session, string deviceId, string cardReference) =>
         session.One($"SELECT {Columns} FROM wallet_card WHERE card_reference = $1 AND device_id = $2", Map, cardReference, deviceId);
 
+    public static CardRow? OfToken(Session session, string tur) => session.One($"SELECT {Columns} FROM wallet_card WHERE tur = $1", Map, tur);
+
     public static CardRow? OfRequest(Session session, string deviceId, string requestId) =>
         session.One($"SELECT {Columns} FROM wallet_card WHERE device_id = $1 AND request_id = $2", Map, deviceId, requestId);
 

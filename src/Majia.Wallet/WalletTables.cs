@@ -57,5 +57,7 @@ public static class WalletTables
             at INTEGER NOT NULL);
         CREATE INDEX wallet_sign_in_open ON wallet_sign_in (device_id) WHERE credential IS NOT NULL;
         """,
+        OwnerAccounts.Migration,
+        WalletParty.CommandsMigration,
     ]);
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
+using Majia.Host.Web.Owner;
 using Majia.Storage;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Json;
@@ -32,8 +33,12 @@ public sealed class WebHost : IAsyncDisposable
     private readonly SortedDictionary<string, Counter> counters = new(StringComparer.Ordinal);
     private readonly MajiaSystem system;
     private readonly Changes changes = new();
+    private readonly OwnerPasskeys passkeys;
     private readonly ILogger log;
     private Task clock = Task.CompletedTask;
+
+    /// <summary>The push channel of each handset.</summary>
+    private IReadOnlyList<Task> listening = [];
     private bool stirred;
 
     private WebHost(MajiaSystem system, int port, WebOptions options)
@@ -84,6 +89,7 @@ public sealed class WebHost : IAsyncDisposable
         }
 
         system.Trace.Recorded += OnRecorded;
+        passkeys = new OwnerPasskeys(system.Wallet.Owners, app.Services);
         Doors.Use(app, log);
         app.UseRouting();
         Page.Map(app);
@@ -104,6 +110,7 @@ public sealed class WebHost : IAsyncDisposable
             {
                 await host.app.StartAsync();
                 host.clock = host.RunClockAsync();
+                host.listening = [.. system.Phones.Values.Select(phone => phone.ListenAsync(host.stopping.Token))];
                 return host;
             }
             catch (IOException error) when (error.InnerException is AddressInUseException)
@@ -139,6 +146,8 @@ public sealed class WebHost : IAsyncDisposable
         await app.StopAsync();
         await app.DisposeAsync();
         await clock;
+        await Task.WhenAll(listening).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        passkeys.Dispose();
         stopping.Dispose();
     }
 
@@ -158,6 +167,7 @@ public sealed class WebHost : IAsyncDisposable
             Views.Row(system.Trace.Read(reference), sequence) is { } row ? Results.Json(row, PageJson.Written) : Results.NotFound());
         PhoneRoutes.Map(api, system, changes);
         CounterRoutes.Map(api, system, counters, changes);
+        new OwnerRoutes(system.Wallet, system.Store, passkeys, changes.Say).Map(api);
     }
 
     private void OnRecorded(TraceEvent row) => Volatile.Write(ref stirred, true);
