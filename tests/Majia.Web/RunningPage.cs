@@ -20,6 +20,9 @@ public sealed class RunningPage : IAsyncDisposable
 
     public HttpClient Http { get; }
 
+    /// <summary>Every route that is served, with its method.</summary>
+    public IReadOnlyList<(string Method, string Pattern)> Routes => host.Routes;
+
     public string Address => $"http://localhost:{host.Port}";
 
     public static async Task<RunningPage> StartAsync()

@@ -98,6 +98,13 @@ public sealed class WebHost : IAsyncDisposable
 
     public int Port => new Uri(app.Urls.First()).Port;
 
+    /// <summary>Every route that is served, with its method: for whoever checks each of them.</summary>
+    public IReadOnlyList<(string Method, string Pattern)> Routes =>
+    [
+        .. ((IEndpointRouteBuilder)app).DataSources.SelectMany(source => source.Endpoints).OfType<RouteEndpoint>()
+            .SelectMany(route => (route.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? ["GET"]).Select(method => (method, "/" + route.RoutePattern.RawText!.TrimStart('/')))),
+    ];
+
     /// <summary>Starts on the first of <paramref name="ports"/> that is free (0: any). It serves when this returns.</summary>
     /// <param name="taken">Called for each port that was not free, before the next is tried.</param>
     /// <exception cref="PortTakenException">None was free.</exception>
