@@ -24,6 +24,8 @@ public static class Entry
             TraceCommand.Create(),
             DecodeCommand.Create(),
             CalcCommand.Create(),
+            CertsCommand.Create(),
+            KeysCommand.Create(),
             BenchCommand.Create(),
             BenchLoadCommand.Create(),
             SimulateCommand.Create(),

@@ -1,5 +1,6 @@
 using Majia.Hsm;
 using Majia.Host;
+using Majia.Host.Keys;
 using Majia.Host.Links;
 using Majia.SecureElement;
 using Majia.Storage;
@@ -15,7 +16,7 @@ public static class Running
         {
             return await MajiaSystem.OpenAsync(options);
         }
-        catch (Exception error) when (error is DataFolderInUseException or StoreException or KeyModuleException or ChipMemoryException or ProductionRefusedException or PortTakenException)
+        catch (Exception error) when (error is DataFolderInUseException or StoreException or KeyModuleException or ChipMemoryException or ProductionRefusedException or PortTakenException or KeysMissingException or TlsFilesException)
         {
             throw new EnvironmentException(error.Message);
         }

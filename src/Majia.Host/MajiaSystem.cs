@@ -1,10 +1,13 @@
+using System.Net;
 using Majia.Acquirer;
 using Majia.Core.Contracts;
-using Majia.Core.Cryptography;
 using Majia.Core.Primitives;
+using Majia.Host.Composition;
+using Majia.Host.Desk;
 using Majia.Host.Devices;
 using Majia.Host.Keys;
 using Majia.Host.Links;
+using Majia.Host.Operations;
 using Majia.Host.Seed;
 using Majia.Host.Tracing;
 using Majia.Hsm;
@@ -16,6 +19,7 @@ using Majia.Storage;
 using Majia.Terminal;
 using Majia.TokenService;
 using Majia.Wallet;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Majia.Host;
 
@@ -28,11 +32,28 @@ public sealed record SystemOptions(string DataPath, TimeProvider Time, Entropy E
     /// <summary>Refuses test keys, and to make any: nothing that the seeding makes may touch real money (decisions.md 31).</summary>
     public bool Production { get; init; }
 
-    /// <summary>Whether the parties talk in memory or over sockets (decisions.md 31).</summary>
+    /// <summary>Whether the parties of this process talk in memory or over sockets (decisions.md 31). Those of other processes are reached over sockets either way.</summary>
     public LinkMode Links { get; init; } = LinkMode.Memory;
 
-    /// <summary>N of the ports of <see cref="SystemLines"/>; 0 lets the system choose each.</summary>
+    /// <summary>N of the ports of <see cref="Line"/>; 0 lets the system choose each.</summary>
     public int BasePort { get; init; }
+
+    /// <summary>The parties of this process; the others run elsewhere.</summary>
+    public IReadOnlySet<Role> Roles { get; init; } = Composition.Roles.All;
+
+    /// <summary>The banks of this process, where the issuer's role is here; null: all that are seeded.</summary>
+    public IReadOnlyList<string>? Institutions { get; init; }
+
+    /// <summary>Where the parties of other processes are.</summary>
+    public Peers Peers { get; init; } = new();
+
+    /// <summary>The folder of <c>majia certs</c>; null: plain sockets, on this machine alone.</summary>
+    public string? Tls { get; init; }
+
+    /// <summary>Where the lines listen under TLS; null: loopback.</summary>
+    public IPAddress? Bind { get; init; }
+
+    public ILogger Log { get; init; } = NullLogger.Instance;
 }
 
 /// <summary>Production mode was asked for, and what is here is for demonstration and test.</summary>
@@ -54,18 +75,24 @@ public sealed class Wires
     public LinkFaults WalletToken { get; } = new();
 
     public LinkFaults TokenIssuer { get; } = new();
+
+    public LinkFaults BankDesk { get; } = new();
 }
 
-/// <summary>Every party in one process, composed: who has which store, keys and wires stands here and nowhere else.</summary>
-/// <remarks>All server parties share one log (majia.db), so one wait for the disk covers a whole authorisation; phones, chips and terminals have their own (decisions.md 22, 30).</remarks>
+/// <summary>The parties of one process, composed by role: who has which store, keys and wires stands here and nowhere else.</summary>
+/// <remarks>
+/// All server parties of a process share one log (majia.db), so one wait for the disk covers a whole authorisation; phones, chips and terminals have their own (decisions.md 22, 30).
+/// A party apart has its own folder with its own log and keys, and its lines leave the process.
+/// </remarks>
 public sealed class MajiaSystem : IAsyncDisposable
 {
-    public const string AcquirerInstitution = "63990900";
+    public const string AcquirerInstitution = KeyTable.AcquirerInstitution;
 
     private readonly DataFolder folder;
     private readonly Entropy entropy;
     private readonly SortedDictionary<string, KeyModule> modules = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, IssuerParty> issuers = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, BankWindow> windows = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, TerminalDevice> terminals = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, ITappedLink> posLines = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, CounterField> fields = new(StringComparer.Ordinal);
@@ -73,42 +100,98 @@ public sealed class MajiaSystem : IAsyncDisposable
     private readonly List<IDisposable> devices = [];
     private readonly List<Store> deviceStores = [];
 
+    private readonly AcquirerParty? acquirer;
+    private readonly NetworkParty? network;
+    private readonly TokenServiceParty? tokenService;
+    private readonly WalletParty? wallet;
     private readonly Func<SystemLines.Caller, ITappedLink> posLine;
+    private readonly PartyTls? tls;
 
-    private MajiaSystem(SystemOptions options, DataFolder folder, SystemLines lines)
+    private MajiaSystem(SystemOptions options, DataFolder folder, SystemLines lines, PartyTls? tls)
     {
         this.folder = folder;
+        this.tls = tls;
         Lines = lines;
+        Roles = options.Roles;
         entropy = options.Entropy;
         Time = options.Time;
-        LoadKeys(options.Production);
-        Store = SqliteStore.Open(folder.Database, [IssuerParty.Schema, TokenServiceParty.Schema, NetworkParty.Schema, AcquirerParty.Schema, WalletParty.Schema], Time);
+        var here = Institutions(options);
+        LoadKeys(options.Production, here);
+        Store = SqliteStore.Open(folder.Database, Schemas(), Time);
         Trace = new TraceStore(SqliteStore.Open(Path.Combine(folder.Path, "trace.db"), [TraceStore.Schema], Time), Time);
 
-        foreach (var bank in SeedData.Banks)
+        var (acquiring, switching, wallets) = (new AcquirerOptions(), new NetworkOptions(), new WalletOptions { PasswordIterations = options.PasswordIterations });
+        if (Has(Role.Issuer))
         {
-            issuers.Add(bank.Institution, new IssuerParty(new IssuerOptions(bank.Institution, bank.Name), Store, modules[IssuerModule(bank.Institution)], Time, entropy, Trace));
+            foreach (var bank in SeedData.Banks.Where(bank => here.Contains(bank.Institution)))
+            {
+                var name = KeyTable.Issuer(bank.Institution);
+                var issuer = new IssuerParty(new IssuerOptions(bank.Institution, bank.Name), Store, modules[name], Time, entropy, Trace);
+                issuers.Add(bank.Institution, issuer);
+                lines.Answer(Line.TokenIssuer, name, issuer.Endpoint, Store);
+                lines.Answer(Line.BankDesk, name, BankWindow.Of(issuer.Desk, name), Store);
+            }
         }
 
-        var (acquiring, switching) = (new AcquirerOptions(), new NetworkOptions());
-        TokenService = new TokenServiceParty(
-            new TokenServiceOptions(), Store, modules["token-service"], issuers.ToDictionary(bank => bank.Key, bank => lines.Json(IssuerModule(bank.Key), bank.Value.Endpoint, Wires.TokenIssuer, Store, innerHop: true)), Time, entropy, Trace);
-        var toTokenService = lines.Listen(
-            "network-token", 4, Framing.Switch, TokenService, Wires.NetworkToken, Store, innerHop: true, OverloadAnswers.Switch((_, _) => (modules["token-service"], "zak.network"), switching.Mac));
+        // Every bank has its own end of the lines to banks, here or elsewhere.
+        IReadOnlyList<string> banks = [.. SeedData.Banks.Select(bank => bank.Institution)];
         var toIssuers = lines.Listen(
-            "network-issuer", 3, Framing.Switch, new IsoRouter(issuers.ToDictionary(bank => bank.Key, bank => (IIsoServer)bank.Value)), Wires.NetworkIssuer, Store, innerHop: true,
-            OverloadAnswers.Switch((destination, _) => modules.TryGetValue(IssuerModule(destination), out var issuer) ? (issuer, "zak.network") : null, switching.Mac));
-        Network = new NetworkParty(
-            switching, Store, modules["network"], toTokenService(new(switching.Institution, switching.TokenService)),
-            issuers.ToDictionary(bank => bank.Key, bank => (IIsoLink)toIssuers(new(switching.Institution, bank.Key))), Time, entropy, Trace);
+            Line.NetworkIssuer, issuers.Count == 0 ? null : new IsoRouter(issuers.ToDictionary(bank => bank.Key, bank => (IIsoServer)bank.Value)), Wires.NetworkIssuer, Store, innerHop: true,
+            OverloadAnswers.Switch((destination, _) => modules.TryGetValue(KeyTable.Issuer(destination), out var issuer) ? (issuer, "zak.network") : null, switching.Mac));
+        if (Has(Role.Token))
+        {
+            tokenService = new TokenServiceParty(
+                new TokenServiceOptions(), Store, modules[KeyTable.TokenService],
+                banks.ToDictionary(bank => bank, bank => lines.Json(Line.TokenIssuer, KeyTable.Issuer(bank), bank, issuers.GetValueOrDefault(bank)?.Endpoint, Wires.TokenIssuer, Store, innerHop: true)), Time, entropy, Trace);
+            lines.Answer(Line.WalletToken, KeyTable.TokenService, tokenService.EndpointFor(wallets.TokenRequestorId), Store);
+        }
+
+        var toTokenService = lines.Listen(
+            Line.NetworkToken, tokenService, Wires.NetworkToken, Store, innerHop: true, OverloadAnswers.Switch((_, _) => (modules[KeyTable.TokenService], "zak.network"), switching.Mac));
+        if (Has(Role.Network))
+        {
+            network = new NetworkParty(
+                switching, Store, modules[KeyTable.Network], toTokenService(new(switching.Institution, switching.TokenService)),
+                banks.ToDictionary(
+                    bank => bank,
+                    bank => (IIsoLink)(issuers.ContainsKey(bank) ? toIssuers(new(switching.Institution, bank)) : lines.Elsewhere(Line.NetworkIssuer, new(switching.Institution, bank), Wires.NetworkIssuer, Store))),
+                Time, entropy, Trace);
+        }
+
         var toNetwork = lines.Listen(
-            "acquirer-network", 2, Framing.Switch, Network, Wires.AcquirerNetwork, Store, innerHop: true, OverloadAnswers.Switch((_, source) => (modules["network"], $"zak.{source}"), switching.Mac));
-        Acquirer = new AcquirerParty(acquiring, Store, modules["acquirer"], toNetwork(new(acquiring.Institution, acquiring.Network)), Time, entropy, Trace);
+            Line.AcquirerNetwork, network, Wires.AcquirerNetwork, Store, innerHop: true, OverloadAnswers.Switch((_, source) => (modules[KeyTable.Network], $"zak.{source}"), switching.Mac));
+        if (Has(Role.Acquirer))
+        {
+            acquirer = new AcquirerParty(acquiring, Store, modules[KeyTable.Acquirer], toNetwork(new(acquiring.Institution, acquiring.Network)), Time, entropy, Trace);
+        }
+
         posLine = lines.Listen(
-            "pos-line", 1, Framing.Pos, Acquirer, Wires.PosLine, Store, innerHop: false, OverloadAnswers.Pos(modules["acquirer"], acquiring.Mac, acquiring.Institution, acquiring.UtcOffset, Time));
-        var wallet = new WalletOptions { PasswordIterations = options.PasswordIterations };
-        Wallet = new WalletParty(wallet, Store, new SeIssuer(modules["se-issuer"], Store, Time, Trace), lines.Json("token-service", TokenService.EndpointFor(wallet.TokenRequestorId), Wires.WalletToken, Store, innerHop: true), Time, entropy, Trace);
-        TokenService.Requestors = new Dictionary<string, IJsonLink> { [wallet.TokenRequestorId] = lines.Json("wallet-notices", Wallet.NoticeEndpoint, Wires.WalletToken, Store, innerHop: true) };
+            Line.Pos, acquirer, Wires.PosLine, Store, innerHop: false,
+            acquirer is null ? null : OverloadAnswers.Pos(modules[KeyTable.Acquirer], acquiring.Mac, acquiring.Institution, acquiring.UtcOffset, Time));
+        if (Has(Role.Wallet))
+        {
+            wallet = new WalletParty(
+                wallets, Store, new SeIssuer(modules[KeyTable.SeIssuer], Store, Time, Trace),
+                lines.Json(Line.WalletToken, KeyTable.TokenService, null, tokenService?.EndpointFor(wallets.TokenRequestorId), Wires.WalletToken, Store, innerHop: true), Time, entropy, Trace);
+            lines.Answer(Line.PhoneWallet, "wallet", wallet.Endpoint, Store);
+            lines.Answer(Line.WalletNotices, "wallet", wallet.NoticeEndpoint, Store);
+        }
+
+        if (tokenService is not null)
+        {
+            tokenService.Requestors = new Dictionary<string, IJsonLink>
+            {
+                [wallets.TokenRequestorId] = lines.Json(Line.WalletNotices, "wallet", null, wallet?.NoticeEndpoint, Wires.WalletToken, Store, innerHop: true),
+            };
+        }
+
+        // Whoever shows a bank's counter asks at its window; a process without pages has none.
+        foreach (var bank in SeedData.Banks.Where(_ => Has(Role.Web)))
+        {
+            var name = KeyTable.Issuer(bank.Institution);
+            var endpoint = issuers.TryGetValue(bank.Institution, out var issuer) ? BankWindow.Of(issuer.Desk, name) : null;
+            windows.Add(bank.Institution, new BankWindow(bank.Institution, bank.Name, lines.Json(Line.BankDesk, name, bank.Institution, endpoint, Wires.BankDesk, Store, innerHop: false)));
+        }
     }
 
     public Wires Wires { get; } = new();
@@ -122,16 +205,26 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     public TraceStore Trace { get; }
 
-    public AcquirerParty Acquirer { get; }
+    /// <summary>What this process is of the whole.</summary>
+    public IReadOnlySet<Role> Roles { get; }
 
-    public NetworkParty Network { get; }
+    /// <exception cref="PartyElsewhereException">It runs in another process.</exception>
+    public AcquirerParty Acquirer => acquirer ?? throw new PartyElsewhereException(Role.Acquirer);
 
-    public TokenServiceParty TokenService { get; }
+    /// <exception cref="PartyElsewhereException">It runs in another process.</exception>
+    public NetworkParty Network => network ?? throw new PartyElsewhereException(Role.Network);
 
-    public WalletParty Wallet { get; }
+    /// <exception cref="PartyElsewhereException">It runs in another process.</exception>
+    public TokenServiceParty TokenService => tokenService ?? throw new PartyElsewhereException(Role.Token);
 
-    /// <summary>By institution number.</summary>
+    /// <exception cref="PartyElsewhereException">It runs in another process.</exception>
+    public WalletParty Wallet => wallet ?? throw new PartyElsewhereException(Role.Wallet);
+
+    /// <summary>The banks of this process, by institution number.</summary>
     public IReadOnlyDictionary<string, IssuerParty> Issuers => issuers;
+
+    /// <summary>Every bank's counter, by institution number; for a process with pages.</summary>
+    public IReadOnlyDictionary<string, BankWindow> Windows => windows;
 
     /// <summary>By terminal number.</summary>
     public IReadOnlyDictionary<string, TerminalDevice> Terminals => terminals;
@@ -150,15 +243,19 @@ public sealed class MajiaSystem : IAsyncDisposable
     /// <exception cref="ProductionRefusedException">Production mode, and test keys or none.</exception>
     /// <exception cref="StoreException">The folder or a database cannot be used.</exception>
     /// <exception cref="PortTakenException">A line's port is in use.</exception>
+    /// <exception cref="KeysMissingException">Parties apart, and keys that they share are not here.</exception>
+    /// <exception cref="TlsFilesException">A certificate is missing or damaged.</exception>
     public static async Task<MajiaSystem> OpenAsync(SystemOptions options)
     {
         var folder = DataFolder.Open(options.DataPath);
         SystemLines? lines = null;
+        PartyTls? tls = null;
         MajiaSystem system;
         try
         {
-            lines = await SystemLines.OpenAsync(options.Links, options.BasePort, options.Time, options.Entropy);
-            system = new MajiaSystem(options, folder, lines);
+            tls = options.Tls is { } certificates ? PartyTls.Load(certificates, options.Roles, Institutions(options), options.Time, options.Log) : null;
+            lines = await SystemLines.OpenAsync(new LineOptions(options.Links, options.BasePort, options.Roles, options.Peers, tls, options.Bind), options.Time, options.Entropy);
+            system = new MajiaSystem(options, folder, lines, tls);
         }
         catch
         {
@@ -167,6 +264,7 @@ public sealed class MajiaSystem : IAsyncDisposable
                 await lines.DisposeAsync();
             }
 
+            tls?.Dispose();
             folder.Dispose();
             throw;
         }
@@ -174,12 +272,12 @@ public sealed class MajiaSystem : IAsyncDisposable
         try
         {
             await system.SeedAsync();
-            foreach (var merchant in SeedData.Merchants)
+            foreach (var merchant in SeedData.Merchants.Where(_ => system.Has(Role.Terminal)))
             {
                 system.AddTerminal(merchant);
             }
 
-            foreach (var handset in SeedData.Handsets)
+            foreach (var handset in SeedData.Handsets.Where(_ => system.Has(Role.Phone)))
             {
                 await system.AddPhoneAsync(handset);
             }
@@ -209,20 +307,20 @@ public sealed class MajiaSystem : IAsyncDisposable
             await PumpAsync("phone", () => phone.PumpAsync(cancellation));
         }
 
-        await PumpAsync("acquirer", () => Acquirer.PumpAsync(cancellation));
+        await PumpAsync("acquirer", () => acquirer?.PumpAsync(cancellation));
         await Store.DurableAsync(); // what the switch has just been told is sent on in the same round
-        await PumpAsync("network", () => Network.PumpAsync(cancellation));
-        await PumpAsync("token-service", () => TokenService.SweepAsync(cancellation));
-        await PumpAsync("token-service", () => TokenService.PumpAsync(cancellation));
-        await PumpAsync("wallet", () => Wallet.SweepAsync(cancellation));
+        await PumpAsync("network", () => network?.PumpAsync(cancellation));
+        await PumpAsync("token-service", () => tokenService?.SweepAsync(cancellation));
+        await PumpAsync("token-service", () => tokenService?.PumpAsync(cancellation));
+        await PumpAsync("wallet", () => wallet?.SweepAsync(cancellation));
         await Store.DurableAsync();
     }
 
-    private async Task PumpAsync(string party, Func<Task> round)
+    private async Task PumpAsync(string party, Func<Task?> round)
     {
         try
         {
-            await round();
+            await (round() ?? Task.CompletedTask);
         }
 #pragma warning disable CA1031 // whatever one party's round throws is that party's
         catch (Exception failure) when (failure is not (PartyFailedException or OperationCanceledException))
@@ -244,23 +342,35 @@ public sealed class MajiaSystem : IAsyncDisposable
 
         await Trace.DisposeAsync();
         await Store.DisposeAsync();
+        tls?.Dispose();
         folder.Dispose();
     }
 
     /// <summary>A terminal's key module, for a merchant who turned thief: the demonstration's replay signs with it.</summary>
-    internal KeyModule TerminalKeys(string terminal) => modules[TerminalModule(terminal)];
+    internal KeyModule TerminalKeys(string terminal) => modules[KeyTable.Terminal(terminal)];
 
     /// <summary>A party's key module, for whoever proves what keys may and may not do.</summary>
     internal KeyModule Keys(string party) => modules[party];
 
-    private static string IssuerModule(string institution) => $"issuer-{institution}";
+    private static IReadOnlyList<string> Institutions(SystemOptions options) => options.Institutions ?? [.. SeedData.Banks.Select(bank => bank.Institution)];
 
-    private static string TerminalModule(string terminal) => $"terminal-{terminal}";
+    private bool Has(Role role) => Roles.Contains(role);
 
-    /// <summary>The key table of docs/protocols/keys.md: who shares what with whom, and who has what alone.</summary>
-    private void LoadKeys(bool production)
+    /// <summary>Tables of the parties that are here.</summary>
+    private IReadOnlyList<PartySchema> Schemas() =>
+    [
+        .. Has(Role.Issuer) ? [IssuerParty.Schema] : (PartySchema[])[],
+        .. Has(Role.Token) ? [TokenServiceParty.Schema] : (PartySchema[])[],
+        .. Has(Role.Network) ? [NetworkParty.Schema] : (PartySchema[])[],
+        .. Has(Role.Acquirer) ? [AcquirerParty.Schema] : (PartySchema[])[],
+        .. Has(Role.Wallet) ? [WalletParty.Schema] : (PartySchema[])[],
+        OperationsSchema.Schema,
+    ];
+
+    /// <summary>Opens the key modules of the parties here. All in one process hold the ceremony among themselves; parties apart must have their keys.</summary>
+    private void LoadKeys(bool production, IReadOnlyList<string> institutions)
     {
-        foreach (var party in (string[])["acquirer", "network", "token-service", "se-issuer", .. SeedData.Banks.Select(bank => IssuerModule(bank.Institution)), .. SeedData.Merchants.Select(merchant => TerminalModule(merchant.Terminal))])
+        foreach (var party in KeyTable.Modules(Roles, institutions))
         {
             modules.Add(party, KeyModule.Open(folder.Keys, party, entropy, production));
         }
@@ -270,65 +380,33 @@ public sealed class MajiaSystem : IAsyncDisposable
             throw new ProductionRefusedException("production mode refuses the seeded banks, cards and keys: they are test data, and this build has no other way to load keys yet / 生产模式拒绝内置的测试银行、测试卡和测试密钥");
         }
 
-        var ceremony = new KeyCeremony(entropy);
-        var (acquirer, network, tokenService, seIssuer) = (modules["acquirer"], modules["network"], modules["token-service"], modules["se-issuer"]);
-        ceremony.Share(network, $"zpk.{AcquirerInstitution}", acquirer, "zpk.network", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes);
-        ceremony.Share(network, $"zak.{AcquirerInstitution}", acquirer, "zak.network", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
-        ceremony.Share(network, "zak.token-service", tokenService, "zak.network", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
-        ceremony.Share(tokenService, "bind.network", network, "bind.token-service", KeyUsage.TokenBinding, CipherAlgorithm.Aes);
-        ceremony.ShareTransportKey(seIssuer, "zmk.token-service", tokenService, "zmk.se-issuer");
-        foreach (var bank in SeedData.Banks)
+        if (Composition.Roles.All.All(Has) && institutions.Count == SeedData.Banks.Count)
         {
-            var issuer = modules[IssuerModule(bank.Institution)];
-            ceremony.Share(network, $"zpk.{bank.Institution}", issuer, "zpk.network", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes);
-            ceremony.Share(network, $"zak.{bank.Institution}", issuer, "zak.network", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
-            KeyCeremony.Own(issuer, "pvk", KeyUsage.PinVerification, CipherAlgorithm.TripleDes);
-            OwnVault(issuer, "card.pan", "card.index");
+            KeyTable.Fill(modules, new KeyCeremony(entropy));
         }
-
-        foreach (var name in (string[])["imk.ac", "imk.mac", "imk.enc"])
+        else if (KeyTable.Missing(modules) is { Count: > 0 } missing)
         {
-            var usage = name switch { "imk.ac" => KeyUsage.EmvCryptogram, "imk.mac" => KeyUsage.EmvIntegrity, _ => KeyUsage.EmvConfidentiality };
-            KeyCeremony.Own(tokenService, name, usage, CipherAlgorithm.TripleDes);
-        }
-
-        OwnVault(tokenService, "vault.pan", "vault.index");
-        KeyCeremony.Own(tokenService, Majia.TokenService.Vault.AuditTrail.Key, KeyUsage.KeyedHash, CipherAlgorithm.Aes);
-        // What is not a device number is kept sealed where it passes (decisions.md 21).
-        KeyCeremony.Own(acquirer, "card.number", KeyUsage.DataEncryption, CipherAlgorithm.Aes);
-        KeyCeremony.Own(network, "card.number", KeyUsage.DataEncryption, CipherAlgorithm.Aes);
-        foreach (var part in (string[])["enc", "mac", "dek"])
-        {
-            KeyCeremony.Own(tokenService, $"sd.{part}", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes);
-            KeyCeremony.Own(seIssuer, $"isd.{part}", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes);
-        }
-
-        foreach (var merchant in SeedData.Merchants)
-        {
-            ceremony.LoadTerminal(acquirer, modules[TerminalModule(merchant.Terminal)], merchant.Terminal);
-        }
-
-        static void OwnVault(KeyModule module, string data, string index)
-        {
-            KeyCeremony.Own(module, data, KeyUsage.DataEncryption, CipherAlgorithm.Aes);
-            KeyCeremony.Own(module, index, KeyUsage.KeyedHash, CipherAlgorithm.Aes);
-            KeyCeremony.Own(module, "jwe", KeyUsage.Decryption, CipherAlgorithm.Aes);
+            throw new KeysMissingException(folder.Path, missing);
         }
     }
 
     private async Task SeedAsync()
     {
-        foreach (var bank in SeedData.Banks)
+        foreach (var bank in SeedData.Banks.Where(bank => issuers.ContainsKey(bank.Institution)))
         {
-            await IssuerSeed.ApplyAsync(bank, Store, modules[IssuerModule(bank.Institution)], Time);
+            await IssuerSeed.ApplyAsync(bank, Store, modules[KeyTable.Issuer(bank.Institution)], Time);
         }
 
-        await Acquirer.SeedAsync(new AcquirerSeed([.. SeedData.Merchants.Select(merchant => new Merchant(merchant.Merchant, merchant.Name, merchant.CategoryCode, [merchant.Terminal]))]));
+        if (acquirer is not null)
+        {
+            await acquirer.SeedAsync(new AcquirerSeed([.. SeedData.Merchants.Select(merchant => new Merchant(merchant.Merchant, merchant.Name, merchant.CategoryCode, [merchant.Terminal]))]));
+        }
+
         foreach (var account in SeedData.WalletAccounts)
         {
-            if (!await Wallet.HasAccountAsync(account.Account))
+            if (wallet is not null && !await wallet.HasAccountAsync(account.Account))
             {
-                await Wallet.AddAccountAsync(account.Account, account.Password);
+                await wallet.AddAccountAsync(account.Account, account.Password);
             }
         }
 
@@ -349,7 +427,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         var device = new TerminalDevice(
             new TerminalOptions(merchant.Terminal, merchant.Merchant, merchant.Name) { Parameters = parameters },
             own,
-            modules[TerminalModule(merchant.Terminal)],
+            modules[KeyTable.Terminal(merchant.Terminal)],
             line,
             Time,
             entropy,
@@ -362,25 +440,17 @@ public sealed class MajiaSystem : IAsyncDisposable
     /// <summary>A handset, made on its first start: chip and trusted side get their keys in the factory.</summary>
     private async Task AddPhoneAsync(SeedHandset handset)
     {
-        var memory = new ChipMemoryFile(Path.Combine(folder.Chips, $"{handset.Id}.chip"), Path.Combine(folder.Keys, $"chip-{handset.Id}.key"), entropy);
+        var memory = HandsetFactory.OpenChip(folder, handset, modules.GetValueOrDefault(KeyTable.SeIssuer), entropy, out var bindingKey);
         devices.Add(memory);
-        byte[]? bindingKey = null;
-        if (memory.Load() is null)
-        {
-            var seid = entropy.Bytes(ChipState.SeidLength);
-            bindingKey = entropy.Bytes(ChipState.BindingLength);
-            memory.Save(ChipImage.Write(ChipFactory.Manufacture(seid, modules["se-issuer"].ClearKeysForChipFactory("isd", seid), bindingKey, entropy)));
-        }
-
         var chip = new PhoneChip(new ChipDevice(memory, entropy));
         devices.Insert(0, chip);
-        var own = SqliteStore.Open(Path.Combine(folder.Phones, $"{handset.Id}.db"), [PhoneDevice.Schema], Time);
+        var own = HandsetFactory.OpenStore(folder, handset, Time);
         deviceStores.Add(own);
         var phone = new PhoneDevice(
-            new PhoneOptions(handset.Model, handset.Track, handset.Version, SiliconKey(handset.Id)),
+            HandsetFactory.OptionsOf(folder, handset, entropy),
             own,
             chip,
-            Lines.Json("wallet", Wallet.Endpoint, Wires.PhoneWallet, Store, innerHop: false),
+            Lines.Json(Line.PhoneWallet, "wallet", null, wallet?.Endpoint, Wires.PhoneWallet, Store, innerHop: false),
             Time,
             entropy,
             Trace);
@@ -390,21 +460,5 @@ public sealed class MajiaSystem : IAsyncDisposable
         {
             await phone.Trusted.PairAsync(bindingKey);
         }
-    }
-
-    /// <summary>The handset's own sealing key: it stands for what is inside its processor.</summary>
-    private byte[] SiliconKey(string handset)
-    {
-        var path = Path.Combine(folder.Keys, $"phone-{handset}.key");
-        if (File.Exists(path))
-        {
-            return File.ReadAllBytes(path);
-        }
-
-        var key = entropy.Bytes(32);
-        using var file = new FileStream(path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite });
-        file.Write(key);
-        file.Flush(flushToDisk: true);
-        return key;
     }
 }

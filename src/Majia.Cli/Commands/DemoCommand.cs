@@ -1,9 +1,11 @@
 using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Majia.Cli.Apart;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 using Majia.Host;
+using Majia.Host.Composition;
 using Majia.Host.Demo;
 using Majia.Host.Links;
 using Spectre.Console;
@@ -20,9 +22,19 @@ public static class DemoCommand
         var seed = new Option<long?>("--seed") { Description = "replayable numbers and keys instead of random ones" };
         var data = new Option<string?>("--data") { Description = "keep the data in this folder (default: a temporary one)" };
         var links = new Option<LinkMode>("--links") { Description = "memory, or tcp: the parties talk over sockets", DefaultValueFactory = _ => LinkMode.Memory };
+        var apart = new Option<bool>("--apart") { Description = "issuer, token service, network, acquirer and wallet in a process each, over TLS" };
+        apart.Validators.Add(result =>
+        {
+            if (result.GetValue(apart) && result.GetValue(seed) is not null)
+            {
+                result.AddError("--seed: parties apart have numbers of their own");
+            }
+        });
         var language = Languages.Option();
-        var command = new Command("demo", "One story from an empty phone to a voided payment, every party real.") { json, seed, data, links, language };
-        command.SetAction(async parse => await RunAsync(parse.GetValue(json), parse.GetValue(seed), parse.GetValue(data), parse.GetValue(links), Languages.Of(parse.GetValue(language))));
+        var command = new Command("demo", "One story from an empty phone to a voided payment, every party real.") { json, seed, data, links, apart, language };
+        command.SetAction(async parse => parse.GetValue(apart)
+            ? await ApartAsync(parse.GetValue(json), parse.GetValue(data), Languages.Of(parse.GetValue(language)))
+            : await RunAsync(parse.GetValue(json), parse.GetValue(seed), parse.GetValue(data), parse.GetValue(links), Languages.Of(parse.GetValue(language))));
         return command;
     }
 
@@ -33,6 +45,30 @@ public static class DemoCommand
         {
             Entropy entropy = seed is { } number ? new SeededEntropy(number, $"demo/{NextRun(folder)}") : new SystemEntropy();
             await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, entropy) { Links = links });
+            return json ? await TellAsJsonAsync(system, language) : await TellAsync(system, language);
+        }
+        finally
+        {
+            if (data is null)
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+        }
+    }
+
+    /// <summary>The same story with five parties in processes of their own; phone and terminal are in this one, and what they see is shown.</summary>
+    private static async Task<int> ApartAsync(bool json, string? data, Language language)
+    {
+        var folder = data ?? Directory.CreateTempSubdirectory("majia-demo-").FullName;
+        try
+        {
+            await using var trial = await Trial.StartAsync(folder, log: static (role, line) => Console.Error.WriteLine($"{role.Name()}: {line}"));
+            foreach (var role in Trial.Parties)
+            {
+                await Console.Error.WriteLineAsync(new Text($"{role.Name()}: process {trial.ProcessOf(role)}, {trial.OperationsOf(role)}health/ready", $"{role.Name()}：进程 {trial.ProcessOf(role)}，{trial.OperationsOf(role)}health/ready").In(language));
+            }
+
+            await using var system = await Running.OpenAsync(trial.Devices(new SystemEntropy()));
             return json ? await TellAsJsonAsync(system, language) : await TellAsync(system, language);
         }
         finally

@@ -4,7 +4,12 @@ using System.Diagnostics;
 using System.Net;
 using Majia.Core.Primitives;
 using Majia.Host;
+using Majia.Host.Composition;
+using Majia.Host.Links;
+using Majia.Host.Operations;
 using Majia.Host.Web;
+using Microsoft.Extensions.Logging;
+using PortTakenException = Majia.Host.Web.PortTakenException;
 
 namespace Majia.Cli.Commands;
 
@@ -13,6 +18,9 @@ public static class UpCommand
 {
     /// <summary>How many ports after the default are tried when nobody named one (decisions.md 29).</summary>
     private const int PortsTried = 10;
+
+    /// <summary>Longer than any request may take that is answered at all.</summary>
+    private static readonly TimeSpan DrainLimit = TimeSpan.FromSeconds(10);
 
     public static Command Create()
     {
@@ -29,12 +37,14 @@ public static class UpCommand
         var noBrowser = new Option<bool>("--no-browser") { Description = "do not open the page in a browser" };
         var mode = new Option<string?>("--mode") { Description = "demo (the default) | production, which refuses test keys and seeded cards", DefaultValueFactory = _ => "demo" };
         mode.AcceptOnlyFromAmong("demo", "production");
+        var apart = new ApartOptions();
         var language = Languages.Option();
-        var command = new Command("up", "Starts every party and a page to use them.") { port, data, bind, noBrowser, mode, language };
+        var command = new Command("up", "Starts the parties, all or some of them, and a page to use them.") { port, data, bind, noBrowser, mode, language };
+        apart.AddTo(command);
         command.SetAction(async (parse, cancellation) =>
         {
             var folder = parse.GetValue(data) ?? Environment.GetEnvironmentVariable("MAJIA_DATA") ?? "data";
-            var settings = Settings(folder, parse.GetValue(port), parse.GetValue(bind), parse.GetValue(noBrowser));
+            var settings = apart.Over(parse, Settings(folder, parse.GetValue(port), parse.GetValue(bind), parse.GetValue(noBrowser)));
             return await RunAsync(folder, settings, parse.GetValue(mode) == "production", Languages.Of(parse.GetValue(language)), cancellation);
         });
         return command;
@@ -56,12 +66,34 @@ public static class UpCommand
 
     private static async Task<int> RunAsync(string folder, Configuration settings, bool production, Language language, CancellationToken cancellation)
     {
-        await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, new SystemEntropy()) { Production = production });
-        IReadOnlyList<int> ports = settings.Port is { } named ? [named] : [.. Enumerable.Range(WebHost.DefaultPort, PortsTried + 1)];
+        using var logging = Logs.Create(settings.Log == "json", TimeProvider.System);
+        var roles = settings.Roles ?? Roles.All;
+        var options = new SystemOptions(folder, TimeProvider.System, new SystemEntropy())
+        {
+            Production = production,
+            Roles = roles,
+            Institutions = settings.Institutions,
+            Links = settings.Links ?? LinkMode.Memory,
+            BasePort = settings.Port ?? WebHost.DefaultPort,
+            Peers = ApartOptions.Peers(settings),
+            Tls = settings.Tls,
+            Bind = settings.Bind,
+            Log = logging.CreateLogger("majia"),
+        };
+        await using var system = await Running.OpenAsync(options);
+        return roles.Contains(Role.Web)
+            ? await WithPagesAsync(system, options, settings, logging, language, cancellation)
+            : await WithoutPagesAsync(system, options, settings, cancellation);
+    }
+
+    private static async Task<int> WithPagesAsync(MajiaSystem system, SystemOptions options, Configuration settings, ILoggerFactory logging, Language language, CancellationToken cancellation)
+    {
+        // Where lines listen at their ports from N, the page does not wander off to another N.
+        IReadOnlyList<int> ports = settings.Port is { } named ? [named] : system.Lines.Servers.Count > 0 ? [WebHost.DefaultPort] : [.. Enumerable.Range(WebHost.DefaultPort, PortsTried + 1)];
         WebHost host;
         try
         {
-            host = await WebHost.StartAsync(system, ports, new WebOptions(settings.Bind, language), taken =>
+            host = await WebHost.StartAsync(system, ports, new WebOptions(settings.Bind, language) { Logging = logging }, taken =>
             {
                 if (ports.Count > 1)
                 {
@@ -88,17 +120,49 @@ public static class UpCommand
                 OpenBrowser(address);
             }
 
-            try
-            {
-                await Task.Delay(Timeout.InfiniteTimeSpan, cancellation);
-            }
-            catch (OperationCanceledException)
-            {
-                // Ctrl-C or SIGTERM.
-            }
+            await UntilStoppedAsync(system, options.Log, cancellation);
         }
 
         return ExitCode.Ok;
+    }
+
+    private static async Task<int> WithoutPagesAsync(MajiaSystem system, SystemOptions options, Configuration settings, CancellationToken cancellation)
+    {
+        var port = settings.Operations ?? options.BasePort + Line.OperationsOffset(options.Roles);
+        OperationsHost host;
+        try
+        {
+            host = await OperationsHost.StartAsync(system, new IPEndPoint(settings.Bind ?? IPAddress.Loopback, port), options.Log);
+        }
+        catch (Majia.Host.Links.PortTakenException taken)
+        {
+            throw new EnvironmentException(taken.Message);
+        }
+
+        await using (host)
+        {
+            await Console.Out.WriteLineAsync($"Majia {string.Join(",", options.Roles.Order().Select(Roles.Name))} is ready; health at {host.Address}health/ready");
+            await Console.Out.FlushAsync(CancellationToken.None);
+            await UntilStoppedAsync(system, options.Log, cancellation);
+        }
+
+        return ExitCode.Ok;
+    }
+
+    /// <summary>Ctrl-C or SIGTERM: what is under way is finished first.</summary>
+    private static async Task UntilStoppedAsync(MajiaSystem system, ILogger log, CancellationToken cancellation)
+    {
+        try
+        {
+            await Task.Delay(Timeout.InfiniteTimeSpan, cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            if (await system.Lines.DrainAsync(DrainLimit) is var left and > 0)
+            {
+                log.LogWarning("Stopped with {Requests} requests still in work after {Seconds} s; their senders reverse", left, DrainLimit.TotalSeconds);
+            }
+        }
     }
 
     private static string Name(IPAddress? bind) =>

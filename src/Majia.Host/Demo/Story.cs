@@ -2,6 +2,7 @@ using Majia.Core.Contracts;
 using Majia.Core.Cryptography;
 using Majia.Core.Iso8583;
 using Majia.Core.Primitives;
+using Majia.Host.Desk;
 using Majia.Host.Devices;
 using Majia.Host.Seed;
 using Majia.Issuer;
@@ -42,7 +43,7 @@ public sealed class Story(MajiaSystem system)
 
     private TerminalDevice Terminal => system.Terminals[Shop];
 
-    private IssuerDesk Bank => system.Issuers[SeedData.Banks.First(bank => bank.Cards.Contains(plastic)).Institution].Desk;
+    private BankWindow Bank => system.Windows[SeedData.Banks.First(bank => bank.Cards.Contains(plastic)).Institution];
 
     /// <summary>Tells the story step by step. A step that surprises does not stop it.</summary>
     public async IAsyncEnumerable<StoryStep> TellAsync()
@@ -52,8 +53,8 @@ public sealed class Story(MajiaSystem system)
         yield return GoOffline();
         yield return await PayAsync();
         yield return PrintSlip();
-        yield return LastFour();
-        yield return Rewards();
+        yield return await LastFourAsync();
+        yield return await RewardsAsync();
         yield return await WithoutFingerprintAsync();
         yield return await ReplayAsync();
         yield return await VoidAsync();
@@ -113,7 +114,7 @@ public sealed class Story(MajiaSystem system)
 
         if (outcome.Step == EnrolmentStep.CodeNeeded)
         {
-            outcome = await Phone.EnterCodeAsync(outcome.CardReference!, CodeFromTheBank());
+            outcome = await Phone.EnterCodeAsync(outcome.CardReference!, await CodeFromTheBankAsync());
         }
 
         cardReference = outcome.CardReference ?? "";
@@ -124,9 +125,9 @@ public sealed class Story(MajiaSystem system)
     }
 
     /// <summary>The customer reads the last message of the bank, as on any phone.</summary>
-    private string CodeFromTheBank()
+    private async Task<string> CodeFromTheBankAsync()
     {
-        var message = Bank.Messages(plastic.Customer)[^1].Body.En;
+        var message = (await Bank.MessagesAsync(plastic.Customer))[^1].Body.En;
         return string.Concat(message.SkipWhile(letter => letter != ']').SkipWhile(letter => !char.IsAsciiDigit(letter)).TakeWhile(char.IsAsciiDigit));
     }
 
@@ -140,7 +141,7 @@ public sealed class Story(MajiaSystem system)
 
     private async Task<StoryStep> PayAsync()
     {
-        pointsBefore = Bank.Points(plastic.Account);
+        pointsBefore = (await Bank.AccountAsync(plastic.Account)).Points;
         var hand = new HoldersHand(SeedData.TestPin);
         void Hear(ReadOnlyMemory<byte> frame) => overheard.Add(frame);
         system.PosLines[Shop].Overheard += Hear;
@@ -171,20 +172,19 @@ public sealed class Story(MajiaSystem system)
             new($"It names the device number, ending {sale?.LastFour}.", $"签购单上是设备卡号，尾号 {sale?.LastFour}。"), Paper: paper);
     }
 
-    private StoryStep LastFour()
+    private async Task<StoryStep> LastFourAsync()
     {
-        var resolution = Bank.Resolve(sale?.LastFour ?? "", sale?.Rrn);
-        var found = resolution.Sales.FirstOrDefault(one => one.Rrn == sale?.Rrn);
-        var differs = found is not null && found.DeviceLastFour != plastic.Pan.LastFour && found.Plastic.Masked == plastic.Pan.Masked;
+        var found = (await Bank.ResolveAsync(sale?.LastFour ?? "", sale?.Rrn)).FirstOrDefault(one => one.Rrn == sale?.Rrn);
+        var differs = found is not null && found.DeviceLastFour != plastic.Pan.LastFour && found.Plastic == plastic.Pan.Masked;
         return new StoryStep("last-four", new("Whose digits are these?", "这四位数字是谁的？"), differs ? "differs" : "same", "differs",
             found is null
                 ? new("The bank finds no sale with these digits.", "银行没有找到与这四位数字对应的交易。")
-                : new($"Only the bank can tell: {found.DeviceLastFour} on the slip is the plastic {found.Plastic.Masked}. {found.HowToUndo.En}", $"只有银行知道：签购单上的 {found.DeviceLastFour} 就是实体卡 {found.Plastic.Masked}。{found.HowToUndo.Zh}"));
+                : new($"Only the bank can tell: {found.DeviceLastFour} on the slip is the plastic {found.Plastic}. {found.HowToUndo.En}", $"只有银行知道：签购单上的 {found.DeviceLastFour} 就是实体卡 {found.Plastic}。{found.HowToUndo.Zh}"));
     }
 
-    private StoryStep Rewards()
+    private async Task<StoryStep> RewardsAsync()
     {
-        var points = Bank.Points(plastic.Account) - pointsBefore;
+        var points = (await Bank.AccountAsync(plastic.Account)).Points - pointsBefore;
         return new StoryStep("rewards", new("Rewards are the plastic's", "积分照常累计"), points == Price.Minor / 100 ? "credited" : "missing", "credited",
             new($"{points} points on the account of the plastic.", $"实体卡账户累计 {points} 分。"));
     }
@@ -248,8 +248,8 @@ public sealed class Story(MajiaSystem system)
         system.Fields[Shop].Clear();
         system.Fields[Shop].Present(Phone.Tap());
         var result = await Terminal.VoidAsync(sale?.Rrn ?? "", system.Fields[Shop], CancellationToken.None);
-        var points = Bank.Points(plastic.Account) - pointsBefore;
-        var whole = result.Outcome == SaleOutcome.Voided && points == 0 && Bank.BrokenInvariants().Count == 0;
+        var points = (await Bank.AccountAsync(plastic.Account)).Points - pointsBefore;
+        var whole = result.Outcome == SaleOutcome.Voided && points == 0 && (await Bank.BrokenInvariantsAsync()).Count == 0;
         return new StoryStep("void", new("The merchant voids the sale", "商户撤销交易"), result.Outcome == SaleOutcome.Voided && !whole ? "incomplete" : Word(result.Outcome), "voided",
             whole ? new("Money and points are where they were; the books sum to zero.", "资金和积分都已退回，账目平衡。") : result.Why, Payment(result), result.Slip?.Print(SlipCopy.Cardholder) ?? "");
     }

@@ -1,7 +1,9 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Security;
 using System.Text.Json;
 using Majia.Core.Contracts;
+using Majia.Storage;
 
 namespace Majia.Host.Links;
 
@@ -11,13 +13,22 @@ public sealed class HttpJsonLink : IJsonLink, IDisposable
     private readonly string party;
     private readonly TimeProvider time;
     private readonly TimeSpan patience;
+    private readonly Store? leaves;
     private readonly HttpClient client;
 
     /// <param name="address">Of the server; the party's name and the operation become the path.</param>
-    public HttpJsonLink(Uri address, string party, TimeProvider time, TimeSpan? patience = null)
+    /// <param name="tls">Who we are, and who the other side must be; null: plain HTTP.</param>
+    /// <param name="leaves">Durable before a request leaves (decisions.md 22); null where the caller sees to it.</param>
+    public HttpJsonLink(Uri address, string party, TimeProvider time, TimeSpan? patience = null, SslClientAuthenticationOptions? tls = null, Store? leaves = null)
     {
-        (this.party, this.time, this.patience) = (party, time, patience ?? TimeSpan.FromSeconds(30));
-        client = new HttpClient(new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(3) })
+        (this.party, this.time, this.patience, this.leaves) = (party, time, patience ?? TimeSpan.FromSeconds(30), leaves);
+        var handler = new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(3) };
+        if (tls is not null)
+        {
+            handler.SslOptions = tls;
+        }
+
+        client = new HttpClient(handler)
         {
             BaseAddress = new Uri(address, party + "/"),
             // The clock is ours.
@@ -30,6 +41,11 @@ public sealed class HttpJsonLink : IJsonLink, IDisposable
         where TRequest : notnull
         where TResponse : notnull
     {
+        if (leaves is not null)
+        {
+            await leaves.DurableAsync();
+        }
+
         using var late = new CancellationTokenSource(patience, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancellation);
         using var content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json));

@@ -1,7 +1,10 @@
 using System.Net;
+using System.Security.Authentication;
 using Majia.Core.Contracts;
 using Majia.Storage;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 
 namespace Majia.Host.Links;
 
@@ -25,15 +28,22 @@ public sealed class HttpJsonServer : IAsyncDisposable
     public Uri Address { get; private set; } = new("http://localhost/");
 
     /// <exception cref="PortTakenException">Somebody else listens there.</exception>
-    public static async Task<HttpJsonServer> StartAsync(IPEndPoint endpoint)
+    /// <param name="line">With <paramref name="tls"/>: whose certificate we show, and whose we ask for.</param>
+    public static async Task<HttpJsonServer> StartAsync(IPEndPoint endpoint, Line? line = null, PartyTls? tls = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = MaxBody;
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
-            kestrel.Listen(endpoint);
+            kestrel.Listen(endpoint, listen =>
+            {
+                if (line is not null && tls is not null)
+                {
+                    Secure(listen, line, tls);
+                }
+            });
         });
         builder.Services.AddRoutingCore();
         // The process belongs to whoever started it: no listening for Ctrl-C here.
@@ -93,7 +103,7 @@ public sealed class HttpJsonServer : IAsyncDisposable
         {
             await context.Request.Body.CopyToAsync(body, context.RequestAborted);
         }
-        catch (BadHttpRequestException refused)
+        catch (Microsoft.AspNetCore.Http.BadHttpRequestException refused)
         {
             context.Response.StatusCode = refused.StatusCode;
             return;
@@ -110,7 +120,25 @@ public sealed class HttpJsonServer : IAsyncDisposable
         await context.Response.Body.WriteAsync(reply, context.RequestAborted);
     }
 
-    private sealed class NoLifetime : IHostLifetime
+    private static void Secure(ListenOptions listen, Line line, PartyTls tls)
+    {
+        // Kestrel keeps a failed handshake to itself: whoever comes without TLS is named here.
+        listen.Use(next => async connection =>
+        {
+            try
+            {
+                await next(connection);
+            }
+            catch (Exception failed) when (failed is AuthenticationException or OperationCanceledException)
+            {
+                tls.Refused($"{line.Name}: caller {connection.RemoteEndPoint}", failed);
+            }
+        });
+        listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = context => ValueTask.FromResult(tls.Server(line, context.Connection.RemoteEndPoint)), HandshakeTimeout = TimeSpan.FromSeconds(5) });
+    }
+
+    /// <summary>The process belongs to whoever started it.</summary>
+    internal sealed class NoLifetime : IHostLifetime
     {
         public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 

@@ -18,7 +18,7 @@ internal sealed class IsoConnection
     private readonly Socket socket;
     private readonly Framing framing;
     private readonly TimeProvider time;
-    private readonly NetworkStream stream;
+    private readonly Stream stream;
     private readonly Lock gate = new();
     private readonly Pipe outgoing = new(new PipeOptions(pauseWriterThreshold: MaxUnsent, resumeWriterThreshold: MaxUnsent / 2, minimumSegmentSize: 16_384, useSynchronizationContext: false));
     private bool closed;
@@ -26,12 +26,13 @@ internal sealed class IsoConnection
     private long lastByte;
     private long partialSince;
 
-    public IsoConnection(Socket socket, Framing framing, TimeProvider time)
+    /// <param name="secured">TLS over the socket; null: the socket itself.</param>
+    public IsoConnection(Socket socket, Framing framing, TimeProvider time, Stream? secured = null)
     {
         (this.socket, this.framing, this.time) = (socket, framing, time);
         socket.NoDelay = true;
         KeepAlive(socket);
-        stream = new NetworkStream(socket, ownsSocket: true);
+        stream = secured ?? new NetworkStream(socket, ownsSocket: true);
         Remote = socket.RemoteEndPoint;
         lastFrame = lastByte = time.GetTimestamp();
     }

@@ -32,6 +32,14 @@ public sealed record TcpIsoLinkOptions
 
     /// <summary>Where this process notes its own connections, so that its listeners know them.</summary>
     public InsideConnections? Inside { get; init; }
+
+    /// <summary>With <see cref="Line"/>: both sides show who they are before the first frame. Null: plain TCP.</summary>
+    public PartyTls? Tls { get; init; }
+
+    public Line? Line { get; init; }
+
+    /// <summary>The bank that must be at the other end, by its certificate; null elsewhere.</summary>
+    public string? Institution { get; init; }
 }
 
 /// <summary>The calling end of an ISO 8583 line over TCP: one connection, many requests in flight, answers matched by what they say (decisions.md 19).</summary>
@@ -52,7 +60,7 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
 
     // Under the gate.
     private TaskCompletionSource wanted = Signal();
-    private TaskCompletionSource<Line> connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource<Connected> connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private DateTimeOffset? lastSeen;
     private bool signedOn;
     private int managementTrace;
@@ -83,7 +91,8 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
         }
     }
 
-    private bool Signs => options is { OwnInstitution: not null, PeerInstitution: not null };
+    /// <summary>A switch line: it signs on and tests itself.</summary>
+    public bool Signs => options is { OwnInstitution: not null, PeerInstitution: not null };
 
     /// <summary>A link whose connection stands.</summary>
     /// <exception cref="PartyUnreachableException">Nobody listens there within <see cref="TcpIsoLinkOptions.ConnectPatience"/>.</exception>
@@ -115,13 +124,28 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
         return await ExchangeAsync(line, key, frame, cancellation);
     }
 
+    /// <summary>Says good-bye where a sign-on stands; the connection stays for what is under way.</summary>
+    public async Task SignOffAsync()
+    {
+        Connected? line;
+        lock (gate)
+        {
+            line = signedOn && connected.Task.IsCompletedSuccessfully ? connected.Task.Result : null;
+        }
+
+        if (line is not null)
+        {
+            await ManageAsync(line, LineManagement.SignOff);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         await stop.CancelAsync();
         await running;
     }
 
-    private async Task<ReadOnlyMemory<byte>> ExchangeAsync(Line line, ExchangeKey key, ReadOnlyMemory<byte> frame, CancellationToken cancellation)
+    private async Task<ReadOnlyMemory<byte>> ExchangeAsync(Connected line, ExchangeKey key, ReadOnlyMemory<byte> frame, CancellationToken cancellation)
     {
         var waiting = line.Pending.Add(key, time.GetTimestamp());
         if (!line.Connection.TrySend(frame.Span))
@@ -137,7 +161,7 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
         await using var end = cancellation.UnsafeRegister(
             static (state, token) =>
             {
-                var (self, line, waiting) = ((TcpIsoLink, Line, PendingExchanges.Waiting))state!;
+                var (self, line, waiting) = ((TcpIsoLink, Connected, PendingExchanges.Waiting))state!;
                 line.Pending.Abandon(waiting);
                 if (waiting.TrySetCanceled(token) && self.IsSilentSince(line, waiting.Since))
                 {
@@ -149,11 +173,11 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
     }
 
     /// <summary>Not one byte since it was asked, for long: the other end may be gone without a word. The next exchange gets a new connection.</summary>
-    private bool IsSilentSince(Line line, long asked) => line.Connection.LastByte <= asked && time.GetElapsedTime(asked) >= options.EchoTimeout;
+    private bool IsSilentSince(Connected line, long asked) => line.Connection.LastByte <= asked && time.GetElapsedTime(asked) >= options.EchoTimeout;
 
-    private async Task<Line> LineAsync(CancellationToken cancellation)
+    private async Task<Connected> LineAsync(CancellationToken cancellation)
     {
-        Task<Line> next;
+        Task<Connected> next;
         lock (gate)
         {
             wanted.TrySetResult();
@@ -221,7 +245,7 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
         }
     }
 
-    private async Task<Line?> TryConnectAsync()
+    private async Task<Connected?> TryConnectAsync()
     {
         var socket = new Socket(endpoint.AddressFamily == AddressFamily.Unspecified ? AddressFamily.InterNetwork : endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         EndPoint? local = null;
@@ -238,7 +262,18 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
             }
 
             await socket.ConnectAsync(endpoint, either.Token);
-            return new Line(new IsoConnection(socket, framing, time), local);
+            if (options is not { Tls: { } tls, Line: { } wire })
+            {
+                return new Connected(new IsoConnection(socket, framing, time), local);
+            }
+
+            if (await tls.MeetAsync(socket, wire, options.Institution, $"{endpoint}", stop.Token) is { } secured)
+            {
+                return new Connected(new IsoConnection(socket, framing, time, secured), local);
+            }
+
+            Leave(socket, local);
+            return null;
         }
         catch (Exception failed) when (failed is SocketException || (failed is OperationCanceledException && !stop.IsCancellationRequested))
         {
@@ -263,7 +298,7 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
     }
 
     /// <summary>From the connection made to the connection lost.</summary>
-    private async Task LiveAsync(Line line)
+    private async Task LiveAsync(Connected line)
     {
         line.Connection.Start(frame => Receive(line, frame));
         var ended = line.Connection.Ended;
@@ -277,7 +312,7 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
         // A peer that lets sign-on go unanswered is none: whoever waits goes on waiting for a better connection.
         if (!line.Connection.Closed)
         {
-            TaskCompletionSource<Line> waiters;
+            TaskCompletionSource<Connected> waiters;
             lock (gate)
             {
                 waiters = connected;
@@ -309,7 +344,7 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
             signedOn = false;
             if (connected.Task.IsCompleted)
             {
-                connected = new TaskCompletionSource<Line>(TaskCreationOptions.RunContinuationsAsynchronously);
+                connected = new TaskCompletionSource<Connected>(TaskCreationOptions.RunContinuationsAsynchronously);
                 if (!Signs)
                 {
                     wanted = Signal();
@@ -323,7 +358,7 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
     }
 
     /// <summary>Sign-on or line test; no answer in time means that the other end is half open, and the connection is given up.</summary>
-    private async Task ManageAsync(Line line, string what)
+    private async Task ManageAsync(Connected line, string what)
     {
         var frame = LineManagement.Request(options.OwnInstitution!, options.PeerInstitution!, what, managementTrace++ % 1_000_000, time.GetUtcNow());
         framing.TryKey(frame, out var key);
@@ -334,7 +369,7 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
             var good = framing.TryRead(answer, out var message) && message.Is(39, "00");
             lock (gate)
             {
-                signedOn = good && (signedOn || what == LineManagement.SignOn);
+                signedOn = good && what != LineManagement.SignOff && (signedOn || what == LineManagement.SignOn);
             }
         }
         catch (Exception silent) when (silent is OperationCanceledException or PartyUnreachableException)
@@ -343,7 +378,7 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
         }
     }
 
-    private void Receive(Line line, byte[] frame)
+    private void Receive(Connected line, byte[] frame)
     {
         line.LastSeen = time.GetUtcNow();
         switch (framing.TryKey(frame, out var key) ? line.Pending.Answer(key, frame) : PendingExchanges.Fit.Unknown)
@@ -368,7 +403,7 @@ public sealed class TcpIsoLink : IIsoLink, IAsyncDisposable
     private static TaskCompletionSource Signal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>One connection and who waits on it.</summary>
-    private sealed class Line(IsoConnection connection, EndPoint? local)
+    private sealed class Connected(IsoConnection connection, EndPoint? local)
     {
         public IsoConnection Connection { get; } = connection;
 

@@ -24,6 +24,11 @@ public sealed record TcpIsoServerOptions
 
     /// <summary>Callers of this same process, whose answers need not be durable here because an edge behind them waits (decisions.md 22). Null: everybody waits.</summary>
     public InsideConnections? Inside { get; init; }
+
+    /// <summary>With <see cref="Line"/>: callers show who they are before the first frame. Null: plain TCP.</summary>
+    public PartyTls? Tls { get; init; }
+
+    public Line? Line { get; init; }
 }
 
 /// <summary>The listening end of an ISO 8583 line over TCP: many peers, many requests at once on each, answers as they become ready.</summary>
@@ -42,7 +47,8 @@ public sealed class TcpIsoServer : IAsyncDisposable
     private readonly SortedSet<string> signedOn = new(StringComparer.Ordinal);
     private readonly Task accepting;
     private readonly ITimer sweeper;
-    private int inFlight;
+    private int inFlight, shaking;
+    private TaskCompletionSource? drained;
     private long answered, overloaded, unanswered, hungUp;
 
     private TcpIsoServer(Socket listener, Framing framing, IIsoServer server, TimeProvider time, TcpIsoServerOptions options, Store? leaves)
@@ -88,6 +94,37 @@ public sealed class TcpIsoServer : IAsyncDisposable
         return new TcpIsoServer(listener, framing, server, time, options ?? new TcpIsoServerOptions(), leaves);
     }
 
+    /// <summary>True from <see cref="DrainAsync"/> on.</summary>
+    public bool Draining { get; private set; }
+
+    /// <summary>Lets nobody new in, refuses new requests as a full server does, and waits for those in work, no longer than <paramref name="limit"/>.</summary>
+    /// <returns>Requests still in work when it gave up.</returns>
+    public async Task<int> DrainAsync(TimeSpan limit)
+    {
+        Draining = true;
+        listener.Close();
+        TaskCompletionSource done;
+        lock (gate)
+        {
+            done = drained ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+
+        if (Volatile.Read(ref inFlight) == 0)
+        {
+            done.TrySetResult();
+        }
+
+        try
+        {
+            await done.Task.WaitAsync(limit, time);
+        }
+        catch (TimeoutException)
+        {
+        }
+
+        return Volatile.Read(ref inFlight);
+    }
+
     /// <summary>Stops listening and hangs up on everybody. Requests in the handler run to their end; their answers go nowhere.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -122,6 +159,10 @@ public sealed class TcpIsoServer : IAsyncDisposable
             {
                 return;
             }
+            catch (SocketException) when (Draining)
+            {
+                return;
+            }
             catch (SocketException)
             {
                 // Out of descriptors, or the peer left between: others still want to come in.
@@ -134,16 +175,42 @@ public sealed class TcpIsoServer : IAsyncDisposable
                 continue;
             }
 
-            Welcome(socket);
+            if (options is { Tls: { } tls, Line: { } line })
+            {
+                _ = WelcomeAsync(socket, tls, line);
+            }
+            else
+            {
+                Welcome(socket, null);
+            }
         }
     }
 
-    private void Welcome(Socket socket)
+    /// <summary>Others come in while one shakes hands. Who is refused never reaches a frame.</summary>
+    private async Task WelcomeAsync(Socket socket, PartyTls tls, Line line)
+    {
+        if (Interlocked.Increment(ref shaking) > options.MaxConnections)
+        {
+            socket.Dispose();
+        }
+        else if (await tls.WelcomeAsync(socket, line, stop.Token) is { } secured)
+        {
+            Welcome(socket, secured);
+        }
+        else
+        {
+            Interlocked.Increment(ref hungUp);
+        }
+
+        Interlocked.Decrement(ref shaking);
+    }
+
+    private void Welcome(Socket socket, Stream? secured)
     {
         Peer peer;
         try
         {
-            peer = new Peer(new IsoConnection(socket, framing, time), options.Inside?.Contains(socket.RemoteEndPoint) == true);
+            peer = new Peer(new IsoConnection(socket, framing, time, secured), options.Inside?.Contains(socket.RemoteEndPoint) == true);
         }
         catch (SocketException)
         {
@@ -209,10 +276,10 @@ public sealed class TcpIsoServer : IAsyncDisposable
             return;
         }
 
-        // What cannot be kept is not begun: full, or a store that writes no more.
-        if (Interlocked.Increment(ref inFlight) > options.MaxInFlight || leaves is { Failure: not null })
+        // What cannot be kept or finished is not begun: full, about to stop, or a store that writes no more.
+        if (Interlocked.Increment(ref inFlight) > options.MaxInFlight || Draining || leaves is { Failure: not null })
         {
-            Interlocked.Decrement(ref inFlight);
+            Release();
             Interlocked.Increment(ref overloaded);
             if (options.Overload?.Invoke(frame) is { IsEmpty: false } refusal)
             {
@@ -251,8 +318,19 @@ public sealed class TcpIsoServer : IAsyncDisposable
         }
 
         Interlocked.Increment(ref said ? ref answered : ref unanswered);
-        Interlocked.Decrement(ref inFlight);
+        Release();
         peer.End();
+    }
+
+    private void Release()
+    {
+        if (Interlocked.Decrement(ref inFlight) == 0 && Draining)
+        {
+            lock (gate)
+            {
+                drained?.TrySetResult();
+            }
+        }
     }
 
     /// <summary>Hangs up on who is idle, and on who began a frame and does not end it.</summary>

@@ -1,6 +1,9 @@
 using System.Globalization;
 using System.Net;
 using System.Text.Json;
+using Majia.Host.Composition;
+using Majia.Host.Links;
+using Majia.Host.Seed;
 
 namespace Majia.Host.Web;
 
@@ -12,6 +15,26 @@ public sealed class ConfigurationException(string message) : Exception(message);
 /// <param name="Bind">Null: loopback.</param>
 public sealed record Configuration(int? Port = null, IPAddress? Bind = null, bool NoBrowser = false)
 {
+    /// <summary>The parties of this process; null: all.</summary>
+    public IReadOnlySet<Role>? Roles { get; init; }
+
+    /// <summary>The banks of this process; null: all.</summary>
+    public IReadOnlyList<string>? Institutions { get; init; }
+
+    public LinkMode? Links { get; init; }
+
+    /// <summary>Rows of <see cref="Peers"/>, separated by commas or spaces.</summary>
+    public string? Peers { get; init; }
+
+    /// <summary>The folder with the certificates.</summary>
+    public string? Tls { get; init; }
+
+    /// <summary>json, or text.</summary>
+    public string? Log { get; init; }
+
+    /// <summary>The port of health and metrics where there is no page.</summary>
+    public int? Operations { get; init; }
+
     public const string FileName = "majia.json";
 
     /// <summary>The settings, one a row: key in the file, name in the environment, how it is read.</summary>
@@ -20,13 +43,34 @@ public sealed record Configuration(int? Port = null, IPAddress? Bind = null, boo
         ("port", "MAJIA_PORT", static (settings, text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= 65535 ? settings with { Port = port } : null),
         ("bind", "MAJIA_BIND", static (settings, text) => IPAddress.TryParse(text, out var address) ? settings with { Bind = address } : null),
         ("noBrowser", "MAJIA_NO_BROWSER", static (settings, text) => text switch { "true" or "1" => settings with { NoBrowser = true }, "false" or "0" => settings with { NoBrowser = false }, _ => null }),
+        ("roles", "MAJIA_ROLES", static (settings, text) => Composition.Roles.Parse(text, out _) is { } roles ? settings with { Roles = roles } : null),
+        ("institutions", "MAJIA_INSTITUTIONS", static (settings, text) => ReadInstitutions(text) is { } banks ? settings with { Institutions = banks } : null),
+        ("links", "MAJIA_LINKS", static (settings, text) => text switch { "memory" => settings with { Links = LinkMode.Memory }, "tcp" => settings with { Links = LinkMode.Tcp }, _ => null }),
+        ("peers", "MAJIA_PEERS", static (settings, text) => settings with { Peers = text }),
+        ("tls", "MAJIA_TLS", static (settings, text) => settings with { Tls = text }),
+        ("log", "MAJIA_LOG", static (settings, text) => text is "json" or "text" ? settings with { Log = text } : null),
+        ("operations", "MAJIA_OPERATIONS", static (settings, text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= 65535 ? settings with { Operations = port } : null),
     ];
+
+    /// <summary>Institution numbers of seeded banks, separated by commas; null when one is none.</summary>
+    public static IReadOnlyList<string>? ReadInstitutions(string text)
+    {
+        var banks = text.Split(',', StringSplitOptions.TrimEntries);
+        return banks.All(bank => SeedData.Banks.Any(seeded => seeded.Institution == bank)) ? banks : null;
+    }
 
     private static readonly SortedDictionary<string, string> Expected = new(StringComparer.Ordinal)
     {
         ["port"] = "a number from 1 to 65535",
         ["bind"] = "an IP address",
         ["noBrowser"] = "true or false",
+        ["roles"] = $"some of {string.Join(",", Enum.GetValues<Role>().Select(Composition.Roles.Name))} (web with phone and terminal)",
+        ["institutions"] = $"some of {string.Join(",", SeedData.Banks.Select(bank => bank.Institution))}",
+        ["links"] = "memory or tcp",
+        ["peers"] = "PARTY=HOST[:N] or LINE[/BANK]=HOST:PORT, separated by commas",
+        ["tls"] = "a folder",
+        ["log"] = "text or json",
+        ["operations"] = "a number from 1 to 65535",
     };
 
     /// <summary>What file and environment say. Flags are laid over the result by the command.</summary>

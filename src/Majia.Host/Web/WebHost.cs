@@ -1,11 +1,11 @@
 using System.Net;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
+using Majia.Host.Composition;
+using Majia.Host.Operations;
 using Majia.Host.Web.Owner;
-using Majia.Storage;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Json;
-using Microsoft.Extensions.Logging.Console;
 
 namespace Majia.Host.Web;
 
@@ -17,7 +17,11 @@ public sealed class PortTakenException(int port) : Exception($"port {port} is ta
 
 /// <param name="Bind">Null: loopback, both families.</param>
 /// <param name="Language">What a page shows whose person has not chosen yet.</param>
-public sealed record WebOptions(IPAddress? Bind = null, Language Language = Language.English);
+public sealed record WebOptions(IPAddress? Bind = null, Language Language = Language.English)
+{
+    /// <summary>The process's log; null: one of its own on stderr.</summary>
+    public ILoggerFactory? Logging { get; init; }
+}
 
 /// <summary>The page and its API over a running system, and the clock that delivers what waits in the outboxes.</summary>
 public sealed class WebHost : IAsyncDisposable
@@ -26,14 +30,14 @@ public sealed class WebHost : IAsyncDisposable
 
     private const int LargestBody = 16 * 1024;
 
-    private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1), Patience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
     private readonly WebApplication app;
     private readonly CancellationTokenSource stopping = new();
     private readonly SortedDictionary<string, Counter> counters = new(StringComparer.Ordinal);
     private readonly MajiaSystem system;
     private readonly Changes changes = new();
-    private readonly OwnerPasskeys passkeys;
+    private readonly OwnerPasskeys? passkeys;
     private readonly ILogger log;
     private Task clock = Task.CompletedTask;
 
@@ -45,12 +49,15 @@ public sealed class WebHost : IAsyncDisposable
     {
         this.system = system;
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Logging.SetMinimumLevel(LogLevel.Warning).AddSimpleConsole(console =>
+        if (options.Logging is { } logging)
         {
-            console.SingleLine = true;
-            console.ColorBehavior = LoggerColorBehavior.Disabled;
-        });
-        builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+            builder.Services.AddSingleton(logging);
+        }
+        else
+        {
+            Logs.Configure(builder.Logging, json: false, system.Time);
+        }
+
         builder.Services.AddRoutingCore();
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         builder.Services.Configure<JsonOptions>(json =>
@@ -89,10 +96,11 @@ public sealed class WebHost : IAsyncDisposable
         }
 
         system.Trace.Recorded += OnRecorded;
-        passkeys = new OwnerPasskeys(system.Wallet.Owners, app.Services);
+        passkeys = system.Roles.Contains(Role.Wallet) ? new OwnerPasskeys(system.Wallet.Owners, app.Services) : null;
         Doors.Use(app, log);
         app.UseRouting();
         Page.Map(app);
+        new Health(system).Map(app);
         MapApi(app.MapGroup("/api"), options.Language);
     }
 
@@ -116,7 +124,7 @@ public sealed class WebHost : IAsyncDisposable
             try
             {
                 await host.app.StartAsync();
-                host.clock = host.RunClockAsync();
+                host.clock = Rounds.RunAsync(system, host.log, host.AfterRound, host.stopping.Token);
                 host.listening = [.. system.Phones.Values.Select(phone => phone.ListenAsync(host.stopping.Token))];
                 return host;
             }
@@ -154,7 +162,7 @@ public sealed class WebHost : IAsyncDisposable
         await app.DisposeAsync();
         await clock;
         await Task.WhenAll(listening).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
-        passkeys.Dispose();
+        passkeys?.Dispose();
         stopping.Dispose();
     }
 
@@ -174,45 +182,20 @@ public sealed class WebHost : IAsyncDisposable
             Views.Row(system.Trace.Read(reference), sequence) is { } row ? Results.Json(row, PageJson.Written) : Results.NotFound());
         PhoneRoutes.Map(api, system, changes);
         CounterRoutes.Map(api, system, counters, changes);
-        new OwnerRoutes(system.Wallet, system.Store, passkeys, changes.Say).Map(api);
+        if (passkeys is not null)
+        {
+            new OwnerRoutes(system.Wallet, system.Store, passkeys, changes.Say).Map(api); // the site is the wallet cloud's
+        }
     }
 
     private void OnRecorded(TraceEvent row) => Volatile.Write(ref stirred, true);
 
-    /// <summary>What was left undone when the process last stopped, then each second what is due.</summary>
-    private async Task RunClockAsync()
+    /// <summary>What was recorded is decided and kept by now.</summary>
+    private void AfterRound()
     {
-        try
+        if (Interlocked.Exchange(ref stirred, false))
         {
-            foreach (var terminal in system.Terminals.Values.Where(terminal => terminal.Pending.Count > 0))
-            {
-                await terminal.ResolvePendingAsync(stopping.Token);
-            }
-
-            while (true)
-            {
-                await Task.Delay(Beat, system.Time, stopping.Token);
-                try
-                {
-                    await system.PumpAsync(stopping.Token);
-                    if (Interlocked.Exchange(ref stirred, false))
-                    {
-                        changes.Say(); // what was recorded is decided and kept by now
-                    }
-                }
-                catch (Exception error) when (error is not (OperationCanceledException or StoreFailedException))
-                {
-                    log.LogError("A round of deliveries failed, the next one comes: {Type}\n{Place}", error.GetType().Name, error.StackTrace);
-                }
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // The end of the day.
-        }
-        catch (StoreFailedException failed)
-        {
-            log.LogError("The store has failed; nothing is delivered any more until a restart: {Type}", failed.GetType().Name);
+            changes.Say();
         }
     }
 }

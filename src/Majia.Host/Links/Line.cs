@@ -1,0 +1,104 @@
+using System.Globalization;
+using Majia.Host.Composition;
+
+namespace Majia.Host.Links;
+
+/// <summary>A wire between two parties: who listens on it, who calls, on which port from N (decisions.md 29).</summary>
+/// <param name="Offset">From N, the base port of the process that listens.</param>
+/// <param name="PerInstitution">Each bank has its own end of it, which may be anywhere.</param>
+/// <param name="Framing">Of an ISO 8583 line over TCP; null: JSON over HTTP.</param>
+public sealed record Line(string Name, int Offset, Role Server, Role Caller, Framing? Framing = null, bool PerInstitution = false)
+{
+    public static Line Pos { get; } = new("pos-line", 1, Role.Acquirer, Role.Terminal, Links.Framing.Pos);
+
+    public static Line AcquirerNetwork { get; } = new("acquirer-network", 2, Role.Network, Role.Acquirer, Links.Framing.Switch);
+
+    public static Line NetworkIssuer { get; } = new("network-issuer", 3, Role.Issuer, Role.Network, Links.Framing.Switch, PerInstitution: true);
+
+    public static Line NetworkToken { get; } = new("network-token", 4, Role.Token, Role.Network, Links.Framing.Switch);
+
+    public static Line PhoneWallet { get; } = new("phone-wallet", 5, Role.Wallet, Role.Phone);
+
+    public static Line WalletToken { get; } = new("wallet-token", 6, Role.Token, Role.Wallet);
+
+    public static Line TokenIssuer { get; } = new("token-issuer", 7, Role.Issuer, Role.Token, PerInstitution: true);
+
+    /// <summary>The bank's own staff: what its counter sees and does.</summary>
+    public static Line BankDesk { get; } = new("bank-desk", 8, Role.Issuer, Role.Web, PerInstitution: true);
+
+    /// <summary>What becomes of device cards, told to the wallet that asked for them.</summary>
+    public static Line WalletNotices { get; } = new("wallet-notices", 9, Role.Wallet, Role.Token);
+
+    /// <summary>All of them, by port.</summary>
+    public static IReadOnlyList<Line> All { get; } = [Pos, AcquirerNetwork, NetworkIssuer, NetworkToken, PhoneWallet, WalletToken, TokenIssuer, BankDesk, WalletNotices];
+
+    /// <summary>Where a process without pages shows health and metrics: N+10 and the first line's offset of its first party; with pages N itself.</summary>
+    public static int OperationsOffset(IReadOnlySet<Role> roles) => roles.Contains(Role.Web) ? 0 : 10 + (All.FirstOrDefault(line => roles.Contains(line.Server))?.Offset ?? 0);
+}
+
+/// <summary>Where a party, or one line of it, is.</summary>
+public readonly record struct HostPort(string Host, int Port)
+{
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{(Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]" : Host)}:{Port}");
+}
+
+/// <summary>Where the parties of other processes are: <c>PARTY=HOST[:N]</c>, the ports following from that process's N, or one line exactly, <c>LINE[/BANK]=HOST:PORT</c>.</summary>
+/// <remarks>What is not named is looked for on this machine at the ports of our own N, which is how a trial runs.</remarks>
+public sealed class Peers
+{
+    private readonly SortedDictionary<string, HostPort> parties = new(StringComparer.Ordinal), lines = new(StringComparer.Ordinal);
+
+    /// <summary>Adds one row. The last word on a name holds.</summary>
+    /// <returns>What is wrong, or null.</returns>
+    public string? Add(string row, int defaultBase)
+    {
+        var (key, value) = row.IndexOf('=', StringComparison.Ordinal) is var at and > 0 ? (row[..at].Trim(), row[(at + 1)..].Trim()) : (row, string.Empty);
+        var line = Line.All.FirstOrDefault(one => key == one.Name || (one.PerInstitution && key.StartsWith(one.Name + "/", StringComparison.Ordinal)));
+        var party = line is null && (Enum.GetValues<Role>().Any(role => role.Name() == key) || key.StartsWith("issuer-", StringComparison.Ordinal));
+        if (line is null && !party)
+        {
+            return $"'{row}' names no party and no line; expected PARTY=HOST[:N] with a party of acquirer, network, token, issuer, issuer-BANK, wallet, or LINE[/BANK]=HOST:PORT with a line of {string.Join(", ", Line.All.Select(one => one.Name))}";
+        }
+
+        if (!TryRead(value, party ? defaultBase : null, out var address))
+        {
+            return $"'{row}': expected {(party ? "HOST[:N]" : "HOST:PORT")} after the =, got '{value}'";
+        }
+
+        (party ? parties : lines)[key] = address;
+        return null;
+    }
+
+    /// <summary>Where <paramref name="line"/> is answered for <paramref name="institution"/> (a bank; null elsewhere).</summary>
+    public HostPort Find(Line line, string? institution, int ownBase)
+    {
+        if ((institution is not null && lines.TryGetValue($"{line.Name}/{institution}", out var exact)) || lines.TryGetValue(line.Name, out exact))
+        {
+            return exact;
+        }
+
+        return (institution is not null && parties.TryGetValue($"issuer-{institution}", out var at)) || parties.TryGetValue(line.Server.Name(), out at)
+            ? new HostPort(at.Host, at.Port + line.Offset)
+            : new HostPort("127.0.0.1", ownBase + line.Offset);
+    }
+
+    private static bool TryRead(string text, int? otherwise, out HostPort address)
+    {
+        address = default;
+        var colon = text.LastIndexOf(':');
+        var bare = colon < 0 || text.EndsWith(']');
+        var host = (bare ? text : text[..colon]).Trim('[', ']');
+        int port;
+        if (bare)
+        {
+            port = otherwise ?? 0;
+        }
+        else if (!int.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out port))
+        {
+            return false;
+        }
+
+        address = new HostPort(host, port);
+        return Uri.CheckHostName(host) != UriHostNameType.Unknown && port is > 0 and <= 65535;
+    }
+}
