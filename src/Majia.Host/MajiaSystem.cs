@@ -10,6 +10,7 @@ using Majia.Host.Links;
 using Majia.Host.Operations;
 using Majia.Host.Seed;
 using Majia.Host.Tracing;
+using Majia.Host.Web.TokenApi;
 using Majia.Hsm;
 using Majia.Issuer;
 using Majia.Network;
@@ -348,6 +349,13 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     /// <summary>A terminal's key module, for a merchant who turned thief: the demonstration's replay signs with it.</summary>
     internal KeyModule TerminalKeys(string terminal) => modules[KeyTable.Terminal(terminal)];
+
+    /// <summary>The token service's door for callers outside; made where the token service runs and pages are served.</summary>
+    internal TokenApiRoutes TokenApi()
+    {
+        string[] requestors = [.. new TokenServiceOptions().TokenRequestors], banks = [.. SeedData.Banks.Select(bank => bank.Institution)];
+        return new TokenApiRoutes(TokenService, ApiSecrets.Open(folder.Keys, [.. requestors, .. banks], entropy), requestors, banks, Store, entropy);
+    }
 
     /// <summary>A party's key module, for whoever proves what keys may and may not do.</summary>
     internal KeyModule Keys(string party) => modules[party];

@@ -18,6 +18,9 @@ public sealed class RunningPage : IAsyncDisposable
 
     public MajiaSystem System { get; }
 
+    /// <summary>Its data.</summary>
+    public string Folder => folder;
+
     public HttpClient Http { get; }
 
     /// <summary>Every route that is served, with its method.</summary>

@@ -102,6 +102,10 @@ public sealed class WebHost : IAsyncDisposable
         Page.Map(app);
         new Health(system).Map(app);
         MapApi(app.MapGroup("/api"), options.Language);
+        if (system.Roles.Contains(Role.Token))
+        {
+            system.TokenApi().Map(app);
+        }
     }
 
     public int Port => new Uri(app.Urls.First()).Port;
