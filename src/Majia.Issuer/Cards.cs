@@ -83,6 +83,10 @@ public sealed record Card(
     internal static Card? ById(Session session, string institution, string card) =>
         session.One($"SELECT {Columns} FROM issuer_cards WHERE institution = $1 AND card = $2", Map, institution, card);
 
+    /// <summary>As <see cref="ById"/>, for a unit that writes what it counts on this card: one at a time.</summary>
+    internal static Card? Hold(Session session, string institution, string card) =>
+        session.One($"SELECT {Columns} FROM issuer_cards WHERE institution = $1 AND card = $2 FOR UPDATE", Map, institution, card);
+
     internal static List<Card> All(Session session, string institution) =>
         session.Query($"SELECT {Columns} FROM issuer_cards WHERE institution = $1 ORDER BY card", Map, institution);
 

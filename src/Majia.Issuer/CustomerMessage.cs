@@ -25,6 +25,7 @@ public sealed record CustomerMessage(string Id, string Customer, string Mobile, 
     {
         if (customer.MobileBox is not null)
         {
+            session.Lock($"issuer/messages/{institution}/{customer.Id}");
             session.Execute(
                 """
                 INSERT INTO issuer_messages (institution, message, customer, mobile_masked, body_box, sequence, at)

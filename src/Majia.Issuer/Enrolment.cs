@@ -78,7 +78,7 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
     private AuthorizeServiceReply Authorize(Session session, AuthorizeServiceRequest request, Records? records, IdentityEvidence? evidence, DateTimeOffset now)
     {
         // The state may have changed since the data were compared: read again where it is decided.
-        var card = records is null ? null : Card.ById(session, options.Institution, records.Card.Id);
+        var card = records is null ? null : Card.Hold(session, options.Institution, records.Card.Id);
         if (card is null || evidence is null)
         {
             return new AuthorizeServiceReply(IssuerDecision.Declined, EnrolmentDecider.NoSuchCard.Reason, [], PinPolicy.Always, "", "");
@@ -170,12 +170,13 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
             {
                 if (Stored<DeliverActivationCodeReply>(session, call) is { } same) return (same, false);
 
-                var row = EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference)!;
+                var row = EnrolmentRow.Hold(session, options.Institution, request.TokenUniqueReference)!;
                 if (row.Code.Generation != before.Code.Generation) return (NotFound, true);
                 if (row.Proof != EnrolmentProof.Open) return (InvalidState, false);
                 if (request.MethodId != Sms) return (new ApiError("INVALID_FIELD_VALUE", "The bank does not offer this method.", [new FieldError("methodId", Sms, "another")]), false);
                 if (ActivationCode.Next(row.Code, options, now) is not { } next) return (new ApiError(Ineligible.CodeTriesExceeded, "No more codes for this card: start again."), false);
 
+                Card.Hold(session, options.Institution, row.Card); // its day counts over all its enrolments
                 var day = CodeDay.Of(session, options.Institution, row.Card, now);
                 if (!day.MaySend(options)) return (TooManyToday, false);
 
@@ -214,9 +215,10 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
             {
                 if (Stored<ValidateActivationCodeReply>(session, call) is { } same) return same;
 
-                var row = EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference)!;
+                var row = EnrolmentRow.Hold(session, options.Institution, request.TokenUniqueReference)!;
                 if (row.Code.Generation != before.Code.Generation) return null;
 
+                Card.Hold(session, options.Institution, row.Card); // its day counts over all its enrolments
                 var day = CodeDay.Of(session, options.Institution, row.Card, now);
                 var (verdict, after) = day.MayGuess(options)
                     ? ActivationCode.Validate(row.Code, right, row.Proof == EnrolmentProof.Proven, now)
@@ -272,7 +274,7 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
         var reply = await store.WriteAsync(session =>
         {
             if (Stored<Done>(session, call) is { } same) return same;
-            if (EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference) is not { Proof: EnrolmentProof.Proven } proven) return InvalidState;
+            if (EnrolmentRow.Hold(session, options.Institution, request.TokenUniqueReference) is not { Proof: EnrolmentProof.Proven } proven) return InvalidState;
 
             // The code has done its work: from now on nobody can use it.
             EnrolmentRow.Write(session, options.Institution, request.TokenUniqueReference, proven.Code with { Live = false }, null);
@@ -356,8 +358,15 @@ internal enum EnrolmentProof
 
 internal sealed record EnrolmentRow(string Card, EnrolmentProof Proof, ActivationCode Code, byte[]? CodeBox)
 {
-    public static EnrolmentRow? Find(Session session, string institution, string tokenReference) => session.One(
-        "SELECT card, state, code_generation, code_box, code_expires, code_tries, codes_sent FROM issuer_enrolments WHERE institution = $1 AND token_reference = $2",
+    private const string Select = "SELECT card, state, code_generation, code_box, code_expires, code_tries, codes_sent FROM issuer_enrolments WHERE institution = $1 AND token_reference = $2";
+
+    public static EnrolmentRow? Find(Session session, string institution, string tokenReference) => Read(session, Select, institution, tokenReference);
+
+    /// <summary>For a unit that writes what it decides on it: one at a time.</summary>
+    public static EnrolmentRow? Hold(Session session, string institution, string tokenReference) => Read(session, $"{Select} FOR UPDATE", institution, tokenReference);
+
+    private static EnrolmentRow? Read(Session session, string select, string institution, string tokenReference) => session.One(
+        select,
         row => new EnrolmentRow(
             row.GetString(0), Enum.Parse<EnrolmentProof>(row.GetString(1)),
             new ActivationCode(row.GetInt64(2), !row.IsDBNull(3), row.Instant(4), (int)row.GetInt64(5), (int)row.GetInt64(6)), row.BytesOrNull(3)),

@@ -265,7 +265,7 @@ public sealed class Actors(World world)
         }
 
         var since = world.Watch.BarOf(token);
-        var request = new WalletToken.ChangeStateRequest(world.Entropy.NewId(), tur, "CARDHOLDER", suspends ? "LOST" : "FOUND");
+        var request = new WalletToken.ChangeStateRequest(world.Entropy.NewId(), tur, "CARDHOLDER", suspends ? "LOST" : "FOUND", world.NextOrder());
         Spawn(node.Process, operation, async () =>
         {
             try

@@ -99,6 +99,7 @@ public sealed class World : IDisposable
     private readonly SortedDictionary<string, Wire> wires = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, Node> nodes = new(StringComparer.Ordinal);
     private readonly WorldImage image;
+    private long orders;
 
     public World(WorldImage image, long seed, Plant plant = Plant.None)
     {
@@ -141,6 +142,9 @@ public sealed class World : IDisposable
     public Process Air { get; }
 
     public Watch Watch { get; }
+
+    /// <summary>Numbers of the owner's orders over device cards, rising.</summary>
+    public long NextOrder() => ++orders;
 
     public Plants Plants { get; }
 

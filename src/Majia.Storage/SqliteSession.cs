@@ -136,7 +136,7 @@ internal sealed class SqliteSession(SqliteConnection connection) : Session, IDis
         {
             this.connection = connection;
             this.sql = sql;
-            SqliteException.ThrowExceptionForRC(raw.sqlite3_prepare_v2(connection.Handle, sql, out handle, out var rest), connection.Handle);
+            SqliteException.ThrowExceptionForRC(raw.sqlite3_prepare_v2(connection.Handle, WithoutRowLocks(sql), out handle, out var rest), connection.Handle);
             if (!string.IsNullOrWhiteSpace(rest))
             {
                 handle.Dispose();

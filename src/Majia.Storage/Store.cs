@@ -17,7 +17,14 @@ public abstract class Store : IAsyncDisposable
     public abstract Task<T> WriteAsync<T>(Func<Session, T> unit);
 
     /// <summary>Completes when everything that ran before this call is on disk. Throws <see cref="StoreFailedException"/> when it never will be.</summary>
+    /// <remarks>Of a database that can stop and come back this vouches for nothing that ran before it stopped: an edge takes a <see cref="Mark"/> when it begins and gives it to <see cref="DurableAsync(StoreMark)"/>.</remarks>
     public abstract Task DurableAsync();
+
+    /// <summary>Where a request begins. Throws <see cref="StoreUnavailableException"/> while the database is away: then nothing has been done, and a refusal is the whole truth.</summary>
+    public virtual StoreMark Mark() => default;
+
+    /// <summary>As <see cref="DurableAsync()"/>, and fails when the database stopped after <paramref name="since"/>: what ran before may be gone with it, although its result was seen.</summary>
+    public virtual Task DurableAsync(StoreMark since) => DurableAsync();
 
     /// <summary>Reads committed rows on a reader's own connection.</summary>
     public abstract T Read<T>(Func<Session, T> query);
@@ -30,8 +37,9 @@ public abstract class Store : IAsyncDisposable
     /// <summary>As <see cref="WriteAsync{T}"/>, then durable: for a unit whose result leaves at once.</summary>
     public async Task<T> CommitAsync<T>(Func<Session, T> unit)
     {
+        var since = Mark();
         var result = await WriteAsync(unit);
-        await DurableAsync();
+        await DurableAsync(since);
         return result;
     }
 
@@ -49,7 +57,17 @@ public abstract class Store : IAsyncDisposable
 }
 
 /// <summary>The store stopped: disk full, file gone, commit refused. Nothing that was not durable was answered; a restart continues from the last commit.</summary>
-public sealed class StoreFailedException(string message, Exception? inner = null) : PartyFailedException(message, inner);
+public class StoreFailedException(string message, Exception? inner = null) : PartyFailedException(message, inner);
+
+/// <summary>The database is away for now: gone, restarting, or taken over by its standby. Later units find it again without a restart of this process.</summary>
+public sealed class StoreUnavailableException(string message, bool inDoubt, Exception? inner = null) : StoreFailedException(message, inner)
+{
+    /// <summary>Whether the unit took effect is not known: silence is the only true answer. False: it certainly did not.</summary>
+    public bool InDoubt { get; } = inDoubt;
+}
+
+/// <summary>Which life of its database a request began in.</summary>
+public readonly record struct StoreMark(long Life);
 
 /// <summary>The database or its folder cannot be used as it is: unreadable, of a newer program, not ours. The world is not as expected (exit code 3); nothing was touched.</summary>
 public class StoreException(string message, Exception? inner = null) : Exception(message, inner);

@@ -53,7 +53,7 @@ public sealed partial class WalletParty
         var (fresh, credential) = (entropy.NewId(), Convert.ToHexString(entropy.Bytes(32)));
         var device = await store.WriteAsync(session =>
         {
-            var now = DeviceRow.OfChip(session, seid);
+            var now = DeviceRow.HoldOfChip(session, seid);
             if (now?.Account != before?.Account || (now is not null && !now.CredentialHash.AsSpan().SequenceEqual(before!.CredentialHash)))
             {
                 return null; // somebody else signed in on it meanwhile
@@ -158,6 +158,8 @@ public sealed partial class WalletParty
             await store.WriteAsync(session => session.Execute("UPDATE wallet_device SET lost_at = $2 WHERE device_id = $1", deviceId, clock.GetUtcNow()));
         }
 
+        // Taken before the look: whoever looks later orders later, and the token service heeds the latest.
+        var order = await store.WriteAsync(session => DeviceRow.NextOrder(session, deviceId));
         var listed = await ReachAsync(() => tokenService.CallAsync<WalletToken.SearchTokensRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.SearchTokens, new(device.Seid), cancellation));
         if (listed.Value is not { } live)
         {
@@ -167,7 +169,7 @@ public sealed partial class WalletParty
         ApiError? failed = null;
         foreach (var token in live.Tokens)
         {
-            var now = await HoldAsync(token, on, cancellation);
+            var now = await HoldAsync(token, on, order, cancellation);
             failed ??= now.Error;
             if (now.Value is { State: TokenState.Active or TokenState.Suspended } told)
             {
@@ -189,13 +191,13 @@ public sealed partial class WalletParty
     }
 
     /// <summary>The wallet's own hold on one token, or its end; the token as it is when it is so already, or not active yet.</summary>
-    private Task<ApiReply<WalletToken.TokenReply>> HoldAsync(WalletToken.TokenReply token, bool on, CancellationToken cancellation)
+    private Task<ApiReply<WalletToken.TokenReply>> HoldAsync(WalletToken.TokenReply token, bool on, long order, CancellationToken cancellation)
     {
         var held = token.SuspendedBy.Contains("TOKEN_REQUESTOR", StringComparer.Ordinal);
         return held == on || token.State == TokenState.Inactive
             ? Task.FromResult<ApiReply<WalletToken.TokenReply>>(token)
             : ReachAsync(() => tokenService.CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(
-                on ? WalletToken.Operations.Suspend : WalletToken.Operations.Unsuspend, new(entropy.NewId(), token.TokenUniqueReference, "TOKEN_REQUESTOR", on ? "LOST" : "FOUND"), cancellation));
+                on ? WalletToken.Operations.Suspend : WalletToken.Operations.Unsuspend, new(entropy.NewId(), token.TokenUniqueReference, "TOKEN_REQUESTOR", on ? "LOST" : "FOUND", order), cancellation));
     }
 
     private static async Task<ApiReply<T>> ReachAsync<T>(Func<Task<ApiReply<T>>> call)
@@ -270,7 +272,7 @@ public sealed partial class WalletParty
 
     private Task ChangeAsync(string deviceId, Func<DeviceRow, DeviceRow> change) => store.WriteAsync(session =>
     {
-        if (DeviceRow.Find(session, deviceId) is { } now)
+        if (DeviceRow.Hold(session, deviceId) is { } now)
         {
             change(now).Write(session, clock.GetUtcNow());
         }

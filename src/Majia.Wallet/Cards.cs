@@ -68,7 +68,7 @@ public sealed partial class WalletParty
         var late = await store.WriteAsync(session =>
         {
             // The handset as it is now, in the unit that would give it the card (R24).
-            var now = DeviceRow.Find(session, device.DeviceId);
+            var now = DeviceRow.Hold(session, device.DeviceId);
             return WhyNotHeld(now)
                 ?? (now!.Account != device.Account || now.PurgeEpoch > request.PurgeEpoch ? Refused(new Refusal(HandsetDecider.NotSignedIn, new("The phone signed out meanwhile.", "添加期间手机已退出登录。"))) : null)
                 ?? (card.TryTake(session, token.TokenUniqueReference, token.Face, token.Methods) ? null : NoSuchCard);
@@ -169,7 +169,7 @@ public sealed partial class WalletParty
     /// <summary>After a call that may have made a token active: what changed at the handset meanwhile counts. A lost one's token is held before anybody hears of it.</summary>
     private async Task<ApiError?> StillHeldAsync(CardRow card, CancellationToken cancellation)
     {
-        var device = await store.WriteAsync(session => DeviceRow.Find(session, card.DeviceId));
+        var (device, order) = await store.WriteAsync(session => DeviceRow.Find(session, card.DeviceId) is { } found ? (found, found.LostMode ? DeviceRow.NextOrder(session, card.DeviceId) : 0) : default);
         if (WhyNotHeld(device) is not { } why)
         {
             return null;
@@ -180,7 +180,7 @@ public sealed partial class WalletParty
             var now = await tokenService.CallAsync<WalletToken.GetTokenRequest, WalletToken.TokenReply>(WalletToken.Operations.GetToken, new(card.Tur!), cancellation);
             if (now.Value is { State: TokenState.Active or TokenState.Suspended } token)
             {
-                await HoldAsync(token, true, cancellation);
+                await HoldAsync(token, true, order, cancellation);
             }
         }
 

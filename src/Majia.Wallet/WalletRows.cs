@@ -20,6 +20,13 @@ public sealed record DeviceRow(string DeviceId, string Seid, string Account, boo
     public static DeviceRow? Find(Session session, string deviceId) =>
         session.One($"SELECT {Columns} FROM wallet_device WHERE device_id = $1", Map, deviceId);
 
+    /// <summary>For a unit that writes what it decides on the handset: one at a time.</summary>
+    public static DeviceRow? Hold(Session session, string deviceId) =>
+        session.One($"SELECT {Columns} FROM wallet_device WHERE device_id = $1 FOR UPDATE", Map, deviceId);
+
+    public static DeviceRow? HoldOfChip(Session session, string seid) =>
+        session.One($"SELECT {Columns} FROM wallet_device WHERE seid = $1 FOR UPDATE", Map, seid);
+
     public static DeviceRow? OfChip(Session session, string seid) =>
         session.One($"SELECT {Columns} FROM wallet_device WHERE seid = $1", Map, seid);
 
@@ -33,6 +40,10 @@ public sealed record DeviceRow(string DeviceId, string Seid, string Account, boo
             credential_hash = excluded.credential_hash, model = excluded.model, track = excluded.track, version = excluded.version, purge_epoch = excluded.purge_epoch, updated_at = excluded.updated_at
         """,
         DeviceId, Seid, Account, SignedIn, FindDevice, LostMode, CredentialHash, Handset.Model, Handset.Track, Handset.Version, PurgeEpoch, now);
+
+    /// <summary>The number of the next order over this handset's device cards, rising.</summary>
+    public static long NextOrder(Session session, string deviceId) =>
+        session.Number("UPDATE wallet_device SET orders = orders + 1 WHERE device_id = $1 RETURNING orders", deviceId) ?? throw new InvalidOperationException("no such device");
 
     private static DeviceRow Map(DbDataReader row) => new(
         row.GetString(0), row.GetString(1), row.GetString(2), row.GetInt64(3) != 0, row.GetInt64(4) != 0, row.GetInt64(5) != 0, row.Bytes(6),

@@ -57,6 +57,10 @@ public static class WalletTables
             at INTEGER NOT NULL);
         CREATE INDEX wallet_sign_in_open ON wallet_sign_in (device_id) WHERE credential IS NOT NULL;
         """,
+        """
+        -- Orders over a handset's device cards are numbered: the token service heeds the latest.
+        ALTER TABLE wallet_device ADD COLUMN orders INTEGER NOT NULL DEFAULT 0;
+        """,
         OwnerAccounts.Migration,
         WalletParty.CommandsMigration,
     ]);

@@ -58,7 +58,8 @@ public static class WalletToken
     public sealed record ActivateReply(TokenState State, int? TriesLeft);
 
     /// <param name="CausedBy">CARDHOLDER or TOKEN_REQUESTOR.</param>
-    public sealed record ChangeStateRequest(string RequestId, string TokenUniqueReference, string CausedBy, string ReasonCode);
+    /// <param name="Order">The requestor's own number of this order, rising for each token and cause: one that arrives behind a later one changes nothing (OUT_OF_ORDER). Null: taken as it comes.</param>
+    public sealed record ChangeStateRequest(string RequestId, string TokenUniqueReference, string CausedBy, string ReasonCode, long? Order = null);
 
     /// <param name="TokenExpiry">YYMM.</param>
     /// <param name="Stage">How far the card is in its chip: None, Started, Personalised, Selectable, Removed.</param>
@@ -128,5 +129,5 @@ public static class Ineligible
     public const string BadCheckDigit = "BAD_CHECK_DIGIT", UnknownBin = "UNKNOWN_BIN", NotUnionPay = "NOT_UNIONPAY", UnknownBank = "UNKNOWN_BANK",
         KindNotTaken = "KIND_NOT_TAKEN", MissingField = "MISSING_REQUIRED_FIELD", TooManyOnDevice = "TOO_MANY_TOKENS_FOR_DEVICE", TooManyForCard = "TOO_MANY_TOKENS_FOR_PAN",
         AlreadyOnDevice = "DUPLICATE_TOKEN_ON_DEVICE", TooOften = "TOO_MANY_ATTEMPTS", NotRecommended = "NOT_RECOMMENDED", DeclinedByIssuer = "DECLINED_BY_ISSUER", CodeInvalid = "ACTIVATION_CODE_INVALID",
-        CodeExpired = "ACTIVATION_CODE_EXPIRED", CodeTriesExceeded = "ACTIVATION_CODE_RETRIES_EXCEEDED", InvalidState = "INVALID_STATE", NotFound = "NOT_FOUND";
+        CodeExpired = "ACTIVATION_CODE_EXPIRED", CodeTriesExceeded = "ACTIVATION_CODE_RETRIES_EXCEEDED", InvalidState = "INVALID_STATE", OutOfOrder = "OUT_OF_ORDER", NotFound = "NOT_FOUND";
 }

@@ -109,10 +109,11 @@ public sealed class HttpJsonServer : IAsyncDisposable
             return;
         }
 
+        var since = party.Leaves?.Mark() ?? default;
         var reply = await party.Endpoint.HandleAsync(operation, body.GetBuffer().AsMemory(0, (int)body.Length), context.RequestAborted);
         if (party.Leaves is { } leaves)
         {
-            await leaves.DurableAsync();
+            await leaves.DurableAsync(since);
         }
 
         context.Response.ContentType = "application/json";

@@ -19,10 +19,11 @@ public sealed class InMemoryIsoLink(IIsoServer server, LinkFaults faults, Store?
             return await NeverAsync(frame, cancellation);
         }
 
+        var since = leaves?.Mark() ?? default;
         var answer = await server.HandleAsync(frame, cancellation);
         if (leaves is not null)
         {
-            await leaves.DurableAsync();
+            await leaves.DurableAsync(since);
         }
 
         return answer.IsEmpty || fault == LinkFault.DropAnswer ? await NeverAsync(frame, cancellation) : answer;

@@ -20,10 +20,11 @@ public sealed class InMemoryJsonLink(JsonEndpoint endpoint, LinkFaults faults, S
             throw new PartyUnreachableException(endpoint.Party);
         }
 
+        var since = leaves?.Mark() ?? default;
         var reply = await endpoint.HandleAsync(operation, body, cancellation);
         if (leaves is not null)
         {
-            await leaves.DurableAsync();
+            await leaves.DurableAsync(since);
         }
 
         if (fault == LinkFault.DropAnswer)

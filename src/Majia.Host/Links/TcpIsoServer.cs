@@ -300,12 +300,13 @@ public sealed class TcpIsoServer : IAsyncDisposable
         var said = false;
         try
         {
+            var since = leaves?.Mark() ?? default;
             var answer = await server.HandleAsync(frame, stop.Token);
             if (!answer.IsEmpty)
             {
                 if (leaves is not null && !peer.Inside)
                 {
-                    await leaves.DurableAsync();
+                    await leaves.DurableAsync(since);
                 }
 
                 said = peer.Connection.TrySend(answer.Span);

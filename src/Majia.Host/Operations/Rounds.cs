@@ -26,7 +26,7 @@ public static class Rounds
                     await system.PumpAsync(stopping);
                     after();
                 }
-                catch (Exception error) when (error is not (OperationCanceledException or StoreFailedException))
+                catch (Exception error) when (error is StoreUnavailableException or not (OperationCanceledException or StoreFailedException))
                 {
                     log.LogError("A round of deliveries failed, the next one comes: {Type}\n{Place}", error.GetType().Name, error.StackTrace);
                 }

@@ -107,6 +107,7 @@ public sealed partial class TokenServiceParty
 
     private (Claim? Claim, ApiError? Stale) ClaimRequest(Session session, WalletToken.DigitizeRequest request, byte[] panIndex, byte[] digest, string institution, string fresh)
     {
+        TokenRow.LockChip(session, request.Seid);
         var known = session.One(
             "SELECT tur, digest, reply FROM token_request WHERE request_id = $1",
             static row => new Claim(row.GetString(0), row.Bytes(1), row.BytesOrNull(2)),
@@ -166,7 +167,7 @@ public sealed partial class TokenServiceParty
     private void GiveUp(Session session, string tur, string institution, string reason)
     {
         var open = session.Execute("UPDATE token_request SET reply = $2 WHERE tur = $1 AND reply IS NULL", tur, JsonSerializer.SerializeToUtf8Bytes((ApiReply<WalletToken.DigitizeReply>)GivenUp, JsonEndpoint.Json)) == 1;
-        var made = TokenRow.Find(session, tur);
+        var made = TokenRow.Hold(session, tur);
         if (made is { Status.State: not TokenState.Deactivated })
         {
             Change(session, made, LifecycleStep.Delete, string.Empty, Self, reason);
@@ -242,13 +243,14 @@ public sealed partial class TokenServiceParty
             var index = module.Index(IndexKey, token);
             var (made, taken) = await store.WriteAsync<(TokenRow? Row, bool Taken)>(session =>
             {
+                TokenRow.LockChip(session, request.Seid);
                 if (TokenRow.Find(session, tur) is { } already)
                 {
                     return (already, false);
                 }
 
                 // Given up meanwhile (sign-out, another try of the same card, the sweep): no token is made.
-                if (session.Number("SELECT 1 FROM token_request WHERE request_id = $1 AND tur = $2 AND reply IS NULL", request.RequestId, tur) is null
+                if (session.Number("SELECT 1 FROM token_request WHERE request_id = $1 AND tur = $2 AND reply IS NULL FOR UPDATE", request.RequestId, tur) is null
                     || session.Number("SELECT 1 FROM token_chip WHERE seid = $1 AND purge_epoch > $2", request.Seid, request.PurgeEpoch) is not null
                     || !Slots.Holds(session, panIndex, request.Seid, tur))
                 {

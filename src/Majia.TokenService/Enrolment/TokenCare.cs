@@ -17,15 +17,19 @@ public sealed partial class TokenServiceParty
             return Malformed("causedBy", $"{SuspendedBy.Cardholder} or {SuspendedBy.TokenRequestor}", "another");
         }
 
-        var (row, why) = await ChangeAsync(session => FindFor(session, caller, request.TokenUniqueReference), step, request.CausedBy, caller, request.ReasonCode);
+        var (row, why) = await ChangeAsync(session => FindFor(session, caller, request.TokenUniqueReference), step, request.CausedBy, caller, request.ReasonCode, request.Order);
         return row is null ? (why is null ? NotFound : Refused(why)) : Reply(row);
     }
 
     /// <param name="who">Whose hold it is, of <see cref="SuspendedBy"/>.</param>
     /// <param name="actor">Whose line it came by, for the audit trail.</param>
-    private async Task<(TokenRow? Row, Refusal? Why)> ChangeAsync(Func<Session, TokenRow?> find, LifecycleStep step, string who, string actor, string reason)
+    /// <param name="order">The actor's number of it; null: whenever it comes.</param>
+    private async Task<(TokenRow? Row, Refusal? Why)> ChangeAsync(Func<Session, TokenRow?> find, LifecycleStep step, string who, string actor, string reason, long? order = null)
     {
-        var (row, why) = await store.WriteAsync(session => find(session) is { } found ? Change(session, found, step, who, actor, reason) : default);
+        var (row, why) = await store.WriteAsync(session =>
+            find(session) is not { } found ? default
+            : order is { } number && !InOrder(session, found.Tur, actor, who, number) ? (null, TokenLifecycle.OutOfOrder)
+            : Change(session, found, step, who, actor, reason));
         if (row is { Status.State: TokenState.Deactivated })
         {
             await ReleaseAsync(row.PanIndex, row.Seid, row.Tur);
@@ -38,6 +42,7 @@ public sealed partial class TokenServiceParty
     /// <returns>The device card as it is now (the same when the step had taken effect already), or why not.</returns>
     private (TokenRow? Row, Refusal? Why) Change(Session session, TokenRow row, LifecycleStep step, string who, string actor, string reason)
     {
+        row = TokenRow.Hold(session, row.Index)!;
         var (next, refusal) = TokenLifecycle.Decide(row.Status, step, who);
         if (next is null)
         {
@@ -71,6 +76,12 @@ public sealed partial class TokenServiceParty
         return (row with { Status = next }, null);
     }
 
+    /// <summary>Takes the number; false when a later order has come before it: a resume that was long on its way must not undo the suspension behind it.</summary>
+    private static bool InOrder(Session session, string tur, string actor, string who, long order) =>
+        session.Execute(
+            "INSERT INTO token_order (tur, actor, hold, last) VALUES ($1, $2, $3, $4) ON CONFLICT (tur, actor, hold) DO UPDATE SET last = excluded.last WHERE token_order.last < excluded.last",
+            tur, actor, who, order) == 1;
+
     private static string Named(LifecycleStep step) => step.ToString().ToLowerInvariant();
 
     /// <summary>Damage of the audit trail and device cards that were changed past it; empty is good.</summary>
@@ -99,10 +110,11 @@ public sealed partial class TokenServiceParty
 
         var (rows, claims) = await store.WriteAsync(session =>
         {
+            TokenRow.LockChip(session, request.Seid);
             if (request.PurgeEpoch != long.MaxValue)
             {
                 session.Execute(
-                    "INSERT INTO token_chip (seid, domain, next_instance, purge_epoch) VALUES ($1, 'None', 1, $2) ON CONFLICT (seid) DO UPDATE SET purge_epoch = max(token_chip.purge_epoch, excluded.purge_epoch)",
+                    "INSERT INTO token_chip (seid, domain, next_instance, purge_epoch) VALUES ($1, 'None', 1, $2) ON CONFLICT (seid) DO UPDATE SET purge_epoch = CASE WHEN token_chip.purge_epoch > excluded.purge_epoch THEN token_chip.purge_epoch ELSE excluded.purge_epoch END",
                     request.Seid, request.PurgeEpoch);
             }
 
@@ -139,9 +151,9 @@ public sealed partial class TokenServiceParty
     /// <summary>Enrolments whose token does not exist yet, begun before <paramref name="before"/>; of one requestor in one chip, or all when null.</summary>
     private static List<OpenClaim> UnderWay(Session session, (string Caller, string Seid)? of, DateTimeOffset before) =>
         session.Query(
-            "SELECT r.tur, r.seid, r.pan_index, r.institution FROM token_request r WHERE r.reply IS NULL AND ($1 IS NULL OR (r.seid = $1 AND r.trid = $3)) AND r.at < $2 AND NOT EXISTS (SELECT 1 FROM token_reference t WHERE t.tur = r.tur) ORDER BY r.at, r.tur",
+            "SELECT r.tur, r.seid, r.pan_index, r.institution FROM token_request r WHERE r.reply IS NULL AND ($1 = '' OR (r.seid = $1 AND r.trid = $3)) AND r.at < $2 AND NOT EXISTS (SELECT 1 FROM token_reference t WHERE t.tur = r.tur) ORDER BY r.at, r.tur",
             static row => new OpenClaim(row.GetString(0), row.GetString(1), row.Bytes(2), row.GetString(3)),
-            of?.Seid, before, of?.Caller);
+            of?.Seid ?? "", before, of?.Caller ?? "");
 
     private async Task RetireAsync(IReadOnlyList<TokenRow> rows, string reason)
     {
@@ -204,10 +216,11 @@ public sealed partial class TokenServiceParty
     /// <summary>Delivers what is due to the banks. Each notice carries one request id however often it is sent.</summary>
     public async Task PumpAsync(CancellationToken cancellation = default)
     {
+        var since = store.Mark();
         foreach (var entry in await store.WriteAsync(session => outbox.Due(session, clock.GetUtcNow())))
         {
             // What is sent must have happened: nothing leaves before it is on disk (decisions.md 22).
-            await store.DurableAsync();
+            await store.DurableAsync(since);
             var arrived = false;
             try
             {

@@ -50,6 +50,9 @@ public static class TokenLifecycle
         return (left.Count == 0 ? TokenStatus.Active : new(TokenState.Suspended, left), null);
     }
 
+    /// <summary>A later order of the same party over the same device card has come before this one.</summary>
+    public static readonly Refusal OutOfOrder = new(Ineligible.OutOfOrder, new("A later order for this card has been carried out already: this one changes nothing.", "该卡已执行更晚的指令，本指令不再生效。"));
+
     private static readonly Refusal
         Gone = new(Ineligible.InvalidState, new("This device card was deleted; add the card again.", "该设备卡已删除，请重新添加。")),
         NotYet = new(Ineligible.InvalidState, new("This device card is not active yet.", "该设备卡尚未激活。")),

@@ -69,7 +69,7 @@ public sealed class AuditTrail(KeyModule module)
     /// <summary>In the unit that makes the change.</summary>
     public void Append(Session session, DateTimeOffset at, string tur, string actor, string action, string before, string after, string reason)
     {
-        var end = session.One("SELECT sequence, hash FROM token_audit_end WHERE tur = $1", static row => Tuple.Create(row.GetInt64(0), row.Bytes(1)), tur);
+        var end = session.One("SELECT sequence, hash FROM token_audit_end WHERE tur = $1 FOR UPDATE", static row => Tuple.Create(row.GetInt64(0), row.Bytes(1)), tur);
         var instant = DateTimeOffset.FromUnixTimeMilliseconds(at.ToUnixTimeMilliseconds()); // as it is read back
         var row = new AuditRow(tur, (end?.Item1 ?? 0) + 1, instant, actor, action, before, after, reason, end?.Item2 ?? Start, []);
         row = row with { Hash = HashOf(row, row.Sequence) };
@@ -111,7 +111,7 @@ public sealed class AuditTrail(KeyModule module)
     private void Verify(Session session, string tur, List<AuditFault> faults)
     {
         var rows = Of(session, tur);
-        var end = session.One("SELECT sequence, hash FROM token_audit_end WHERE tur = $1", static row => Tuple.Create(row.GetInt64(0), row.Bytes(1)), tur);
+        var end = session.One("SELECT sequence, hash FROM token_audit_end WHERE tur = $1 FOR UPDATE", static row => Tuple.Create(row.GetInt64(0), row.Bytes(1)), tur);
         var before = faults.Count;
 
         // Where each row was written; null: it is not a row that was written at all.

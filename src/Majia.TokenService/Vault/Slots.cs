@@ -23,7 +23,8 @@ public static class Slots
             }
         }
 
-        return Eligibility.DeviceFull;
+        // A repeat of the same enrolment may have taken the place while this one looked.
+        return session.Number("SELECT slot FROM token_device_slot WHERE seid = $1 AND tur = $2", seid, tur) is null ? Eligibility.DeviceFull : null;
     }
 
     /// <summary>Null when <paramref name="tur"/> is the one device card of this plastic on this chip now.</summary>
@@ -42,7 +43,7 @@ public static class Slots
             }
         }
 
-        return Eligibility.CardFull;
+        return Holder(session, panIndex, seid) is not { } winner ? Eligibility.CardFull : winner == tur ? null : Eligibility.AlreadyThere;
     }
 
     public static bool Holds(Session session, byte[] panIndex, string seid, string tur) =>

@@ -88,6 +88,19 @@ public sealed record TokenRow(
         return index is null ? null : Find(session, index);
     }
 
+    /// <summary>As <see cref="Find(Session, byte[])"/>, for a unit that writes what it decides on it: nobody else changes the row until the unit ends.</summary>
+    public static TokenRow? Hold(Session session, byte[] index) =>
+        session.One($"SELECT {Columns} FROM token_token WHERE token_index = $1 FOR UPDATE", Map, index);
+
+    public static TokenRow? Hold(Session session, string tur)
+    {
+        var index = session.One("SELECT token_index FROM token_reference WHERE tur = $1", static row => row.Bytes(0), tur);
+        return index is null ? null : Hold(session, index);
+    }
+
+    /// <summary>What is decided about a chip as a whole (its purge, its claims, its next instance) is decided by one unit at a time.</summary>
+    public static void LockChip(Session session, string seid) => session.Lock($"token/chip/{seid}");
+
     public static List<TokenRow> OfChip(Session session, string seid) =>
         session.Query($"SELECT {Columns} FROM token_token WHERE seid = $1 ORDER BY created_at, tur", Map, seid);
 

@@ -103,5 +103,9 @@ public static class VaultTables
             PRIMARY KEY (caller, request_id));
         CREATE INDEX token_reply_at ON token_reply (at);
         """,
+        """
+        -- The last order of each actor over its hold on a token: an older one that comes late is out of date.
+        CREATE TABLE token_order (tur TEXT NOT NULL, actor TEXT NOT NULL, hold TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (tur, actor, hold));
+        """,
     ]);
 }

@@ -2,15 +2,19 @@ using Majia.Storage;
 
 namespace Majia.Tests.Storage;
 
-public sealed class OutboxTests
+public sealed class OutboxTests(PostgresServer server)
 {
     private static readonly DateTimeOffset Noon = new(2026, 1, 2, 12, 0, 0, TimeSpan.Zero);
+    private static readonly PartySchema Schema = new("test", [Outbox.Migration("test")]);
     private readonly Outbox outbox = new("test");
-    private readonly InlineStore store = new(new PartySchema("test", [Outbox.Migration("test")]));
 
-    [Fact]
-    public async Task An_entry_is_due_until_it_is_delivered()
+    public static TheoryData<StoreTests.Engine> Both => StoreTests.Both;
+
+    [Theory]
+    [MemberData(nameof(Both))]
+    public async Task An_entry_is_due_until_it_is_delivered(StoreTests.Engine engine)
     {
+        await using var store = await OpenAsync(engine);
         await store.WriteAsync(s => outbox.Enqueue(s, "network", "0420", [1, 2], "rrn:1", Noon));
         await store.WriteAsync(s => outbox.Enqueue(s, "network", "0420", [3], "rrn:2", Noon.AddSeconds(1)));
 
@@ -23,9 +27,11 @@ public sealed class OutboxTests
         Assert.Equal("rrn:2", Assert.Single(await store.WriteAsync(s => outbox.Due(s, Noon.AddHours(1)))).Reference);
     }
 
-    [Fact]
-    public async Task Each_failure_doubles_the_wait_up_to_five_minutes()
+    [Theory]
+    [MemberData(nameof(Both))]
+    public async Task Each_failure_doubles_the_wait_up_to_five_minutes(StoreTests.Engine engine)
     {
+        await using var store = await OpenAsync(engine);
         await store.WriteAsync(s => outbox.Enqueue(s, "network", "0420", [1], "rrn:1", Noon));
         var now = Noon;
         var waits = new List<double>();
@@ -44,9 +50,11 @@ public sealed class OutboxTests
         Assert.Equal(Outbox.LongestWait, Outbox.Wait(1_000));
     }
 
-    [Fact]
-    public async Task A_dead_letter_stays_visible_and_is_not_sent()
+    [Theory]
+    [MemberData(nameof(Both))]
+    public async Task A_dead_letter_stays_visible_and_is_not_sent(StoreTests.Engine engine)
     {
+        await using var store = await OpenAsync(engine);
         await store.WriteAsync(s => outbox.Enqueue(s, "issuer", "notice", [1], "rrn:1", Noon));
         var entry = Assert.Single(await store.WriteAsync(s => outbox.Due(s, Noon)));
         await store.WriteAsync(s => outbox.Bury(s, entry, "refused", Noon.AddSeconds(3)));
@@ -56,9 +64,11 @@ public sealed class OutboxTests
         Assert.Equal(("refused", "rrn:1", Noon.AddSeconds(3)), (letter.Why, letter.Entry.Reference, letter.At));
     }
 
-    [Fact]
-    public async Task An_entry_of_a_unit_that_throws_is_never_sent()
+    [Theory]
+    [MemberData(nameof(Both))]
+    public async Task An_entry_of_a_unit_that_throws_is_never_sent(StoreTests.Engine engine)
     {
+        await using var store = await OpenAsync(engine);
         await Assert.ThrowsAsync<InvalidOperationException>(() => store.WriteAsync<int>(s =>
         {
             outbox.Enqueue(s, "network", "0420", [1], "rrn:1", Noon);
@@ -66,6 +76,9 @@ public sealed class OutboxTests
         }));
         Assert.Empty(await store.WriteAsync(s => outbox.Due(s, Noon)));
     }
+
+    private async Task<Store> OpenAsync(StoreTests.Engine engine) =>
+        engine == StoreTests.Engine.Sqlite ? new InlineStore(Schema) : PostgresStore.Open(await server.NewDatabaseAsync(), [Schema], TimeProvider.System, PostgresServer.Options);
 }
 
 public sealed class OutboxPumpTests

@@ -17,6 +17,21 @@ public class IssuerCareTests
         bench.CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(operation, new(bench.Entropy.NewId(), tur, who, "OTHER"));
 
     [Fact, Rule("R23")]
+    public async Task A_resume_that_was_long_on_its_way_does_not_undo_the_suspension_behind_it()
+    {
+        await using var bench = new Bench();
+        var (tur, _, _, _) = await bench.EnrolAsync(Bench.Debit());
+        Task<ApiReply<WalletToken.TokenReply>> Order(string operation, long number, string who = SuspendedBy.Cardholder) =>
+            bench.CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(operation, new(bench.Entropy.NewId(), tur, who, "LOST", number));
+
+        Assert.Equal(TokenState.Suspended, (await Order(WalletToken.Operations.Suspend, 2)).Value!.State);
+        Assert.Equal(Ineligible.OutOfOrder, (await Order(WalletToken.Operations.Unsuspend, 1)).Error!.ErrorCode);
+        Assert.Equal(Ineligible.OutOfOrder, (await Order(WalletToken.Operations.Unsuspend, 2)).Error!.ErrorCode);
+        Assert.Equal(["CARDHOLDER", "TOKEN_REQUESTOR"], (await Order(WalletToken.Operations.Suspend, 1, SuspendedBy.TokenRequestor)).Value!.SuspendedBy); // a hold of its own has numbers of its own
+        Assert.Equal(["TOKEN_REQUESTOR"], (await Order(WalletToken.Operations.Unsuspend, 3)).Value!.SuspendedBy);
+    }
+
+    [Fact, Rule("R23")]
     public async Task Each_of_four_lifts_its_own_hold_only_and_the_last_one_makes_it_active()
     {
         await using var bench = new Bench();

@@ -1,0 +1,70 @@
+namespace Majia.Storage;
+
+/// <summary>One PostgreSQL for several parties: a store each, with its own schema and role, and one log, so that one wait covers them all (decisions.md 22).</summary>
+public sealed class PostgresDatabase : IAsyncDisposable
+{
+    private readonly SortedDictionary<string, PostgresStore> stores = new(StringComparer.Ordinal);
+    private readonly PostgresLog log;
+
+    private PostgresDatabase(PostgresLog log) => this.log = log;
+
+    /// <summary>Parties whose tables belong to the login itself, since it may make no roles.</summary>
+    public IReadOnlyList<string> WithoutRole { get; private init; } = [];
+
+    /// <summary>Opens the database and makes what is missing in it. Throws <see cref="StoreException"/> when it cannot be used: absent, wrong password, standby, read-only, newer schema.</summary>
+    public static PostgresDatabase Open(string connectionString, IReadOnlyList<PartySchema> schemas, TimeProvider time, PostgresOptions? options = null)
+    {
+        options ??= new();
+        var (target, roles) = Prepare(connectionString, schemas, options);
+        var database = new PostgresDatabase(new PostgresLog(target)) { WithoutRole = [.. roles.Where(static role => role.Value is null).Select(static role => role.Key)] };
+        foreach (var schema in schemas)
+        {
+            var own = new PostgresTarget(connectionString, roles[schema.Party], [schema.Party]);
+            database.stores.Add(schema.Party, new PostgresStore(own, database.log, ownsLog: false, time, options.Writers));
+        }
+
+        return database;
+    }
+
+    /// <summary>The store of one party: its own tables and nobody else's.</summary>
+    public Store this[string party] => stores[party];
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var store in stores.Values)
+        {
+            await store.DisposeAsync();
+        }
+
+        log.Dispose();
+    }
+
+    internal static (PostgresTarget Target, SortedDictionary<string, string?> Roles) Prepare(string connectionString, IReadOnlyList<PartySchema> schemas, PostgresOptions options)
+    {
+        var target = new PostgresTarget(connectionString);
+        try
+        {
+            SortedDictionary<string, string?> roles;
+            using (var connection = target.OpenFirst(options.FsyncMayBeOff))
+            {
+                roles = PostgresSchema.Prepare(connection, schemas);
+            }
+
+            foreach (var schema in schemas)
+            {
+                using var own = new PostgresTarget(connectionString, roles[schema.Party], [schema.Party]).Open(synchronous: true);
+                PostgresSchema.Migrate(own, schema, $"the database {target.Parsed.Database} at {PostgresTrouble.Place(target.Parsed)}");
+            }
+
+            return (target, roles);
+        }
+        catch (StoreUnavailableException away)
+        {
+            throw new StoreException(away.Message, away);
+        }
+        catch (Npgsql.NpgsqlException failure)
+        {
+            throw new StoreException(PostgresTrouble.WhyNotOpened(target.Parsed, failure), failure);
+        }
+    }
+}
