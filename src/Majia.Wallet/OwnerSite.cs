@@ -61,7 +61,8 @@ public sealed partial class WalletParty
         }
 
         var reason = operation == WalletToken.Operations.Delete ? "CONSUMER_DELETED" : "OTHER";
-        var reply = await ReachAsync(() => tokenService.CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(operation, new(entropy.NewId(), tur, SuspendedBy.Cardholder, reason), cancellation));
+        var order = await store.WriteAsync(session => DeviceRow.NextOrder(session, deviceId));
+        var reply = await ReachAsync(() => tokenService.CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(operation, new(entropy.NewId(), tur, SuspendedBy.Cardholder, reason, order), cancellation));
         if (reply.Value is not { } token)
         {
             return reply.Error;
