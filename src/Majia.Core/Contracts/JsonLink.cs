@@ -136,7 +136,7 @@ public sealed class JsonEndpoint(string party)
     private static ApiError Malformed(Type request, ReadOnlyMemory<byte> body, JsonException malformed)
     {
         var missing = Missing(request, body);
-        var place = malformed.Path is { Length: > 2 } path && path.StartsWith("$.", StringComparison.Ordinal) ? path[2..] : "$";
+        var place = malformed.Path is { Length: > 2 } path && path.StartsWith("$.", StringComparison.Ordinal) ? path[2..].Split('[')[0] : "$";
         return missing.Count > 0
             ? new("MISSING_REQUIRED_FIELD", $"Missing: {string.Join(", ", missing)}.", [.. missing.Select(name => new FieldError(name, "a value", "nothing"))])
             : new("INVALID_JSON", $"The request body is not valid at {malformed.Path ?? "$"}, line {malformed.LineNumber ?? 0}, byte {malformed.BytePositionInLine ?? 0}.", [new FieldError(place, "what the contract says", "something else")]);
