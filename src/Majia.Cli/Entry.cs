@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text;
 using Majia.Cli.Commands;
+using Majia.Host.Tools;
 using Majia.Storage;
 
 namespace Majia.Cli;
@@ -29,6 +30,9 @@ public static class Entry
             BenchCommand.Create(),
             BenchLoadCommand.Create(),
             SimulateCommand.Create(),
+            CardCommand.Create(),
+            PosCommand.Create(),
+            ScenarioCommand.Create(),
         };
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
@@ -49,6 +53,11 @@ public static class Entry
         catch (UsageException usage)
         {
             await Console.Error.WriteLineAsync($"majia: {usage.Message}");
+            return ExitCode.Usage;
+        }
+        catch (InputException input)
+        {
+            await Console.Error.WriteLineAsync($"majia: {input.Message}");
             return ExitCode.Usage;
         }
         catch (EnvironmentException environment)

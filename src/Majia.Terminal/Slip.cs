@@ -88,6 +88,9 @@ public sealed record Slip(
     /// <summary>The paper as text, one line each, no line wider than <paramref name="columns"/> (a Chinese character is two).</summary>
     /// <param name="columns">32 to 48: the printer's width.</param>
     public string Print(SlipCopy copy, bool duplicate = false, int columns = 40) => new SlipPaper(columns).Print(this, copy, duplicate);
+
+    /// <summary>What a text takes of the printer's columns: a Chinese character is two.</summary>
+    public static int Columns(string text) => SlipPaper.Width(text);
 }
 
 /// <summary>A printer of fixed pitch: lines are justified, centred and broken by display width.</summary>

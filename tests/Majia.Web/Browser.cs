@@ -29,13 +29,13 @@ public sealed class Browser : IAsyncLifetime
     }
 
     /// <summary>A person's window on a page that has just been opened.</summary>
-    public async Task<Window> OpenAsync(RunningPage running, string language = "en-GB", ColorScheme colours = ColorScheme.Light, int width = 1280, int height = 900)
+    public async Task<Window> OpenAsync(RunningPage running, string language = "en-GB", ColorScheme colours = ColorScheme.Light, int width = 1440, int height = 900, string path = "/")
     {
         Assert.SkipWhen(chromium is null, $"{Program} is not installed (Debian package chromium): ./majia test --install installs it");
         var context = await chromium!.NewContextAsync(new BrowserNewContextOptions { Locale = language, ColorScheme = colours, ViewportSize = new ViewportSize { Width = width, Height = height } });
         context.SetDefaultTimeout(15_000);
         var window = new Window(context, await context.NewPageAsync());
-        await window.Page.GotoAsync(running.Address);
+        await window.Page.GotoAsync(running.Address + path);
         await Assertions.Expect(window.Page.Locator("body[data-ready]")).ToBeVisibleAsync();
         return window;
     }
@@ -57,6 +57,7 @@ public sealed class Window : IAsyncDisposable
     private readonly IBrowserContext context;
     private readonly List<string> complaints = [];
     private readonly List<Task<string>> bodies = [];
+    private readonly List<string> frames = [], sent = [];
 
     public Window(IBrowserContext context, IPage page)
     {
@@ -68,6 +69,11 @@ public sealed class Window : IAsyncDisposable
             {
                 complaints.Add(line.Text);
             }
+        };
+        page.WebSocket += (_, line) =>
+        {
+            line.FrameReceived += (_, frame) => frames.Add(Readable(frame));
+            line.FrameSent += (_, frame) => sent.Add(Readable(frame));
         };
         page.PageError += (_, error) => complaints.Add(error);
         page.Response += (_, response) =>
@@ -84,14 +90,30 @@ public sealed class Window : IAsyncDisposable
     /// <summary>Errors and warnings of the console, and uncaught exceptions.</summary>
     public IReadOnlyList<string> Complaints => complaints;
 
-    /// <summary>Every answer the page has had, as text.</summary>
-    public async Task<string> EverythingReceivedAsync() => string.Join('\n', await Task.WhenAll(bodies));
+    /// <summary>Every answer the page has had, and all that came over its live line, as text.</summary>
+    public async Task<string> EverythingReceivedAsync() => string.Join('\n', await Task.WhenAll(bodies)) + '\n' + string.Join('\n', frames);
+
+    /// <summary>All that the page has sent over its live line.</summary>
+    public string EverythingSent => string.Join('\n', sent);
 
     public ILocator this[string selector] => Page.Locator(selector);
 
     public Task ClickAsync(string selector) => Page.Locator(selector).ClickAsync();
 
     public Task SeesAsync(string selector, string text) => Assertions.Expect(Page.Locator(selector)).ToContainTextAsync(text);
+
+    /// <summary>The phone's app or step that the guide has come to.</summary>
+    public Task StepAsync(string step) => Assertions.Expect(Page.Locator("#coach")).ToHaveAttributeAsync("data-step", step);
+
+    /// <summary>Does what the guide proposes at this step.</summary>
+    public async Task GuidedAsync(params IReadOnlyList<string> steps)
+    {
+        foreach (var step in steps)
+        {
+            await StepAsync(step);
+            await ClickAsync("#coach-do");
+        }
+    }
 
     /// <summary>What axe finds wrong, one line each.</summary>
     public async Task<IReadOnlyList<string>> ViolationsAsync()
@@ -110,6 +132,8 @@ public sealed class Window : IAsyncDisposable
     }
 
     public async ValueTask DisposeAsync() => await context.DisposeAsync();
+
+    private static string Readable(IWebSocketFrame frame) => frame.Text ?? System.Text.Encoding.Latin1.GetString(frame.Binary ?? []);
 
     private static async Task<string> BodyOfAsync(IResponse response)
     {

@@ -36,6 +36,26 @@ public sealed class HttpTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_foreign_page_opens_no_live_line()
+    {
+        foreach (var (origin, accepted) in ((string, bool)[])[("http://evil.example", false), (running.Address, true)])
+        {
+            using var line = new System.Net.WebSockets.ClientWebSocket();
+            line.Options.SetRequestHeader("Origin", origin);
+            var opening = line.ConnectAsync(new Uri(running.Address.Replace("http", "ws", StringComparison.Ordinal) + "/_blazor"), TestContext.Current.CancellationToken);
+            if (accepted)
+            {
+                await opening;
+                Assert.Equal(System.Net.WebSockets.WebSocketState.Open, line.State);
+            }
+            else
+            {
+                await Assert.ThrowsAsync<System.Net.WebSockets.WebSocketException>(() => opening);
+            }
+        }
+    }
+
+    [Fact]
     public async Task A_name_that_somebody_else_points_here_is_not_served()
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, "/api/seed");
@@ -47,7 +67,8 @@ public sealed class HttpTests : IAsyncLifetime
 
     [Theory]
     [InlineData("/")]
-    [InlineData("/page.js")]
+    [InlineData("/ui/ui.js")]
+    [InlineData("/_framework/blazor.web.js")]
     [InlineData("/api/seed")]
     [InlineData("/api/nothing-here")]
     public async Task Every_answer_carries_the_headers_of_a_careful_page(string address)
@@ -56,6 +77,7 @@ public sealed class HttpTests : IAsyncLifetime
         var policy = Assert.Single(answer.Headers.GetValues("Content-Security-Policy"));
         Assert.Contains("default-src 'none'", policy, StringComparison.Ordinal);
         Assert.DoesNotContain("unsafe", policy, StringComparison.Ordinal);
+        Assert.Contains("frame-ancestors 'none'", policy, StringComparison.Ordinal);
         Assert.Equal("nosniff", Assert.Single(answer.Headers.GetValues("X-Content-Type-Options")));
         Assert.Equal("no-referrer", Assert.Single(answer.Headers.GetValues("Referrer-Policy")));
         Assert.False(answer.Headers.Contains("Server"));

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Majia.Core.Emv;
 using Majia.Core.Iso8583;
 using Majia.Core.Primitives;
+using Majia.Host.Tools;
 
 namespace Majia.Cli.Commands;
 

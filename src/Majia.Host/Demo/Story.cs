@@ -27,7 +27,7 @@ public sealed record StoryStep(string Step, Text Title, string Outcome, string E
 /// <summary>From an empty phone to a voided payment, on the running system; each step says what it expects (decisions.md 32).</summary>
 public sealed class Story(MajiaSystem system)
 {
-    private const string Handset = "mi5", Shop = "10000002", Finger = "right thumb";
+    private const string Handset = "mi5", Shop = "10000002", Finger = DemoOwner.Finger;
 
     private static readonly Amount Price = Amount.Cny(8_800);
 
@@ -85,12 +85,8 @@ public sealed class Story(MajiaSystem system)
     {
         var title = new Text($"Add the {Bank.Bank.En} credit card to a Mi 5", $"把{Bank.Bank.Zh}信用卡添加到小米手机 5");
         var account = SeedData.WalletAccounts[0];
-        var missing = await Phone.SignInAsync(account.Account, account.Password);
-        if (missing.Count == 0)
-        {
-            missing = await Phone.SetFindDeviceAsync(true);
-        }
-
+        var owner = new DemoOwner(system, Handset);
+        var missing = await owner.SignInAsync(account);
         if (missing.Count > 0)
         {
             return new StoryStep("add-card", title, "refused", "added", Join(missing));
@@ -104,31 +100,12 @@ public sealed class Story(MajiaSystem system)
 
         await system.PumpAsync(CancellationToken.None);
 
-        // R7: no fingerprint yet, so enrolling one is a step of adding the card.
-        var outcome = await Phone.AddCardAsync(SeedData.AsTyped(plastic));
-        if (outcome.Step == EnrolmentStep.FingerprintNeeded)
-        {
-            await Phone.EnrolFingerprintAsync(Finger);
-            outcome = await Phone.AddCardAsync(SeedData.AsTyped(plastic));
-        }
-
-        if (outcome.Step == EnrolmentStep.CodeNeeded)
-        {
-            outcome = await Phone.EnterCodeAsync(outcome.CardReference!, await CodeFromTheBankAsync());
-        }
-
+        var outcome = await owner.AddAsync(plastic);
         cardReference = outcome.CardReference ?? "";
         var card = Phone.State.Card(cardReference);
         return new StoryStep("add-card", title, outcome.Step == EnrolmentStep.Added ? "added" : "refused", "added", outcome.Step == EnrolmentStep.Added && card is not null
             ? new($"The bank's code was right; the chip holds a device card ending {card.Face.DeviceLastFour}, the plastic ends {plastic.Pan.LastFour}.", $"银行验证码正确；芯片中的设备卡尾号 {card.Face.DeviceLastFour}，实体卡尾号 {plastic.Pan.LastFour}。")
             : Join(outcome.Reasons));
-    }
-
-    /// <summary>The customer reads the last message of the bank, as on any phone.</summary>
-    private async Task<string> CodeFromTheBankAsync()
-    {
-        var message = (await Bank.MessagesAsync(plastic.Customer))[^1].Body.En;
-        return string.Concat(message.SkipWhile(letter => letter != ']').SkipWhile(letter => !char.IsAsciiDigit(letter)).TakeWhile(char.IsAsciiDigit));
     }
 
     private StoryStep GoOffline()

@@ -22,6 +22,16 @@ public sealed class CounterField : ICardField
     public ValueTask<ICardChannel> PollAsync(CancellationToken cancellation) => presented.Reader.ReadAsync(cancellation);
 }
 
+/// <summary>A card whose commands take as long as they do through the air: a person can watch a tap, and take the phone away too soon.</summary>
+public sealed class SlowAir(ICardChannel card, TimeSpan pace, TimeProvider time) : ICardChannel
+{
+    public async ValueTask<ReadOnlyMemory<byte>> TransmitAsync(ReadOnlyMemory<byte> command, CancellationToken cancellation)
+    {
+        await Task.Delay(pace, time, cancellation);
+        return await card.TransmitAsync(command, cancellation);
+    }
+}
+
 /// <summary>A holder who types the same PIN whenever asked, and remembers why it was asked.</summary>
 public sealed class HoldersHand(string? pin) : Majia.Terminal.IKeypad
 {

@@ -100,7 +100,12 @@ public sealed class TraceStore : ITrace, IAsyncDisposable
         {
             lock (gate)
             {
-                if ((young.TryGetValue(reference, out var known) || old.TryGetValue(reference, out known)) && !young.ContainsKey(other) && !old.ContainsKey(other))
+                // A party that did not ask has recorded all the same: what nobody decided is kept.
+                if (!young.TryGetValue(reference, out var known) && !old.TryGetValue(reference, out known))
+                {
+                    known = true;
+                }
+                else if (!young.ContainsKey(other) && !old.ContainsKey(other))
                 {
                     Decide(other, known);
                 }
@@ -147,14 +152,22 @@ public sealed class TraceStore : ITrace, IAsyncDisposable
         references.UnionWith(session.Query("SELECT reference FROM trace_same WHERE other = $1 UNION SELECT other FROM trace_same WHERE reference = $1 ORDER BY 1", row => row.GetString(0), reference));
         return references
             .SelectMany(one => session.Query(
-                "SELECT sequence, reference, at, party, peer, link, kind, direction, hex, why_en, why_zh FROM trace_row WHERE reference = $1 ORDER BY sequence",
-                row => new TraceRow(
-                    row.GetInt64(0),
-                    new TraceEvent(row.GetString(1), row.Instant(2), row.GetString(3), row.GetString(4), row.GetString(5), Enum.Parse<TraceKind>(row.GetString(6)), Enum.Parse<TraceDirection>(row.GetString(7)), row.GetString(8), new Text(row.GetString(9), row.GetString(10)))),
-                one))
+                "SELECT sequence, reference, at, party, peer, link, kind, direction, hex, why_en, why_zh FROM trace_row WHERE reference = $1 ORDER BY sequence", Map, one))
             .OrderBy(row => row.Sequence)
             .ToList();
     }
+
+    /// <summary>The last rows of whatever happened, in order.</summary>
+    public IReadOnlyList<TraceRow> ReadLast(int limit) => store.Read(session => session
+        .Query("SELECT sequence, reference, at, party, peer, link, kind, direction, hex, why_en, why_zh FROM trace_row ORDER BY sequence DESC LIMIT $1", Map, limit)
+        .OrderBy(row => row.Sequence)
+        .ToList());
+
+    private static TraceRow Map(System.Data.Common.DbDataReader row) => new(
+        row.GetInt64(0),
+        new TraceEvent(
+            row.GetString(1), row.Instant(2), row.GetString(3), row.GetString(4), row.GetString(5), Enum.Parse<TraceKind>(row.GetString(6)), Enum.Parse<TraceDirection>(row.GetString(7)), row.GetString(8),
+            new Text(row.GetString(9), row.GetString(10))));
 
     public IReadOnlyList<TraceRow> Read(string reference) => store.Read(session => Rows(session, reference));
 

@@ -10,8 +10,12 @@ public sealed class Changes
     private readonly Lock gate = new();
     private readonly List<Channel<bool>> listeners = [];
 
+    /// <summary>Raised on whatever brought the change about: handlers must be quick.</summary>
+    public event Action? Said;
+
     public void Say()
     {
+        Said?.Invoke();
         lock (gate)
         {
             foreach (var listener in listeners)

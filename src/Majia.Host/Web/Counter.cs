@@ -24,6 +24,7 @@ public sealed class Counter : IKeypad, IAsyncDisposable
     private readonly TraceStore trace;
     private readonly Changes changes;
     private readonly ILogger log;
+    private readonly TimeProvider time;
     private readonly string posReferences;
     private readonly Lock gate = new();
     private readonly List<DisplayMessage> shown = [];
@@ -35,10 +36,11 @@ public sealed class Counter : IKeypad, IAsyncDisposable
     private TaskCompletionSource<char[]?>? pinTyped;
     private SaleResult? result;
     private string? reference;
+    private PhoneTap? held;
 
-    public Counter(TerminalDevice terminal, CounterField field, TraceStore trace, Changes changes, ILogger log)
+    public Counter(TerminalDevice terminal, CounterField field, TraceStore trace, Changes changes, TimeProvider time, ILogger log)
     {
-        (this.terminal, this.field, this.trace, this.changes, this.log) = (terminal, field, trace, changes, log);
+        (this.terminal, this.field, this.trace, this.changes, this.time, this.log) = (terminal, field, trace, changes, time, log);
         posReferences = $"pos:{terminal.Options.MerchantId}:{terminal.Options.TerminalId}:";
         terminal.Displayed += OnDisplayed;
         trace.Recorded += OnRecorded;
@@ -63,6 +65,21 @@ public sealed class Counter : IKeypad, IAsyncDisposable
     /// <summary>False: a transaction is under way.</summary>
     public bool TryVoid(string voucherOrRrn) => TryStart(ofVoid: true, cancellation => terminal.VoidAsync(voucherOrRrn, field, cancellation));
 
+    /// <summary>The display forgets the last payment; the journal does not.</summary>
+    public void Forget()
+    {
+        lock (gate)
+        {
+            if (cancel is null)
+            {
+                (result, failed) = (null, false);
+                shown.Clear();
+            }
+        }
+
+        changes.Say();
+    }
+
     /// <summary>The merchant's cancel key.</summary>
     public void Cancel()
     {
@@ -76,7 +93,8 @@ public sealed class Counter : IKeypad, IAsyncDisposable
     }
 
     /// <summary>Holds the phone to the terminal: near an active field it wakes by itself (R14). False: the field is off, nothing happens.</summary>
-    public async Task<bool> HoldAsync(PhoneDevice phone)
+    /// <param name="pace">What each command takes through the air, for people to watch; none for programs.</param>
+    public async Task<bool> HoldAsync(PhoneDevice phone, TimeSpan pace = default)
     {
         if (!Now.Busy)
         {
@@ -89,8 +107,16 @@ public sealed class Counter : IKeypad, IAsyncDisposable
         }
 
         field.Clear();
-        field.Present(phone.Tap());
+        held = phone.Tap();
+        field.Present(pace == TimeSpan.Zero ? held : new SlowAir(held, pace, time));
         return true;
+    }
+
+    /// <summary>The phone leaves the field, whatever is still under way (R14): what was not through is torn.</summary>
+    public void TakeAway()
+    {
+        held?.TakeAway();
+        field.Clear();
     }
 
     /// <summary>The keys pressed on the PIN pad; null for its cancel key. False: nobody waits for that request any more, and the digits are overwritten.</summary>

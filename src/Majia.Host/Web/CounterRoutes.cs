@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Json;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
+using Majia.Host.Ui;
 using Majia.Terminal;
 
 namespace Majia.Host.Web;
@@ -78,6 +79,10 @@ internal static class CounterRoutes
         routes.MapGet("/slips/{number}", async (string id, string number) =>
             !counters.TryGetValue(id, out var counter) ? Results.NotFound()
             : await counter.Terminal.ReprintAsync(number) is { } slip ? Results.Json(new { slip = slip.Print(SlipCopy.Merchant, duplicate: true) }, PageJson.Written)
+            : Results.Json(NoSlip, PageJson.Written, statusCode: StatusCodes.Status404NotFound));
+        routes.MapGet("/slips/{number}/picture.svg", async (string id, string number, string? copy) =>
+            !counters.TryGetValue(id, out var counter) ? Results.NotFound()
+            : await counter.Terminal.ReprintAsync(number) is { } slip ? Results.Text(SlipPicture.Draw(slip, copy == "merchant" ? SlipCopy.Merchant : SlipCopy.Cardholder, background: true), "image/svg+xml")
             : Results.Json(NoSlip, PageJson.Written, statusCode: StatusCodes.Status404NotFound));
     }
 

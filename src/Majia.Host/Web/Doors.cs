@@ -9,7 +9,7 @@ internal static class Doors
 {
     /// <summary>Nothing from outside, nothing inline.</summary>
     private const string ContentSecurityPolicy =
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'";
 
     private static readonly Text
         ForeignSays = new("This request does not come from Majia's own page.", "该请求不是来自马甲自己的页面。"),
@@ -84,10 +84,10 @@ internal static class Doors
         host.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || host.Host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase)
         || IPAddress.TryParse(host.Host.Trim('[', ']'), out _) || host.Host.Equals(Environment.MachineName, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Programs that are no browser send neither header; every browser sends Origin with a state change.</summary>
+    /// <summary>Programs that are no browser send neither header; every browser sends Origin with a state change, and with a socket that it opens.</summary>
     private static bool IsOurPage(HttpRequest request)
     {
-        if (HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method))
+        if ((HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method)) && request.Headers.Upgrade.Count == 0)
         {
             return true;
         }

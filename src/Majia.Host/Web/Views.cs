@@ -163,6 +163,12 @@ internal static class Views
         }),
     };
 
+    /// <summary>A trace to keep or send on: every row with its bytes and what they say.</summary>
+    public static object Export(IReadOnlyList<TraceRow> rows) => TraceView.Of(rows).Select(row => new
+    {
+        seq = row.Sequence, row.Event.At, row.Event.Party, row.Event.Peer, row.Event.Link, kind = TraceView.Word(row.Event.Kind), direction = TraceView.Word(row.Event.Direction), row.Event.Hex, row.Tree, row.Event.Why,
+    });
+
     /// <summary>One row with its bytes and what they say.</summary>
     public static object? Row(IReadOnlyList<TraceRow> rows, long sequence) => TraceView.Of(rows).FirstOrDefault(row => row.Sequence == sequence) is { } found
         ? new { seq = found.Sequence, hex = found.Event.Hex, tree = found.Tree }

@@ -3,6 +3,7 @@ using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 using Majia.Host.Composition;
 using Majia.Host.Operations;
+using Majia.Host.Ui;
 using Majia.Host.Web.Owner;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Json;
@@ -58,7 +59,9 @@ public sealed class WebHost : IAsyncDisposable
             Logs.Configure(builder.Logging, json: false, system.Time);
         }
 
-        builder.Services.AddRoutingCore();
+        builder.Services.AddRouting();
+        builder.Services.AddSingleton(system).AddSingleton(options).AddSingleton(changes).AddSingleton<IReadOnlyDictionary<string, Counter>>(counters);
+        UiHost.Add(builder.Services);
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         builder.Services.Configure<JsonOptions>(json =>
         {
@@ -87,7 +90,7 @@ public sealed class WebHost : IAsyncDisposable
         log = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("majia");
         foreach (var (id, terminal) in system.Terminals)
         {
-            counters.Add(id, new Counter(terminal, system.Fields[id], system.Trace, changes, log));
+            counters.Add(id, new Counter(terminal, system.Fields[id], system.Trace, changes, system.Time, log));
         }
 
         foreach (var phone in system.Phones.Values)
@@ -99,7 +102,7 @@ public sealed class WebHost : IAsyncDisposable
         passkeys = system.Roles.Contains(Role.Wallet) ? new OwnerPasskeys(system.Wallet.Owners, app.Services) : null;
         Doors.Use(app, log);
         app.UseRouting();
-        Page.Map(app);
+        UiHost.Map(app);
         new Health(system).Map(app);
         MapApi(app.MapGroup("/api"), options.Language);
         if (system.Roles.Contains(Role.Token))
@@ -181,6 +184,11 @@ public sealed class WebHost : IAsyncDisposable
         {
             await system.Trace.FlushAsync();
             return Results.Json(Views.Trace(system.Trace.Read(reference)), PageJson.Written);
+        });
+        api.MapGet("/trace/export", async (string? reference) =>
+        {
+            await system.Trace.FlushAsync();
+            return Results.Json(Views.Export(reference is null ? system.Trace.ReadLast(2000) : system.Trace.Read(reference)), PageJson.Written);
         });
         api.MapGet("/trace/{sequence:long}", (long sequence, string reference) =>
             Views.Row(system.Trace.Read(reference), sequence) is { } row ? Results.Json(row, PageJson.Written) : Results.NotFound());

@@ -1,0 +1,101 @@
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Host.Seed;
+using Majia.Phone;
+
+namespace Majia.Host.Ui;
+
+/// <summary>A bank's message, as the phone of its customer shows it.</summary>
+/// <param name="Code">The digits in it that the phone offers to fill in; null when it holds none.</param>
+public sealed record ShortMessage(string Id, Text From, string To, Text Body, string? Code, DateTimeOffset At);
+
+/// <summary>Adding cards, and living with them.</summary>
+public sealed partial class Stand
+{
+    private const int MessagesShown = 12;
+
+    /// <summary>The card whose code the bank has sent; null when none waits.</summary>
+    public PhoneCard? Waiting => Phone.State.Cards.FirstOrDefault(card => card.State == EnrolmentState.VerificationRequired);
+
+    public IEnumerable<PhoneCard> Cards => Phone.State.Cards.OrderBy(card => card.Position);
+
+    /// <summary>How the last card that was added went; null before the first.</summary>
+    public EnrolmentOutcome? LastAdded { get; private set; }
+
+    /// <summary>Newest first: what the banks wrote to their customers. The demonstration's people all read this one phone.</summary>
+    public IReadOnlyList<ShortMessage> Messages() => SeedData.Banks
+        .Where(bank => system.Issuers.ContainsKey(bank.Institution))
+        .SelectMany(bank => bank.Customers.SelectMany(customer => system.Issuers[bank.Institution].Desk.Messages(customer.Id).Select(message => (bank.Name, Message: message))))
+        .OrderByDescending(row => row.Message.At).ThenByDescending(row => row.Message.Id, StringComparer.Ordinal)
+        .Take(MessagesShown)
+        .Select(row => new ShortMessage(row.Message.Id, row.Name, row.Message.Mobile, row.Message.Body, CodeIn(row.Message.Body.En), row.Message.At))
+        .ToList();
+
+    /// <summary>A test card, typed in by the host: its number never comes to the page.</summary>
+    public Task AddTestCardAsync(string id)
+    {
+        var card = SeedData.Card(id);
+        return AddAsync(card.Customer.Length == 0 ? new CardToEnrol(card.Pan.Reveal(), card.Expiry, card.Cvn2, null, null, null) : SeedData.AsTyped(card), "MANUAL");
+    }
+
+    public Task AddAsync(CardToEnrol card, string source) => WorkAsync(new("Adding the card: bank, token service and chip are at work", "正在添加：银行、标记服务与芯片处理中"), async () =>
+    {
+        LastAdded = await Phone.AddCardAsync(card, source);
+        Say(LastAdded.Reasons);
+        FollowCard(LastAdded);
+    });
+
+    public Task ResumeAsync() => WorkAsync(new("Going on where it stopped", "正在从中断处继续"), async () =>
+    {
+        var outcomes = await Phone.ResumeAsync();
+        LastAdded = outcomes.Count > 0 ? outcomes[^1] : LastAdded;
+        Say(outcomes.Count > 0 ? outcomes[^1].Reasons : []);
+    });
+
+    public Task EnterCodeAsync(string code) => WorkAsync(new("The bank checks the code", "银行正在核对验证码"), async () =>
+    {
+        if (Waiting is { } card)
+        {
+            LastAdded = await Phone.EnterCodeAsync(card.CardReference, code);
+            Say(LastAdded.Reasons);
+            FollowCard(LastAdded);
+        }
+    });
+
+    public Task ResendCodeAsync() => WorkAsync(new("Asking for a new code", "正在重新获取验证码"), async () =>
+    {
+        if (Waiting is { } card)
+        {
+            Say((await Phone.ResendCodeAsync(card.CardReference)).Reasons);
+        }
+    });
+
+    public Task DeleteCardAsync(string reference) => WorkAsync(new("Removing the card", "正在移除银行卡"), async () =>
+    {
+        await Phone.DeleteCardAsync(reference);
+        Say([]);
+    });
+
+    public async Task SetDefaultAsync(string? reference)
+    {
+        await Phone.SetDefaultAsync(reference);
+        Say([]);
+    }
+
+    public async Task MoveFirstAsync(string reference)
+    {
+        await Phone.MoveCardAsync(reference, 0);
+        Say([]);
+    }
+
+    private void FollowCard(EnrolmentOutcome outcome)
+    {
+        if (outcome.CardReference is { } reference)
+        {
+            Follow(TraceReference.Card(reference));
+        }
+    }
+
+    /// <summary>The six digits that stand alone in a message.</summary>
+    private static string? CodeIn(string body) => body.Split(' ').Select(static word => word.Trim('.', ',')).FirstOrDefault(static word => word.Length == 6 && word.All(char.IsAsciiDigit));
+}
