@@ -314,6 +314,8 @@ public sealed class MajiaSystem : IAsyncDisposable
         await PumpAsync("token-service", () => tokenService?.SweepAsync(cancellation));
         await PumpAsync("token-service", () => tokenService?.PumpAsync(cancellation));
         await PumpAsync("wallet", () => wallet?.SweepAsync(cancellation));
+        await PumpAsync("wallet", () => wallet?.ReconcileDailyAsync(cancellation));
+        await PumpAsync("token-service", () => tokenService?.ReconcileDailyAsync(cancellation));
         await Store.DurableAsync();
     }
 

@@ -1,3 +1,4 @@
+using Majia.Core.Apdu;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 
@@ -11,7 +12,13 @@ public sealed partial class PhoneDevice
 
     private const int ListenSeconds = 25;
 
+    /// <summary>How often phone and chip are compared with the cloud.</summary>
+    private static readonly TimeSpan ReportEvery = TimeSpan.FromDays(1);
+
     private DateTimeOffset askedAt = DateTimeOffset.MinValue;
+
+    /// <summary>Null: not since the start.</summary>
+    private DateTimeOffset? reportedAt;
 
     /// <summary>Asks for commands now, and does them.</summary>
     /// <returns>How many there were.</returns>
@@ -154,6 +161,48 @@ public sealed partial class PhoneDevice
         }
     }
 
+    /// <summary>Tells the cloud what phone and chip hold. What it wants done about it comes with the commands.</summary>
+    public Task<IReadOnlyList<Difference>> ReportInventoryAsync(CancellationToken cancellation = default) => AloneAsync(async () =>
+    {
+        if (wallet.IsCut || !IsOn || chosen is not null || state is not { DeviceId: { } device, Credential: { } credential })
+        {
+            return []; // a card in use is not disturbed
+        }
+
+        try
+        {
+            var (epoch, live) = await Trusted.StateAsync(cancellation);
+            var held = new List<PhoneWallet.HeldCard>();
+            foreach (var card in state.Cards)
+            {
+                held.Add(new(card.CardReference, card.State, card.Face.InstanceAid.Length == 0 || await IsInChipAsync(card.Face.InstanceAid, cancellation)));
+            }
+
+            var reply = await wallet.CallAsync<PhoneWallet.ReportInventoryRequest, PhoneWallet.ReportInventoryReply>(
+                PhoneWallet.Operations.ReportInventory, new(device, credential, epoch, live, held), cancellation);
+            reportedAt = time.GetUtcNow();
+            if (reply.Value is not { } said)
+            {
+                return [];
+            }
+
+            await ObeyAsync(0, cancellation);
+            return said.Differences;
+        }
+        catch (Exception lost) when (lost is PartyUnreachableException or CardRemovedException)
+        {
+            return [];
+        }
+    });
+
+    /// <summary>The instance answers to its name. A purged one does not.</summary>
+    private async Task<bool> IsInChipAsync(string instanceAid, CancellationToken cancellation)
+    {
+        var aid = new byte[instanceAid.Length / 2];
+        return aid.Length is >= 5 and <= 16 && Convert.FromHexString(instanceAid, aid, out _, out _) == System.Buffers.OperationStatus.Done
+            && ResponseApdu.TryParse(await chip.Wired.TransmitAsync(CommandApdu.Of(0x00, 0xA4, 0x04, 0x00, aid).ToBytes(), cancellation), out var answer, out _) && answer.Status.IsOk;
+    }
+
     private Task SayAsync(string? card, string kind, Text says) => store.CommitAsync(session => PhoneTables.Add(session, new PhoneMessage(time.GetUtcNow(), card, kind, null, says)));
 
     private async Task<bool> HoldAsync(PhoneWallet.HandsetCommand command, EnrolmentState from, EnrolmentState to, string kind, Text says)
@@ -175,8 +224,14 @@ public sealed partial class PhoneDevice
     /// <summary>The token is gone already; here the instance dies in the chip, then the card leaves the list and its remains are cleared by the token service's script.</summary>
     private async Task<bool> DropAsync(PhoneWallet.HandsetCommand command, CancellationToken cancellation)
     {
-        if (command.CardReference is not { } reference || state.Card(reference) is not { } card)
+        if (command.CardReference is not { } reference)
         {
+            return true;
+        }
+
+        if (state.Card(reference) is not { } card)
+        {
+            await RunScriptsAsync(reference, cancellation); // what is left of it in the chip
             return true;
         }
 

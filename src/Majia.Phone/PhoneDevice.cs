@@ -367,7 +367,16 @@ public sealed partial class PhoneDevice : IDisposable
     });
 
     /// <summary>Delivers what the cloud has still to be told, does what it wants done, ends a purge that lost its power, and learns faces that are still missing.</summary>
-    public Task PumpAsync(CancellationToken cancellation = default) => AloneAsync(async () =>
+    public async Task PumpAsync(CancellationToken cancellation = default)
+    {
+        await PumpOnceAsync(cancellation);
+        if (reportedAt is not { } last || time.GetUtcNow() - last >= ReportEvery)
+        {
+            await ReportInventoryAsync(cancellation);
+        }
+    }
+
+    private Task<int> PumpOnceAsync(CancellationToken cancellation) => AloneAsync(async () =>
     {
         await DeliverAsync(cancellation);
         if (time.GetUtcNow() - askedAt >= Heartbeat)

@@ -70,6 +70,7 @@ public sealed partial class WalletParty
         Map<PhoneWallet.ListCardsRequest, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, ListCardsAsync);
         Map<PhoneWallet.DeleteCardRequest, PhoneWallet.Done>(PhoneWallet.Operations.DeleteCard, DeleteCardAsync);
         Map<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(PhoneWallet.Operations.FetchCommands, FetchCommandsAsync);
+        Map<PhoneWallet.ReportInventoryRequest, PhoneWallet.ReportInventoryReply>(PhoneWallet.Operations.ReportInventory, ReportInventoryAsync);
     }
 
     public static PartySchema Schema => WalletTables.Schema;

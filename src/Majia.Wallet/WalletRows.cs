@@ -30,6 +30,8 @@ public sealed record DeviceRow(string DeviceId, string Seid, string Account, boo
     public static DeviceRow? OfChip(Session session, string seid) =>
         session.One($"SELECT {Columns} FROM wallet_device WHERE seid = $1", Map, seid);
 
+    public static List<DeviceRow> All(Session session) => session.Query($"SELECT {Columns} FROM wallet_device ORDER BY device_id", Map);
+
     public static List<DeviceRow> OfAccount(Session session, string account) =>
         session.Query($"SELECT {Columns} FROM wallet_device WHERE account = $1 ORDER BY device_id", Map, account);
 

@@ -63,5 +63,6 @@ public static class WalletTables
         """,
         OwnerAccounts.Migration,
         WalletParty.CommandsMigration,
+        WalletParty.ReconciliationMigration,
     ]);
 }

@@ -9,7 +9,7 @@ public static class PhoneWallet
     {
         public const string SignIn = "signIn", SignOut = "signOut", SetFindDevice = "setFindDevice", CheckHandset = "checkHandset", GetEnrolmentKey = "getEnrolmentKey",
             AddCard = "addCard", ExchangeScript = "exchangeScript", RequestActivationCode = "requestActivationCode", Activate = "activate",
-            ListCards = "listCards", DeleteCard = "deleteCard", FetchCommands = "fetchCommands";
+            ListCards = "listCards", DeleteCard = "deleteCard", FetchCommands = "fetchCommands", ReportInventory = "reportInventory";
     }
 
     /// <summary>What a handset can be told to do.</summary>
@@ -80,6 +80,16 @@ public static class PhoneWallet
     /// <param name="Done">The last command that took effect here; 0: none yet.</param>
     /// <param name="WaitSeconds">How long the cloud may hold the request while there is nothing; 0: not at all.</param>
     public sealed record FetchCommandsRequest(string DeviceId, string Credential, long Done, int WaitSeconds = 0);
+
+    /// <summary>What the handset and its chip hold, once a day and after a start.</summary>
+    /// <param name="LiveInChip">Live payment instances in the chip, whosever they are.</param>
+    public sealed record ReportInventoryRequest(string DeviceId, string Credential, long PurgeEpoch, int LiveInChip, IReadOnlyList<HeldCard> Cards);
+
+    /// <param name="InChip">The chip answers to its instance.</param>
+    public sealed record HeldCard(string CardReference, EnrolmentState State, bool InChip);
+
+    /// <summary>What was different; what the handset has to do about it is among its commands.</summary>
+    public sealed record ReportInventoryReply(IReadOnlyList<Difference> Differences);
 
     public sealed record FetchCommandsReply(IReadOnlyList<HandsetCommand> Commands);
 

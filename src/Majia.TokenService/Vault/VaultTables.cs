@@ -107,5 +107,6 @@ public static class VaultTables
         -- The last order of each actor over its hold on a token: an older one that comes late is out of date.
         CREATE TABLE token_order (tur TEXT NOT NULL, actor TEXT NOT NULL, hold TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (tur, actor, hold));
         """,
+        TokenServiceParty.ReconciliationMigration,
     ]);
 }

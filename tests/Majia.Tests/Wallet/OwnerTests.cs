@@ -229,4 +229,42 @@ public class OwnerTests
         Assert.Equal("生活费", (await bench.Wallet.HandsetsOfAsync(Account))[0].Cards[0].Nickname);
         Assert.Equal("nickname", (await bench.Wallet.NameCardAsync(Account, device, card, new string('x', 25)))!.Errors![0].Field);
     }
+
+    private static async Task<IReadOnlyList<DifferenceKind>> ReportAsync(Bench bench, string device, string credential, long epoch, int live, params PhoneWallet.HeldCard[] held) =>
+        [.. (await bench.WalletLink.CallAsync<PhoneWallet.ReportInventoryRequest, PhoneWallet.ReportInventoryReply>(
+            PhoneWallet.Operations.ReportInventory, new(device, credential, epoch, live, held), TestContext.Current.CancellationToken)).Value!.Differences.Select(each => each.Kind)];
+
+    [Fact, Rule("R24")]
+    public async Task A_purge_that_the_cloud_never_heard_of_takes_the_device_cards_of_before_with_it()
+    {
+        var (bench, device, credential, card, tur) = await WithCardAsync();
+        await using var _ = bench;
+        Assert.Empty(await ReportAsync(bench, device, credential, 0, 1, new PhoneWallet.HeldCard(card, EnrolmentState.Active, true)));
+        Assert.Equal([DifferenceKind.PurgeNotHeard], await ReportAsync(bench, device, credential, 1, 0));
+        Assert.Equal(TokenState.Deactivated, (await bench.CallAsync<WalletToken.GetTokenRequest, WalletToken.TokenReply>(WalletToken.Operations.GetToken, new(tur))).Value!.State);
+        Assert.Empty((await bench.Wallet.HandsetsOfAsync(Account))[0].Cards);
+        Assert.Empty(await ReportAsync(bench, device, credential, 1, 0));
+    }
+
+    [Fact]
+    public async Task A_card_that_the_phone_lost_sight_of_is_told_again_once()
+    {
+        var (bench, device, credential, card, _) = await WithCardAsync();
+        await using var _ = bench;
+        Assert.Equal([DifferenceKind.CardNotOnPhone], await ReportAsync(bench, device, credential, 0, 0));
+        Assert.Empty(await ReportAsync(bench, device, credential, 0, 0)); // it is told already
+        Assert.Equal([$"1 REFRESH {card} RECONCILED"], await FetchAsync(bench, device, credential));
+    }
+
+    [Fact]
+    public async Task What_a_deleted_card_left_in_the_chip_is_found_by_counting()
+    {
+        var (bench, device, credential, card, tur) = await WithCardAsync();
+        await using var _ = bench;
+        await bench.Store.WriteAsync(session => session.Execute("UPDATE wallet_card SET state = 'Deleted'"));
+        await bench.CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Delete, new("gone", tur, SuspendedBy.Cardholder, "OTHER"));
+        Assert.Empty(await ReportAsync(bench, device, credential, 0, 0));
+        Assert.Equal([DifferenceKind.RemainsInChip], await ReportAsync(bench, device, credential, 0, 1));
+        Assert.Equal([$"1 DELETE {card} RECONCILED"], await FetchAsync(bench, device, credential));
+    }
 }
