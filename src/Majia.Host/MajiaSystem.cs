@@ -78,6 +78,10 @@ public sealed class Wires
     public LinkFaults TokenIssuer { get; } = new();
 
     public LinkFaults BankDesk { get; } = new();
+
+    public LinkFaults TokenNetwork { get; } = new();
+
+    public LinkFaults TokenWallet { get; } = new();
 }
 
 /// <summary>The parties of one process, composed by role: who has which store, keys and wires stands here and nowhere else.</summary>
@@ -107,6 +111,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     private readonly WalletParty? wallet;
     private readonly Func<SystemLines.Caller, ITappedLink> posLine;
     private readonly PartyTls? tls;
+    private readonly (IJsonLink Network, IJsonLink Wallet)? journals;
 
     private MajiaSystem(SystemOptions options, DataFolder folder, SystemLines lines, PartyTls? tls)
     {
@@ -118,6 +123,8 @@ public sealed class MajiaSystem : IAsyncDisposable
         Time = options.Time;
         var here = Institutions(options);
         LoadKeys(options.Production, here);
+        Plastics = new PlasticCards(folder.Chips, folder.Keys, party => modules[party], entropy);
+        devices.Add(Plastics);
         Store = SqliteStore.Open(folder.Database, Schemas(), Time);
         Trace = new TraceStore(SqliteStore.Open(Path.Combine(folder.Path, "trace.db"), [TraceStore.Schema], Time), Time);
 
@@ -175,15 +182,29 @@ public sealed class MajiaSystem : IAsyncDisposable
                 wallets, Store, new SeIssuer(modules[KeyTable.SeIssuer], Store, Time, Trace),
                 lines.Json(Line.WalletToken, KeyTable.TokenService, null, tokenService?.EndpointFor(wallets.TokenRequestorId), Wires.WalletToken, Store, innerHop: true), Time, entropy, Trace);
             lines.Answer(Line.PhoneWallet, "wallet", wallet.Endpoint, Store);
-            lines.Answer(Line.WalletNotices, "wallet", wallet.NoticeEndpoint, Store);
+            lines.Answer(Line.TokenWallet, "wallet", wallet.Journal, Store);
+            lines.Answer(Line.TokenWallet, "wallet-notices", wallet.NoticeEndpoint, Store);
         }
 
         if (tokenService is not null)
         {
             tokenService.Requestors = new Dictionary<string, IJsonLink>
             {
-                [wallets.TokenRequestorId] = lines.Json(Line.WalletNotices, "wallet", null, wallet?.NoticeEndpoint, Wires.WalletToken, Store, innerHop: true),
+                [wallets.TokenRequestorId] = lines.Json(Line.TokenWallet, "wallet-notices", null, wallet?.NoticeEndpoint, Wires.WalletToken, Store, innerHop: true),
             };
+        }
+
+        if (network is not null)
+        {
+            lines.Answer(Line.TokenNetwork, "network", network.Journal, Store);
+        }
+
+        // What a restored token service asks the others for (decisions.md 24).
+        if (tokenService?.FenceUp is not null)
+        {
+            journals = (
+                lines.Json(Line.TokenNetwork, "network", null, network?.Journal, Wires.TokenNetwork, Store, innerHop: true),
+                lines.Json(Line.TokenWallet, "wallet", null, wallet?.Journal, Wires.TokenWallet, Store, innerHop: true));
         }
 
         // Whoever shows a bank's counter asks at its window; a process without pages has none.
@@ -238,6 +259,9 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     /// <summary>By the ids of <see cref="SeedData.Handsets"/>.</summary>
     public IReadOnlyDictionary<string, PhoneDevice> Phones => phones;
+
+    /// <summary>The customers' plastic, and the authority's keys that terminals check it with.</summary>
+    public PlasticCards Plastics { get; }
 
     /// <summary>Opens the data folder, runs the key ceremony and the seeding where they are due, and starts every party.</summary>
     /// <exception cref="DataFolderInUseException">Another process has the folder.</exception>
@@ -311,6 +335,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         await PumpAsync("acquirer", () => acquirer?.PumpAsync(cancellation));
         await Store.DurableAsync(); // what the switch has just been told is sent on in the same round
         await PumpAsync("network", () => network?.PumpAsync(cancellation));
+        await PumpAsync("token-service", () => journals is var (fromNetwork, fromWallet) ? tokenService?.ReplayAsync(fromNetwork, fromWallet, cancellation) : null);
         await PumpAsync("token-service", () => tokenService?.SweepAsync(cancellation));
         await PumpAsync("token-service", () => tokenService?.PumpAsync(cancellation));
         await PumpAsync("wallet", () => wallet?.SweepAsync(cancellation));
@@ -375,6 +400,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         .. Has(Role.Acquirer) ? [AcquirerParty.Schema] : (PartySchema[])[],
         .. Has(Role.Wallet) ? [WalletParty.Schema] : (PartySchema[])[],
         OperationsSchema.Schema,
+        Restoration.Schema,
     ];
 
     /// <summary>Opens the key modules of the parties here. All in one process hold the ceremony among themselves; parties apart must have their keys.</summary>

@@ -44,7 +44,14 @@ internal sealed record SwitchedTransaction(
             CREATE INDEX network_transaction_open ON network_transaction (deadline) WHERE code IS NULL;
             """
             + Outbox.Migration("network"),
+            """
+            -- 9F36 and 9F37 of a tap, six bytes: for a token service that comes back from a backup.
+            ALTER TABLE network_transaction ADD COLUMN counter BLOB;
+            """,
         ]);
+
+    /// <summary>9F36 ‖ 9F37 of a tap with a device number, six bytes; else null. Written with the row, and read by <see cref="Taps"/> alone.</summary>
+    public byte[]? Counter { get; init; }
 
     public bool IsTombstone => Processing.Length == 0;
 
@@ -54,8 +61,8 @@ internal sealed record SwitchedTransaction(
 
     /// <summary>False when the key is taken.</summary>
     public bool TryInsert(Session session) => session.Execute(
-        $"INSERT INTO network_transaction ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING",
-        Key, Digest, Rrn, Processing, At, Deadline, Token, NumberBox, Amount, Terminal, Merchant, Code, Authorisation, Institution, ChipData, AccountReference, ReversedAt) == 1;
+        $"INSERT INTO network_transaction ({Columns}, counter) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING",
+        Key, Digest, Rrn, Processing, At, Deadline, Token, NumberBox, Amount, Terminal, Merchant, Code, Authorisation, Institution, ChipData, AccountReference, ReversedAt, Counter) == 1;
 
     public static SwitchedTransaction? ByKey(Session session, string key) =>
         session.One($"SELECT {Columns} FROM network_transaction WHERE switch_key = $1", Map, key);
@@ -66,6 +73,11 @@ internal sealed record SwitchedTransaction(
 
     public static List<SwitchedTransaction> Latest(Session session, int limit) =>
         session.Query($"SELECT {Columns} FROM network_transaction WHERE processing <> '' ORDER BY at DESC, switch_key DESC LIMIT $1", Map, limit);
+
+    /// <summary>Taps with device numbers from <paramref name="since"/> on, by key.</summary>
+    public static List<(string Key, string Token, byte[] Counter, DateTimeOffset At)> Taps(Session session, DateTimeOffset since, string after, int limit) => session.Query(
+        "SELECT switch_key, token, counter, at FROM network_transaction WHERE counter IS NOT NULL AND token IS NOT NULL AND at >= $1 AND switch_key > $2 ORDER BY switch_key LIMIT $3",
+        static row => (row.GetString(0), row.GetString(1), row.Bytes(2), row.Instant(3)), since, after, limit);
 
     /// <summary>Stores the answer, once: false when it has one, or its reversal came first.</summary>
     public static bool TryAnswer(Session session, string key, IssuerAnswer answer) => session.Execute(

@@ -86,6 +86,7 @@ public sealed class WebHost : IAsyncDisposable
                 kestrel.ListenLocalhost(port);
             }
         });
+        Telemetry.Add(builder.Services, system);
         app = builder.Build();
         log = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("majia");
         foreach (var (id, terminal) in system.Terminals)
@@ -104,6 +105,7 @@ public sealed class WebHost : IAsyncDisposable
         app.UseRouting();
         UiHost.Map(app);
         new Health(system).Map(app);
+        Telemetry.Map(app);
         MapApi(app.MapGroup("/api"), options.Language);
         if (system.Roles.Contains(Role.Token))
         {
