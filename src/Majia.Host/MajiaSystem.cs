@@ -11,6 +11,7 @@ using Majia.Host.Links;
 using Majia.Host.Operations;
 using Majia.Host.Seed;
 using Majia.Host.Tracing;
+using Majia.Host.Web.TokenApi;
 using Majia.Hsm;
 using Majia.Issuer;
 using Majia.Network;
@@ -193,6 +194,15 @@ public sealed class MajiaSystem : IAsyncDisposable
                 lines.Json(Line.WalletToken, KeyTable.TokenService, null, tokenService?.EndpointFor(wallets.TokenRequestorId), Wires.WalletToken, Store, innerHop: true), Time, entropy, Trace);
             lines.Answer(Line.PhoneWallet, "wallet", wallet.Endpoint, Store);
             lines.Answer(Line.TokenWallet, "wallet", wallet.Journal, Store);
+            lines.Answer(Line.TokenWallet, "wallet-notices", wallet.NoticeEndpoint, Store);
+        }
+
+        if (tokenService is not null)
+        {
+            tokenService.Requestors = new Dictionary<string, IJsonLink>
+            {
+                [wallets.TokenRequestorId] = lines.Json(Line.TokenWallet, "wallet-notices", null, wallet?.NoticeEndpoint, Wires.WalletToken, Store, innerHop: true),
+            };
         }
 
         if (network is not null)
@@ -355,6 +365,8 @@ public sealed class MajiaSystem : IAsyncDisposable
             await PumpAsync("phone", async () => letters[window.Institution] = await window.RecentAsync(LettersShown));
         }
 
+        await PumpAsync("wallet", () => wallet?.ReconcileDailyAsync(cancellation));
+        await PumpAsync("token-service", () => tokenService?.ReconcileDailyAsync(cancellation));
         await Store.DurableAsync();
     }
 
@@ -390,6 +402,13 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     /// <summary>A terminal's key module, for a merchant who turned thief: the demonstration's replay signs with it.</summary>
     internal KeyModule TerminalKeys(string terminal) => modules[KeyTable.Terminal(terminal)];
+
+    /// <summary>The token service's door for callers outside; made where the token service runs and pages are served.</summary>
+    internal TokenApiRoutes TokenApi()
+    {
+        string[] requestors = [.. new TokenServiceOptions().TokenRequestors], banks = [.. SeedData.Banks.Select(bank => bank.Institution)];
+        return new TokenApiRoutes(TokenService, ApiSecrets.Open(folder.Keys, [.. requestors, .. banks], entropy), requestors, banks, Store, entropy);
+    }
 
     /// <summary>A party's key module, for whoever proves what keys may and may not do.</summary>
     internal KeyModule Keys(string party) => modules[party];
