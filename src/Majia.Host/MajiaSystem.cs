@@ -117,6 +117,8 @@ public sealed class MajiaSystem : IAsyncDisposable
         Time = options.Time;
         var here = Institutions(options);
         LoadKeys(options.Production, here);
+        Plastics = new PlasticCards(folder.Chips, folder.Keys, party => modules[party], entropy);
+        devices.Add(Plastics);
         Store = SqliteStore.Open(folder.Database, Schemas(), Time);
         Trace = new TraceStore(SqliteStore.Open(Path.Combine(folder.Path, "trace.db"), [TraceStore.Schema], Time), Time);
 
@@ -228,6 +230,9 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     /// <summary>By the ids of <see cref="SeedData.Handsets"/>.</summary>
     public IReadOnlyDictionary<string, PhoneDevice> Phones => phones;
+
+    /// <summary>The customers' plastic, and the authority's keys that terminals check it with.</summary>
+    public PlasticCards Plastics { get; }
 
     /// <summary>Opens the data folder, runs the key ceremony and the seeding where they are due, and starts every party.</summary>
     /// <exception cref="DataFolderInUseException">Another process has the folder.</exception>

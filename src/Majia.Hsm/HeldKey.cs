@@ -38,6 +38,8 @@ internal sealed class HeldKey
     {
         KeyUsages.Kind.Hash => HMACSHA256.HashData(value, stackalloc byte[16]).AsSpan(0, 4),
         KeyUsages.Kind.EllipticCurve => SHA256.HashData(EllipticCurveKey.PublicPoint(value)).AsSpan(0, 4),
+        KeyUsages.Kind.Sm2 => SHA256.HashData(Sm2.PublicOf(value)).AsSpan(0, 4),
+        KeyUsages.Kind.Rsa => SHA256.HashData(CardRsaPrivate.FromPrimes(value)!.Public.Modulus).AsSpan(0, 4),
         _ => Cipher.KeyCheckValue(algorithm, value),
     });
 }

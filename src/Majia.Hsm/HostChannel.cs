@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using Majia.Core.Apdu;
 using Majia.Core.Cryptography;
+using Majia.Core.Emv;
 using Majia.Core.Primitives;
 
 namespace Majia.Hsm;
@@ -10,8 +11,6 @@ namespace Majia.Hsm;
 /// <remarks>Order: <see cref="InitializeUpdate"/>, <see cref="TryAuthenticate"/>, then commands. One channel is one attempt; not thread-safe.</remarks>
 public sealed class HostChannel
 {
-    private const int AnswerLength = 32;
-
     private readonly KeyModule module;
     private readonly Entropy entropy;
     private readonly Scp03Keys keys;
@@ -49,10 +48,12 @@ public sealed class HostChannel
         // Diversification 10 ‖ key version ‖ 03 ‖ i ‖ card challenge 8 ‖ card cryptogram 8 ‖ sequence 3 (protocols.md 5.4).
         var answer = initializeUpdate.Data.Span;
         if (!initializeUpdate.Status.IsOk
-            || answer.Length != AnswerLength
+            || answer.Length < 29
             || (keyVersion != 0 && answer[10] != keyVersion)
             || answer[11] != 0x03
-            || answer[12] != 0x70
+            || !Scp03Option.IsKnown(answer[12])
+            || answer.Length != Scp03Option.AnswerLength(answer[12])
+            || !Scp03Option.Allows(answer[12], level) // a card that cannot protect its answers is not asked to
             || (diversification.Length > 0 && !answer[..10].SequenceEqual(diversification)))
         {
             return false;
@@ -89,10 +90,49 @@ public sealed class HostChannel
         }
     }
 
-    /// <summary>DGIs 8000 and 9000: the token's AC, MAC and ENC keys derived from three master keys, under this session's DEK, with their check values.</summary>
-    public byte[] CardKeyGroups(string cryptogramMaster, string integrityMaster, string confidentialityMaster, PaymentToken token, string sequenceNumber)
+    /// <summary>DGIs 8000 and 9000: the AC, MAC and ENC keys of a token or a plastic, derived from three master keys, under this session's DEK, with their check values.</summary>
+    public byte[] CardKeyGroups(string cryptogramMaster, string integrityMaster, string confidentialityMaster, AccountNumber number, string sequenceNumber)
     {
-        var (derived, checks) = module.DeriveCardKeys(cryptogramMaster, integrityMaster, confidentialityMaster, token, sequenceNumber);
+        var (derived, checks) = module.DeriveCardKeys(cryptogramMaster, integrityMaster, confidentialityMaster, number, sequenceNumber);
+        try
+        {
+            return [0x80, 0x00, 48, .. Session.EncryptSensitive(derived), 0x90, 0x00, 9, .. checks];
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(derived);
+        }
+    }
+
+    /// <summary>A fresh RSA key for the chip (exponent 3): DGIs 8201–8205 under this session's DEK. The private half is in them and nowhere else.</summary>
+    public (CardRsaPublic Public, byte[] Groups) NewRsaChipKey(int bits)
+    {
+        var key = CardRsaPrivate.Generate(bits, entropy);
+        var groups = new List<byte>();
+        var id = 0x8201;
+        foreach (var part in key.Parts())
+        {
+            groups.AddRange(DataGrouping.Encode(id++, SealPadded(part)));
+            CryptographicOperations.ZeroMemory(part);
+        }
+
+        return (key.Public, [.. groups]);
+    }
+
+    /// <summary>A fresh SM2 key for the chip: DGI 8101 under this session's DEK, and the public point X ‖ Y.</summary>
+    public (byte[] Point, byte[] Groups) NewSm2ChipKey()
+    {
+        var scalar = Sm2.GeneratePrivate(entropy);
+        var point = Sm2.PublicOf(scalar);
+        var groups = DataGrouping.Encode(0x8101, SealPadded(scalar));
+        CryptographicOperations.ZeroMemory(scalar);
+        return (point, groups);
+    }
+
+    /// <summary>DGIs 8000 and 9000 of a transit card: purchase, load and TAC key of its number (8 bytes BCD), out of three master keys of this module.</summary>
+    public byte[] TransitKeyGroups(string purchaseMaster, string loadMaster, string codeMaster, ReadOnlySpan<byte> number)
+    {
+        var (derived, checks) = module.DeriveTransitKeys(purchaseMaster, loadMaster, codeMaster, number);
         try
         {
             return [0x80, 0x00, 48, .. Session.EncryptSensitive(derived), 0x90, 0x00, 9, .. checks];
@@ -115,7 +155,7 @@ public sealed class HostChannel
 
     private Scp03Session Session => session ?? throw new InvalidOperationException("the secure channel is not open");
 
-    /// <summary>88 (AES) ‖ length ‖ key under the DEK ‖ 03 ‖ check value over 01×16 (protocols.md 5.1).</summary>
+    /// <summary>88 (AES) ‖ length ‖ [key length ‖] key under the DEK ‖ 03 ‖ check value over 01×16 (protocols.md 5.1).</summary>
     private byte[] KeyField(byte[] key)
     {
         Span<byte> ones = stackalloc byte[16];
@@ -124,7 +164,18 @@ public sealed class HostChannel
         key.CopyTo(padded, 0);
         var field = Session.EncryptSensitive(padded);
         CryptographicOperations.ZeroMemory(padded);
-        return [0x88, (byte)field.Length, .. field, 3, .. Cipher.EncryptEcb(CipherAlgorithm.Aes, key, ones).AsSpan(0, 3)];
+        var check = Cipher.EncryptEcb(CipherAlgorithm.Aes, key, ones).AsSpan(0, 3);
+
+        // GP §11.8.2.4: where padding hides the key's length, it stands in front.
+        return key.Length == field.Length ? [0x88, (byte)field.Length, .. field, 3, .. check] : [0x88, (byte)(field.Length + 1), (byte)key.Length, .. field, 3, .. check];
+    }
+
+    private byte[] SealPadded(ReadOnlySpan<byte> value)
+    {
+        var padded = Cipher.Pad80(value, 16);
+        var box = Session.EncryptSensitive(padded);
+        CryptographicOperations.ZeroMemory(padded);
+        return box;
     }
 
     private static void Wipe(Scp03Keys set)

@@ -55,8 +55,8 @@ public sealed partial class KeyModule
             : Scp03Kdf3.Derive(set, diversification);
     }
 
-    /// <summary>AC, MAC and ENC keys of one token (3 × 16 bytes) and the first 3 bytes of their check values. The caller wipes the keys.</summary>
-    internal (byte[] Keys, byte[] CheckValues) DeriveCardKeys(string cryptogramMaster, string integrityMaster, string confidentialityMaster, PaymentToken token, string sequenceNumber)
+    /// <summary>AC, MAC and ENC keys of one token, or of one plastic (3 × 16 bytes) and the first 3 bytes of their check values. The caller wipes the keys.</summary>
+    internal (byte[] Keys, byte[] CheckValues) DeriveCardKeys(string cryptogramMaster, string integrityMaster, string confidentialityMaster, AccountNumber number, string sequenceNumber)
     {
         HeldKey[] masters =
         [
@@ -74,7 +74,7 @@ public sealed partial class KeyModule
                 throw new KeyModuleException($"key {masters[i].Info.Name} of {party}: a card has all its keys in one algorithm");
             }
 
-            var key = Cryptogram.DeriveCardKey(masters[i].Schedule!, token.Reveal(), sequenceNumber);
+            var key = Cryptogram.DeriveCardKey(masters[i].Schedule!, number.Reveal(), sequenceNumber);
             key.CopyTo(derived, 16 * i);
             Cipher.KeyCheckValue(algorithm, key, 3).CopyTo(checks, 3 * i);
             CryptographicOperations.ZeroMemory(key);

@@ -76,9 +76,13 @@ public sealed partial class KeyModule
     /// <summary>Generates a random key (3DES: double length with odd parity; AES: 32 bytes, 16 for secure channels; SM4: 16; Decryption: a P-256 private key).</summary>
     public KeyInfo Generate(string name, KeyUsage usage, CipherAlgorithm algorithm, bool test)
     {
-        var value = KeyUsages.Of(usage).Kind == KeyUsages.Kind.EllipticCurve
-            ? EllipticCurveKey.Generate(entropy)
-            : entropy.Bytes(KeyUsages.NewLength(usage, algorithm));
+        var value = KeyUsages.Of(usage).Kind switch
+        {
+            KeyUsages.Kind.EllipticCurve => EllipticCurveKey.Generate(entropy),
+            KeyUsages.Kind.Sm2 => Sm2.GeneratePrivate(entropy),
+            KeyUsages.Kind.Rsa => throw new KeyModuleException($"key {name} of {party}: an RSA key has its length to be said"),
+            _ => entropy.Bytes(KeyUsages.NewLength(usage, algorithm)),
+        };
         return Put(name, usage, algorithm, WithParity(algorithm, value), test, replace: false);
     }
 
@@ -309,7 +313,9 @@ public sealed partial class KeyModule
         // FIPS 46-3 / SP 800-67: a key of two equal halves is single DES; zero is no key at all.
         if (!value.ContainsAnyExcept((byte)0)
             || (algorithm == CipherAlgorithm.TripleDes && value.Length > 8 && CryptographicOperations.FixedTimeEquals(value[..8], value[8..16]))
-            || (KeyUsages.Of(usage).Kind == KeyUsages.Kind.EllipticCurve && !EllipticCurveKey.IsScalar(value)))
+            || (KeyUsages.Of(usage).Kind == KeyUsages.Kind.EllipticCurve && !EllipticCurveKey.IsScalar(value))
+            || (KeyUsages.Of(usage).Kind == KeyUsages.Kind.Sm2 && !Sm2.IsPrivate(value))
+            || (KeyUsages.Of(usage).Kind == KeyUsages.Kind.Rsa && CardRsaPrivate.FromPrimes(value) is null))
         {
             throw new KeyModuleException($"key {name} of {party}: a weak key");
         }

@@ -49,6 +49,21 @@ public enum KeyUsage
 
     /// <summary>12, numeric and ours: private key for JWE.</summary>
     Decryption,
+
+    /// <summary>S0, RSA: an authority's or a bank's private key for card certificates (EMV Book 2 §5), as its two primes.</summary>
+    CertificationRsa,
+
+    /// <summary>S0, SM2: the same in SM2 (protocols.md 4.3).</summary>
+    CertificationSm2,
+
+    /// <summary>14, numeric and ours: SM4 master key of transit cards for gates (<see cref="Majia.Core.Cryptography.TransitPurse"/>).</summary>
+    TransitPurchase,
+
+    /// <summary>15, numeric and ours: … for top-ups.</summary>
+    TransitLoad,
+
+    /// <summary>16, numeric and ours: … for transaction authentication codes.</summary>
+    TransitCode,
 }
 
 /// <summary>What may be told of a key: never its value.</summary>
@@ -67,6 +82,8 @@ internal static class KeyUsages
         Cipher,
         Hash,
         EllipticCurve,
+        Rsa,
+        Sm2,
     }
 
     /// <param name="Code">TR-31 key usage.</param>
@@ -91,6 +108,11 @@ internal static class KeyUsages
         new(KeyUsage.TokenBinding, "11", 'G', KeyUsage.TokenBindingCheck, Kind.Hash, CipherAlgorithm.Aes),
         new(KeyUsage.TokenBindingCheck, "11", 'V', null, Kind.Hash, CipherAlgorithm.Aes),
         new(KeyUsage.Decryption, "12", 'D', null, Kind.EllipticCurve, CipherAlgorithm.Aes),
+        new(KeyUsage.CertificationRsa, "S0", 'S', null, Kind.Rsa, CipherAlgorithm.Aes),
+        new(KeyUsage.CertificationSm2, "S0", 'S', null, Kind.Sm2, CipherAlgorithm.Aes),
+        new(KeyUsage.TransitPurchase, "14", 'X', KeyUsage.TransitPurchase, Kind.Cipher, CipherAlgorithm.Sm4),
+        new(KeyUsage.TransitLoad, "15", 'X', null, Kind.Cipher, CipherAlgorithm.Sm4),
+        new(KeyUsage.TransitCode, "16", 'X', null, Kind.Cipher, CipherAlgorithm.Sm4),
     ];
 
     internal static Row Of(KeyUsage usage) => Rows[(int)usage];
@@ -116,6 +138,8 @@ internal static class KeyUsages
     {
         (Kind.Hash, _) => 'H',
         (Kind.EllipticCurve, _) => 'E',
+        (Kind.Rsa, _) => 'R',
+        (Kind.Sm2, _) => '2', // no letter in X9.143; digits are for private use
         (_, CipherAlgorithm.TripleDes) => 'T',
         (_, CipherAlgorithm.Aes) => 'A',
         _ => '1', // SM4 has no letter in X9.143; digits are for private use
@@ -127,7 +151,8 @@ internal static class KeyUsages
     internal static bool IsLength(KeyUsage usage, CipherAlgorithm algorithm, int length) => (Of(usage).Kind, algorithm) switch
     {
         (Kind.Hash, _) => length is >= 16 and <= 64,
-        (Kind.EllipticCurve, _) => length == 32,
+        (Kind.EllipticCurve or Kind.Sm2, _) => length == 32,
+        (Kind.Rsa, _) => length is >= 64 and <= 248 && length % 2 == 0, // two primes: a modulus of 512 to 1984 bits
         (_, CipherAlgorithm.TripleDes) => length is 16 or 24 || (length == 8 && usage == KeyUsage.MessageAuthentication), // old acquirers' single MAK
         (_, CipherAlgorithm.Aes) => length is 16 or 24 or 32,
         _ => length == 16,

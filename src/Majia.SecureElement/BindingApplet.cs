@@ -81,9 +81,9 @@ public static class BindingApplet
         }
 
         var aid = Aid.From(data[MacLength..]);
-        return state.Payment(aid) is { } payment && state.CanBeSelected(payment)
-            ? Chip.Answer(state, used with { Armed = aid }, Sw.Ok)
-            : Chip.Answer(state, used with { Armed = null }, Sw.Unreferenced);
+        return state.Payment(aid) is not { } payment || !state.CanBeSelected(payment) ? Chip.Answer(state, used with { Armed = null }, Sw.Unreferenced)
+            : payment.Deactivated ? Chip.Answer(state, used with { Armed = null }, Sw.NotSatisfied) // the registry keeps it off the readers
+            : Chip.Answer(state, used with { Armed = aid }, Sw.Ok);
     }
 
     private static ChipStep Purge(ChipState state, ChipSession session, ReadOnlySpan<byte> data, Entropy entropy)
@@ -100,7 +100,7 @@ public static class BindingApplet
 
         // One write. What was under way ends with it: the armed flag, a reader's selection, a half-done personalisation.
         var purged = state with { BindingValue = entropy.Bytes(ChipState.BindingLength), PurgeEpoch = checked(state.PurgeEpoch + 1), LastUsed = null };
-        return Chip.Answer(purged, CardManagement.CloseChannel(session) with { Challenge = default, Armed = null, Contactless = null }, Sw.Ok);
+        return Chip.Answer(purged, SecureChannels.Close(session) with { Challenge = default, Armed = null, Contactless = ChipLine.Fresh, Payment = null }, Sw.Ok);
     }
 
     private static ChipStep Retire(ChipState state, ChipSession session, ReadOnlySpan<byte> data)

@@ -38,6 +38,7 @@ public sealed class ChipDevice : IDisposable
         Contactless = new Side(this, ChipPort.Contactless);
         Wired = new Side(this, ChipPort.Wired);
         Trusted = new Side(this, ChipPort.Trusted);
+        Contact = new Side(this, ChipPort.Contact);
     }
 
     /// <summary>20 upper-case hex digits.</summary>
@@ -51,6 +52,21 @@ public sealed class ChipDevice : IDisposable
 
     /// <summary>The fingerprint side.</summary>
     public ICardChannel Trusted { get; }
+
+    /// <summary>The contacts of a plastic card; a phone's chip has none and answers 6985.</summary>
+    public ICardChannel Contact { get; }
+
+    /// <summary>Which sides the body leads out.</summary>
+    public ChipInterfaces Interfaces
+    {
+        get
+        {
+            lock (gate)
+            {
+                return state?.Interfaces ?? 0;
+            }
+        }
+    }
 
     public bool IsPowered
     {
@@ -97,7 +113,8 @@ public sealed class ChipDevice : IDisposable
         lock (gate)
         {
             state = null;
-            session = CardManagement.CloseChannel(session) with { Contactless = null, Wired = null, Trusted = null, Armed = null, Challenge = default, LastPayment = null };
+            SecureChannels.Close(session);
+            session = ChipSession.PoweredOn;
         }
     }
 

@@ -11,7 +11,9 @@ internal static class Personalisation
     /// <summary>Bytes that the chip collects in RAM for one instance.</summary>
     public const int MaxBytes = 4096;
 
-    private const int CardKeys = 0x8000, CardKeyChecks = 0x9000, InternalData = 0x0D01, ContactlessFci = 0x9103, GpoData = 0x9207, Algorithm = 0x4D4A;
+    private const int CardKeys = 0x8000, CardKeyChecks = 0x9000, InternalData = 0x0D01, ContactlessFci = 0x9103, GpoData = 0x9207, Algorithm = 0x4D4A,
+        ReferencePin = 0x8010, PinTries = 0x9010, Sm2Key = 0x8101, FirstRsaPart = 0x8201, LastRsaPart = 0x8205, ContactFci = 0x9102, ContactGpo = 0x9104, OfflineGpo = 0x9203,
+        TransitCard = 0x0015;
 
     /// <summary>IAD byte 8 and DGI 4D4A (protocols.md 1.4).</summary>
     private const byte TripleDes = 0x01, Sm4 = 0x04;
@@ -29,7 +31,7 @@ internal static class Personalisation
         var records = ImmutableArray.CreateBuilder<PaymentRecord>();
         foreach (var (id, value) in groups)
         {
-            if (id is CardKeys or CardKeyChecks or InternalData or ContactlessFci or GpoData or Algorithm)
+            if (id is CardKeys or CardKeyChecks or InternalData or ContactlessFci or GpoData or Algorithm or ReferencePin or PinTries or Sm2Key or (>= FirstRsaPart and <= LastRsaPart) or ContactFci or ContactGpo or OfflineGpo)
             {
                 continue;
             }
@@ -66,13 +68,10 @@ internal static class Personalisation
 
         var cipher = algorithm == Sm4 ? CipherAlgorithm.Sm4 : CipherAlgorithm.TripleDes;
         var keys = session.DecryptSensitive(sealedKeys.Span);
-        for (var i = 0; i < 3; i++)
+        if (!AreKeys(cipher, keys, checks.Span))
         {
-            if (!CryptographicOperations.FixedTimeEquals(Cipher.KeyCheckValue(cipher, keys.AsSpan(16 * i, 16), 3), checks.Span.Slice(3 * i, 3)))
-            {
-                CryptographicOperations.ZeroMemory(keys);
-                return (null, 0, Sw.WrongData);
-            }
+            CryptographicOperations.ZeroMemory(keys);
+            return (null, 0, Sw.WrongData);
         }
 
         ushort atc = 0;
@@ -95,7 +94,150 @@ internal static class Personalisation
 
         byte[] ac = keys[..16], mac = keys[16..32], enc = keys[32..];
         CryptographicOperations.ZeroMemory(keys);
-        return (new PaymentProfile(cipher, ac, mac, enc, template5, gpo.ToArray(), kept.ToArray(), records.ToImmutable()), atc, Sw.Ok);
+        var profile = new PaymentProfile(cipher, ac, mac, enc, template5, gpo.ToArray(), kept.ToArray(), records.ToImmutable());
+        return TryReadPlastic(groups, session, ref profile) ? (profile, atc, Sw.Ok) : (null, 0, Sw.WrongData);
+    }
+
+    /// <summary>A transit card: DGI 8000 its purchase, load and TAC key, 9000 their check values, 0015 number (8) and public information.</summary>
+    public static (TransitProfile? Profile, ushort Status) ReadTransit(ReadOnlyMemory<byte> data, Scp03Session session)
+    {
+        if (!TrySplit(data, out var groups) || groups.Count != 3
+            || !groups.TryGetValue(CardKeys, out var sealedKeys) || sealedKeys.Length != 48
+            || !groups.TryGetValue(CardKeyChecks, out var checks) || checks.Length != 9
+            || !groups.TryGetValue(TransitCard, out var card) || card.Length is < 8 or > 64)
+        {
+            return (null, Sw.WrongData);
+        }
+
+        var keys = session.DecryptSensitive(sealedKeys.Span);
+        if (!AreKeys(CipherAlgorithm.Sm4, keys, checks.Span))
+        {
+            CryptographicOperations.ZeroMemory(keys);
+            return (null, Sw.WrongData);
+        }
+
+        byte[] purchase = keys[..16], load = keys[16..32], tac = keys[32..];
+        CryptographicOperations.ZeroMemory(keys);
+        return (new TransitProfile(card[..8].ToArray(), card[8..].ToArray(), purchase, load, tac), Sw.Ok);
+    }
+
+    private static bool AreKeys(CipherAlgorithm cipher, byte[] keys, ReadOnlySpan<byte> checks)
+    {
+        var right = true;
+        for (var i = 0; i < 3; i++)
+        {
+            right &= CryptographicOperations.FixedTimeEquals(Cipher.KeyCheckValue(cipher, keys.AsSpan(16 * i, 16), 3), checks.Slice(3 * i, 3));
+        }
+
+        return right;
+    }
+
+    /// <summary>What a bank's plastic has besides: contact application, chip key, offline PIN, offline tap. Keys and PIN come under the DEK, always padded with 80.</summary>
+    private static bool TryReadPlastic(SortedDictionary<int, ReadOnlyMemory<byte>> groups, Scp03Session session, ref PaymentProfile profile)
+    {
+        if (groups.TryGetValue(ContactFci, out var contactFci))
+        {
+            // A contact application without its AIP and AFL, or the reverse, answers nothing that a terminal can use.
+            if (!TryReadFci(contactFci, out var template) || !groups.TryGetValue(ContactGpo, out var contactGpo) || !IsOptions(contactGpo.Span)
+                || (BerTlv.TryFind(template.Span, 0x9F38, out var pdol) && !Dol.TryParse(pdol, out _, out _)))
+            {
+                return false;
+            }
+
+            profile = profile with { ContactFci = template, ContactGpo = contactGpo.ToArray() };
+        }
+        else if (groups.ContainsKey(ContactGpo))
+        {
+            return false;
+        }
+
+        var parts = new List<byte[]>();
+        for (var id = FirstRsaPart; id <= LastRsaPart; id++)
+        {
+            if (groups.TryGetValue(id, out var part))
+            {
+                parts.Add(Unpadded(part, session));
+            }
+        }
+
+        if (groups.TryGetValue(Sm2Key, out var scalar))
+        {
+            parts.Insert(0, Unpadded(scalar, session));
+        }
+
+        if (parts.Count > 0)
+        {
+            if (ChipSigner.Of(parts) is not { } signer)
+            {
+                return false;
+            }
+
+            profile = profile with { Signer = signer };
+        }
+
+        if (groups.TryGetValue(OfflineGpo, out var offline))
+        {
+            if (!IsOptions(offline.Span) || profile.Signer is null)
+            {
+                return false;
+            }
+
+            profile = profile with { OfflineGpo = offline.ToArray() };
+        }
+
+        if (groups.TryGetValue(ReferencePin, out var sealedPin) != groups.TryGetValue(PinTries, out var tries))
+        {
+            return false;
+        }
+
+        if (!sealedPin.IsEmpty)
+        {
+            // 9010: tries left and their limit; the counter itself is 9F17 (protocols.md 5.5).
+            var pin = Unpadded(sealedPin, session);
+            if (pin.Length != ContactPayment.PinLength || pin[0] >> 4 != 2 || tries.Length != 2 || tries.Span[1] is 0 or > 15 || tries.Span[0] > tries.Span[1])
+            {
+                return false;
+            }
+
+            profile = profile with
+            {
+                Pin = (byte[])[tries.Span[1], .. pin],
+                InternalData = (byte[])[.. BerTlv.Encode(0x9F17, [tries.Span[0]]), .. Without(profile.InternalData.Span, 0x9F17)],
+            };
+        }
+
+        return true;
+    }
+
+    private static bool IsOptions(ReadOnlySpan<byte> gpo) =>
+        gpo.Length <= 120 && BerTlv.TryCheck(gpo, out _) && BerTlv.TryFind(gpo, 0x82, out var aip) && aip.Length == 2 && BerTlv.TryFind(gpo, 0x94, out var afl) && afl.Length > 0 && afl.Length % 4 == 0;
+
+    private static byte[] Without(ReadOnlySpan<byte> objects, Tag tag)
+    {
+        var kept = new List<byte>();
+        foreach (var item in BerTlv.Objects(objects))
+        {
+            if (item.Tag != tag)
+            {
+                kept.AddRange(BerTlv.Encode(item.Tag, item.Value));
+            }
+        }
+
+        return [.. kept];
+    }
+
+    /// <summary>The value under the DEK; empty when it is not whole blocks, or not padded.</summary>
+    private static byte[] Unpadded(ReadOnlyMemory<byte> value, Scp03Session session)
+    {
+        if (value.IsEmpty || value.Length % 16 != 0)
+        {
+            return [];
+        }
+
+        var padded = session.DecryptSensitive(value.Span);
+        var plain = Cipher.TryUnpad80(padded, 16, out var length) ? padded[..length] : [];
+        CryptographicOperations.ZeroMemory(padded);
+        return plain;
     }
 
     /// <summary>DGI (2) ‖ length (1, or FF and 2) ‖ value; each at most once.</summary>

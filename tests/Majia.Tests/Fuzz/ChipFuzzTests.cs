@@ -34,11 +34,22 @@ public sealed class ChipFuzzTests
         foreach (var (port, command) in Split(input))
         {
             var step = Chip.Step(state, session, port, command, entropy);
-            Assert.True(ReferenceEquals(step.State, state), $"{command.Length} bytes at {port} changed the chip without authority");
+            Assert.True(ReferenceEquals(step.State, state) || IsCountedOnly(step.State, state, port), $"{command.Length} bytes at {port} changed the chip without authority");
             AssertNoKey(step.Response.ToBytes());
             (state, session) = (step.State, step.Session);
         }
     }
+
+    /// <summary>What a stranger may leave behind: a counted failure of a domain; and the handset's own side may turn the contactless registry.</summary>
+    private static bool IsCountedOnly(ChipState after, ChipState before, ChipPort port) => ChipImage.Write(Plain(after)).AsSpan().SequenceEqual(ChipImage.Write(Plain(before)))
+        && (port is ChipPort.Wired or ChipPort.Contact || (after.Preferred is null && after.Payments.All(static payment => !payment.Deactivated)));
+
+    private static ChipState Plain(ChipState state) => state with
+    {
+        Domains = [.. state.Domains.Select(static domain => domain with { Failures = 0 })],
+        Payments = [.. state.Payments.Select(static payment => payment with { Deactivated = false })],
+        Preferred = null,
+    };
 
     internal static void Holder(byte[] input)
     {
@@ -49,7 +60,7 @@ public sealed class ChipFuzzTests
             var step = Chip.Step(state, session, port, command, entropy);
             var moved = Counters(step.State) - Counters(state);
             Assert.Equal(step.Payment is null ? 0 : 1, moved);
-            Assert.True(step.Payment is null || (step.Response.Status.IsOk && session.Armed is not null && step.Session.Armed is null && port == ChipPort.Contactless), "a cryptogram without permission");
+            Assert.True(step.Payment is null || ((step.Response.Status.IsOk || step.Response.Status.Value >> 8 == 0x61) && session.Armed is not null && step.Session.Armed is null && port == ChipPort.Contactless), "a cryptogram without permission");
             AssertNoKey(step.Response.ToBytes());
             if (!ReferenceEquals(state, step.State))
             {
@@ -74,7 +85,7 @@ public sealed class ChipFuzzTests
         Assert.True(Send(host.ExternalAuthenticate(0x33)).Status.IsOk);
         foreach (var (port, bytes) in Split(input))
         {
-            if (!CommandApdu.TryParse(bytes.Span, out var command, out _) || command.Data.Length > 230 || (command.Cla & 0x0C) != 0)
+            if (!CommandApdu.TryParse(bytes.Span, out var command, out _) || command.Data.Length > 230 || (command.Cla & 0x1C) != 0)
             {
                 var raw = Chip.Step(state, session, port, bytes, entropy);
                 (state, session) = (raw.State, raw.Session);
@@ -99,7 +110,15 @@ public sealed class ChipFuzzTests
         {
             var step = Chip.Step(state, session, ChipPort.Wired, command.ToBytes(), entropy);
             (state, session) = (step.State, step.Session);
-            return step.Response;
+            var whole = new List<byte>(step.Response.Data.ToArray());
+            while (step.Response.Status.Value >> 8 == 0x61)
+            {
+                step = Chip.Step(state, session, ChipPort.Wired, Convert.FromHexString("00C0000000"), entropy);
+                (state, session) = (step.State, step.Session);
+                whole.AddRange(step.Response.Data.ToArray());
+            }
+
+            return new ResponseApdu(whole.ToArray(), step.Response.Status);
         }
     }
 
@@ -137,7 +156,7 @@ public sealed class ChipFuzzTests
             var command = dice.Once(3) ? dice.Of(commands) : Mutator.Bytes(dice, commands, 261);
             if (command.Length <= 255)
             {
-                bytes.AddRange([(byte)dice.Below(3), (byte)command.Length, .. command]);
+                bytes.AddRange([(byte)dice.Below(4), (byte)command.Length, .. command]);
             }
         }
 
@@ -152,7 +171,7 @@ public sealed class ChipFuzzTests
         for (var at = 0; at + 2 <= input.Length;)
         {
             var length = Math.Min(input[at + 1], input.Length - at - 2);
-            yield return ((ChipPort)(input[at] % 3), input.AsMemory(at + 2, length));
+            yield return ((ChipPort)(input[at] % 4), input.AsMemory(at + 2, length));
             at += 2 + length;
         }
     }

@@ -55,7 +55,7 @@ public sealed class KeyModuleTests
         {
             var name = $"{usage}-{algorithm}";
             var info = one.Generate(name, usage, algorithm, test: false);
-            Assert.Equal(usage is KeyUsage.PinEncryption or KeyUsage.MessageAuthentication or KeyUsage.SecureChannel or KeyUsage.TokenBinding, info.Exportable);
+            Assert.Equal(usage is KeyUsage.PinEncryption or KeyUsage.MessageAuthentication or KeyUsage.SecureChannel or KeyUsage.TokenBinding or KeyUsage.TransitPurchase, info.Exportable);
             if (!info.Exportable)
             {
                 Assert.Contains("does not leave", Assert.Throws<KeyModuleException>(() => one.Export(name, "zmk")).Message, StringComparison.Ordinal);
@@ -197,6 +197,11 @@ public sealed class KeyModuleTests
             (KeyUsage.KeyedHash, name => module.Index(name, pan)),
             (KeyUsage.Decryption, name => module.PublicJwk(name)),
             (KeyUsage.Decryption, name => module.TryDecryptJwe(name, "a.b.c.d.e", out _)),
+            (KeyUsage.CertificationRsa, name => module.CertifyRsa(name, [0x6A, 0x02, 0xBC])),
+            (KeyUsage.CertificationSm2, name => module.CertifySm2(name, [0x12])),
+            (KeyUsage.TransitLoad, name => module.GrantLoad(name, new byte[8], 0, 1, 0, new byte[4], new byte[6], new byte[7], new byte[4])),
+            (KeyUsage.TransitPurchase, name => module.DebitMacs(name, new byte[8], 1, 0, new byte[4], new byte[6], 1, new byte[7], new byte[32])),
+            (KeyUsage.TransitCode, name => module.VerifyDebitCode(name, new byte[8], 0, 1, new byte[6], 1, new byte[7], new byte[4])),
             (KeyUsage.KeyEncryption, name => module.Export(Bind, name)),
             (KeyUsage.KeyEncryption, name => module.Import("new", "D", name)),
             (KeyUsage.KeyEncryption, name => module.ExportWorkingKey(Pik, name)),
@@ -263,7 +268,8 @@ internal static class Keys
         (KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes),
         (KeyUsage.TokenBinding, CipherAlgorithm.Aes),
         (KeyUsage.TokenBindingCheck, CipherAlgorithm.Aes),
-        (KeyUsage.Decryption, CipherAlgorithm.Aes),
+        (KeyUsage.Decryption, CipherAlgorithm.Aes), (KeyUsage.CertificationSm2, CipherAlgorithm.Aes),
+        (KeyUsage.TransitPurchase, CipherAlgorithm.Sm4), (KeyUsage.TransitLoad, CipherAlgorithm.Sm4), (KeyUsage.TransitCode, CipherAlgorithm.Sm4),
     ];
 
     internal static KeyModule Module(string party = "party", long seed = 1) => KeyModule.InMemory(party, new SeededEntropy(seed, party));

@@ -49,8 +49,8 @@ internal sealed class ChipBench
 
     public ResponseApdu Select(ChipPort port, Aid aid) => Send(port, CommandApdu.Of(0x00, 0xA4, 0x04, 0x00, aid.Bytes));
 
-    /// <summary>Opens a level 33 channel; null when the chip refuses.</summary>
-    public TestHost? Open(Aid domain, Scp03Keys keys, byte version)
+    /// <summary>Opens a channel; null when the chip refuses.</summary>
+    public TestHost? Open(Aid domain, Scp03Keys keys, byte version, byte level = 0x33)
     {
         if (!Select(ChipPort.Wired, domain).Status.IsOk)
         {
@@ -66,7 +66,7 @@ internal sealed class ChipBench
 
         var session = Scp03Session.Derive(keys, challenge, answer.Data.Span[13..21]);
         Assert.Equal(session.CardCryptogram, answer.Data.Span[21..29].ToArray());
-        return Send(ChipPort.Wired, session.ExternalAuthenticate(0x33)).Status.IsOk ? new TestHost(this, session) : null;
+        return Send(ChipPort.Wired, session.ExternalAuthenticate(level)).Status.IsOk ? new TestHost(this, session) : null;
     }
 
     /// <summary>The token service's domain as the SE issuer and the token service make it.</summary>
