@@ -32,6 +32,7 @@ public static class Entry
             SimulateCommand.Create(),
             CardCommand.Create(),
             PosCommand.Create(),
+            ScenarioCommand.Create(),
         };
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)

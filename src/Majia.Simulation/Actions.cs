@@ -71,8 +71,8 @@ public static class SimActions
         new("duplicate", "duplicate", 40, "wire, milliseconds until it comes again", (luck, _) => [Wire(luck), luck.OneIn(3) ? luck.Between(1_000, 80_000) : luck.Between(1, 400)]),
         new("cut", "cut", 5, "wire, seconds: no connection", (luck, _) => [Wire(luck), luck.Between(1, 60)]),
         new("silence", "cut", 5, "wire, seconds: whatever is sent is lost", (luck, _) => [Wire(luck), luck.Between(1, 60)]),
-        new("crash", "crash", 16, "server, turns until power fails, milliseconds until it is back", (luck, _) => [luck.Below(World.Roles.Length), luck.OneIn(2) ? luck.Below(6) : luck.Below(40), luck.OneIn(6) ? luck.Between(1_000, 60_000) : luck.Between(1, 800)]),
-        new("crash-in-sale", "crash", 26, "server, milliseconds after now, milliseconds until it is back", (luck, _) => [luck.Below(World.Roles.Length), luck.Between(1, 300), luck.Between(1, 3_000)]),
+        new("crash", "crash", 16, "server, turns until power fails, milliseconds until it is back", (luck, _) => [luck.Below(SmallWorld.Cast.Roles.Count), luck.OneIn(2) ? luck.Below(6) : luck.Below(40), luck.OneIn(6) ? luck.Between(1_000, 60_000) : luck.Between(1, 800)]),
+        new("crash-in-sale", "crash", 26, "server, milliseconds after now, milliseconds until it is back", (luck, _) => [luck.Below(SmallWorld.Cast.Roles.Count), luck.Between(1, 300), luck.Between(1, 3_000)]),
         new("restart", "restart", 16, "till, milliseconds from now", (luck, _) => [luck.Below(Tills), luck.Between(0, 300)]),
         new("battery", "power", 6, "phone: battery out and in", (luck, _) => [luck.Below(Phones)]),
         new("replay", "thief", 24, "which overheard sale from the last: its very bytes again", (luck, _) => [luck.Below(12)]),
@@ -80,9 +80,9 @@ public static class SimActions
         new("suspend", "life", 8, "phone, card", (luck, _) => [luck.Below(Phones), luck.Below(Cards)]),
         new("resume", "life", 16, "phone, card", (luck, _) => [luck.Below(Phones), luck.Below(Cards)]),
         new("delete", "life", 4, "phone, card", (luck, _) => [luck.Below(Phones), luck.Below(Cards)]),
-        new("add", "life", 7, "phone, plastic", (luck, _) => [luck.Below(Phones), luck.Below(SmallWorld.Plastics.Count)]),
+        new("add", "life", 7, "phone, plastic", (luck, _) => [luck.Below(Phones), luck.Below(SmallWorld.Cast.Plastics.Count)]),
         new("aeroplane", "life", 3, "phone, seconds without network", (luck, _) => [luck.Below(Phones), luck.Between(1, 90)]),
-        new("lost", "life", 2, "plastic: reported lost, or the report lifted", (luck, _) => [luck.Below(SmallWorld.Plastics.Count)]),
+        new("lost", "life", 2, "plastic: reported lost, or the report lifted", (luck, _) => [luck.Below(SmallWorld.Cast.Plastics.Count)]),
     ];
 
     /// <summary>The names that <c>--faults</c> knows.</summary>
@@ -127,5 +127,5 @@ public static class SimActions
 
     private static int Pin(Luck luck) => luck.Below(12) switch { 0 => 1, 1 => 2, 2 => 3, _ => 0 };
 
-    private static int Wire(Luck luck) => luck.OneIn(3) ? 0 : luck.Below(World.WireNames.Length);
+    private static int Wire(Luck luck) => luck.OneIn(3) ? 0 : luck.Below(SmallWorld.Cast.WireNames.Count);
 }

@@ -103,7 +103,7 @@ public sealed class Actors(World world)
 
                 break;
             case "add":
-                Add(Phone(action[0]), action[1] % SmallWorld.Plastics.Count);
+                Add(Phone(action[0]), action[1] % world.Cast.Plastics.Count);
                 break;
             case "aeroplane":
                 var flying = Phone(action[0]);
@@ -112,7 +112,7 @@ public sealed class Actors(World world)
                 world.Scheduler.After(TimeSpan.FromSeconds(action[1]), world.Air, () => device.SetAeroplaneMode(false));
                 break;
             case "lost":
-                ReportLost(action[0] % SmallWorld.Plastics.Count);
+                ReportLost(action[0] % world.Cast.Plastics.Count);
                 break;
         }
     }
@@ -293,14 +293,14 @@ public sealed class Actors(World world)
             return (await handset.Device.ResumeAsync()).Count;
         }
 
-        var outcome = await handset.Device.AddCardAsync(SmallWorld.AsTyped(plastic));
+        var outcome = await handset.Device.AddCardAsync(world.Cast.AsTyped(world.Cast.Plastics[plastic]));
         return (int)outcome.Step;
     });
 
     private void ReportLost(int plastic)
     {
-        var card = SmallWorld.Plastics[plastic];
-        var bank = SmallWorld.Banks.Single(bank => bank.Cards.Contains(card)).Institution;
+        var card = world.Cast.Plastics[plastic];
+        var bank = world.Cast.BankOf(card)!.Institution;
         if (world.Up($"issuer-{bank}") is { } node)
         {
             Spawn(node.Process, "hotline", async () => await node.Issuers[bank].Desk.ReportLostAsync(card.Id) || await node.Issuers[bank].Desk.LiftReportAsync(card.Id));
@@ -362,9 +362,9 @@ public sealed class Actors(World world)
 
     private Handset Phone(int number) => world.Handsets[number % world.Handsets.Count];
 
-    private Wire Wire(int number) => world.WireOf(World.WireNames[number % World.WireNames.Length]);
+    private Wire Wire(int number) => world.WireOf(world.Cast.WireNames[number % world.Cast.WireNames.Count]);
 
-    private Node Server(int number) => world.NodeOf(World.Roles[number % World.Roles.Length]);
+    private Node Server(int number) => world.NodeOf(world.Cast.Roles[number % world.Cast.Roles.Count]);
 
     private static PhoneCard? CardOf(Handset handset, int number) => handset.Device.State.Cards is { Length: > 0 } cards ? cards[number % cards.Length] : null;
 

@@ -10,13 +10,15 @@ namespace Majia.Simulation;
 public static class Genesis
 {
     /// <param name="split">As <see cref="World.IsSplit"/>.</param>
-    public static WorldImage Make(bool split)
+    /// <param name="cast">Who is there; the small world when nobody is named.</param>
+    public static WorldImage Make(bool split, Cast? cast = null)
     {
+        cast ??= SmallWorld.Cast;
         Entropy entropy = new SeededEntropy(1, "genesis");
         RunEntropy.Use(entropy);
-        var keys = new KeyRing(new RunEntropy());
+        var keys = new KeyRing(new RunEntropy(), cast);
         var (chips, silicon, bindings) = (ImmutableArray.CreateBuilder<byte[]>(), ImmutableArray.CreateBuilder<byte[]>(), new List<byte[]>());
-        foreach (var _ in SmallWorld.Handsets)
+        foreach (var _ in cast.Handsets)
         {
             var seid = entropy.Bytes(ChipState.SeidLength);
             bindings.Add(entropy.Bytes(ChipState.BindingLength));
@@ -24,29 +26,38 @@ public static class Genesis
             silicon.Add(entropy.Bytes(32));
         }
 
-        using var world = new World(new WorldImage(SmallWorld.Start, keys, split, ImmutableSortedDictionary<string, byte[]>.Empty, chips.ToImmutable(), silicon.ToImmutable()), seed: 1);
-        foreach (var bank in SmallWorld.Banks)
+        using var world = new World(new WorldImage(cast, cast.Start, keys, split, ImmutableSortedDictionary<string, byte[]>.Empty, chips.ToImmutable(), silicon.ToImmutable()), seed: 1);
+        foreach (var bank in cast.Banks)
         {
             var node = world.NodeOf($"issuer-{bank.Institution}");
             world.Do(node.Process, () => IssuerSeed.ApplyAsync(bank, node.Store, keys[$"issuer-{bank.Institution}"], node.Process.Clock));
         }
 
         var acquirer = world.NodeOf("acquirer");
-        world.Do(acquirer.Process, () => acquirer.Acquirer!.SeedAsync(SmallWorld.Merchants));
+        world.Do(acquirer.Process, () => acquirer.Acquirer!.SeedAsync(cast.Merchants));
         var wallet = world.NodeOf("wallet");
-        world.Do(wallet.Process, () => wallet.Wallet!.AddAccountAsync(SmallWorld.Account, SmallWorld.Password));
+        foreach (var owner in cast.Owners)
+        {
+            world.Do(wallet.Process, () => wallet.Wallet!.AddAccountAsync(owner.Account, owner.Password));
+        }
+
         foreach (var (handset, binding) in world.Handsets.Zip(bindings))
         {
             world.Do(handset.Process, async () =>
             {
                 var phone = handset.Device;
                 await phone.Trusted.PairAsync(binding);
-                Expect(await phone.SignInAsync(SmallWorld.Account, SmallWorld.Password) is { Count: 0 }, "sign-in");
+                if (handset.Seed.Plastics is null)
+                {
+                    return;
+                }
+
+                Expect(await phone.SignInAsync(cast.Owners[0].Account, cast.Owners[0].Password) is { Count: 0 }, "sign-in");
                 Expect(await phone.SetFindDeviceAsync(true) is { Count: 0 }, "Find Device");
                 await phone.EnrolFingerprintAsync(SmallWorld.Finger);
                 foreach (var plastic in handset.Seed.Plastics)
                 {
-                    var outcome = await phone.AddCardAsync(SmallWorld.AsTyped(plastic));
+                    var outcome = await phone.AddCardAsync(cast.AsTyped(cast.Plastics[plastic]));
                     Expect(outcome.Step == EnrolmentStep.Added, $"card {plastic}: {outcome.Step} {string.Join(' ', outcome.Reasons.Select(reason => reason.Why.En))}");
                 }
             });

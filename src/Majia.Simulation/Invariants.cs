@@ -17,7 +17,7 @@ public sealed class Evidence
     public Evidence(World world)
     {
         World = world;
-        foreach (var bank in SmallWorld.Banks)
+        foreach (var bank in world.Cast.Banks)
         {
             Books.AddRange(world.Read($"issuer-{bank.Institution}", session => session.Query(
                 "SELECT institution, switch_key, operation, state, code, amount, rrn, terminal FROM issuer_authorisations WHERE institution = $1 ORDER BY at, switch_key",
@@ -190,7 +190,7 @@ public static class Invariants
             : null;
     }
 
-    private static string? OfEachBank(Evidence evidence, string sql, Func<DbDataReader, string> says) => SmallWorld.Banks
+    private static string? OfEachBank(Evidence evidence, string sql, Func<DbDataReader, string> says) => evidence.World.Cast.Banks
         .Select(bank => evidence.World.Read($"issuer-{bank.Institution}", session => session.One(sql, says, bank.Institution)))
         .FirstOrDefault(found => found is not null);
 }

@@ -1,18 +1,10 @@
-using Majia.Acquirer;
 using Majia.Core.Contracts;
 using Majia.Core.Cryptography;
 using Majia.Core.Primitives;
 using Majia.Hsm;
 using Majia.Issuer;
-using Majia.Terminal;
 
 namespace Majia.Simulation;
-
-/// <param name="AlwaysAsksPin">The merchant's rule.</param>
-public sealed record Till(string Terminal, string Merchant, bool AlwaysAsksPin, bool VoidNeedsTap);
-
-/// <param name="Plastics">What it holds when a run begins: indices into <see cref="SmallWorld.Plastics"/>.</param>
-public sealed record HandsetSeed(string Model, string Track, string Version, int[] Plastics);
 
 /// <summary>Two banks, five plastics, three tills, three phones: as small as every rule allows. No real number, bank or person.</summary>
 public static class SmallWorld
@@ -22,15 +14,13 @@ public static class SmallWorld
     /// <summary>Cheap accounts of the wallet: what they guard is no secret here.</summary>
     public const int PasswordIterations = 10;
 
-    public static readonly DateTimeOffset Start = new(2026, 3, 9, 2, 0, 0, TimeSpan.Zero);
-
     private static readonly Text Any = new("simulated", "模拟");
 
     private static readonly SeedCustomer
         One = new("one", "甲", "JIA", "990104199203120021", "12900000001", "2035-03-12"),
         Two = new("two", "乙", "YI", "990104198807230039", "12900000002", "2034-07-23");
 
-    public static IReadOnlyList<SeedBank> Banks { get; } =
+    public static Cast Cast { get; } = new(
     [
         new("63990100", new("Mingyue Bank", "明月银行"), 1,
             [One],
@@ -47,42 +37,19 @@ public static class SmallWorld
                 new("credit-1", "credit", "two", "629902", 1, 16, CardKind.Credit, Any, Risk: EnrolmentRisk.Green),
                 new("credit-2", "credit", "two", "629902", 2, 16, CardKind.Credit, Any, Risk: EnrolmentRisk.Green, AmountLimit: 150_000),
             ]),
-    ];
-
-    public static IReadOnlyList<SeedCard> Plastics { get; } = [.. Banks.SelectMany(bank => bank.Cards)];
-
-    public static IReadOnlyList<Till> Tills { get; } =
+    ],
     [
         new("10000001", "990031058120001", AlwaysAsksPin: false, VoidNeedsTap: false),
         new("10000002", "990031059440002", AlwaysAsksPin: true, VoidNeedsTap: true),
         new("10000003", "990031058120001", AlwaysAsksPin: false, VoidNeedsTap: false),
-    ];
-
-    public static IReadOnlyList<HandsetSeed> Handsets { get; } =
+    ],
     [
         new("Mi 5", "stable", "8.0.6.0", [0, 3]),
         new("Mi 5S", "stable", "8.1.0.0", [0, 2]),
         new("Mi Note 2", "stable", "8.2.1.0", [1, 4]),
-    ];
-
-    public static AcquirerSeed Merchants => new([.. Tills.GroupBy(till => till.Merchant).Select(merchant => new Merchant(merchant.Key, Any, "5942", [.. merchant.Select(till => till.Terminal)]))]);
-
-    public static CardToEnrol AsTyped(int plastic)
-    {
-        var card = Plastics[plastic];
-        var customer = Banks.SelectMany(bank => bank.Customers).First(customer => customer.Id == card.Customer);
-        var credit = card.Kind == CardKind.Credit;
-        return new CardToEnrol(card.Pan.Reveal(), credit ? card.Expiry : null, credit ? card.Cvn2 : null, customer.Name, customer.IdNumber, customer.Mobile);
-    }
-
-    public static TerminalOptions TerminalOf(Till till) => new(till.Terminal, till.Merchant, Any)
-    {
-        Parameters = TerminalParameters.Default with
-        {
-            PinRule = till.AlwaysAsksPin ? MerchantPinRule.Always : MerchantPinRule.OverLimit,
-            RetapForVoid = till.VoidNeedsTap,
-        },
-    };
+    ],
+    [new(Account, Password)],
+    new DateTimeOffset(2026, 3, 9, 2, 0, 0, TimeSpan.Zero));
 }
 
 /// <summary>Every party's key module, keyed as docs/protocols/keys.md says. They outlive runs and crashes, as key modules do.</summary>
@@ -91,10 +58,10 @@ public sealed class KeyRing
     private readonly SortedDictionary<string, KeyModule> modules = new(StringComparer.Ordinal);
     private readonly Entropy entropy;
 
-    public KeyRing(Entropy entropy)
+    public KeyRing(Entropy entropy, Cast cast)
     {
         this.entropy = entropy;
-        foreach (var party in (string[])["acquirer", "network", "token-service", "se-issuer", .. SmallWorld.Banks.Select(bank => $"issuer-{bank.Institution}"), .. SmallWorld.Tills.Select(till => $"terminal-{till.Terminal}")])
+        foreach (var party in (string[])["acquirer", "network", "token-service", "se-issuer", .. cast.Banks.Select(bank => $"issuer-{bank.Institution}"), .. cast.Tills.Select(till => $"terminal-{till.Terminal}")])
         {
             modules.Add(party, KeyModule.InMemory(party, entropy));
         }
@@ -105,7 +72,7 @@ public sealed class KeyRing
         Share(network, "zak.token-service", tokenService, "zak.network", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
         Share(tokenService, "bind.network", network, "bind.token-service", KeyUsage.TokenBinding, CipherAlgorithm.Aes);
         Form(seIssuer, "zmk.token-service", tokenService, "zmk.se-issuer", CipherAlgorithm.Aes, 32);
-        foreach (var bank in SmallWorld.Banks)
+        foreach (var bank in cast.Banks)
         {
             var issuer = this[$"issuer-{bank.Institution}"];
             Share(network, $"zpk.{bank.Institution}", issuer, "zpk.network", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes);
@@ -119,7 +86,7 @@ public sealed class KeyRing
         Own(seIssuer, ("isd.enc", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes), ("isd.mac", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes), ("isd.dek", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes));
         Own(acquirer, ("card.number", KeyUsage.DataEncryption, CipherAlgorithm.Aes));
         Own(network, ("card.number", KeyUsage.DataEncryption, CipherAlgorithm.Aes));
-        foreach (var till in SmallWorld.Tills)
+        foreach (var till in cast.Tills)
         {
             var terminal = this[$"terminal-{till.Terminal}"];
             Form(acquirer, $"tmk.{till.Terminal}", terminal, "tmk", CipherAlgorithm.TripleDes, 16);

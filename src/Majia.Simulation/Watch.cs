@@ -20,8 +20,8 @@ public sealed class Watch(World world)
     private readonly SortedDictionary<string, string> spent = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, (bool Barred, int Version)> bars = new(StringComparer.Ordinal);
     private readonly SortedSet<string> gone = new(StringComparer.Ordinal);
-    private readonly string[] pans = [.. SmallWorld.Plastics.Select(card => card.Pan.Reveal())];
-    private readonly byte[][] panBytes = [.. SmallWorld.Plastics.Select(card => System.Text.Encoding.ASCII.GetBytes(card.Pan.Reveal()))];
+    private readonly string[] pans = [.. world.Cast.Plastics.Select(card => card.Pan.Reveal())];
+    private readonly byte[][] panBytes = [.. world.Cast.Plastics.Select(card => System.Text.Encoding.ASCII.GetBytes(card.Pan.Reveal()))];
 
     /// <summary>The same for the same seed: every frame, when and where.</summary>
     public ulong Hash { get; private set; }

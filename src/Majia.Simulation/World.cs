@@ -84,18 +84,11 @@ public sealed class MemoryChip(byte[] image) : IChipMemory
 
 /// <summary>A whole world at rest, from which any number of runs begin.</summary>
 /// <param name="Stores">By node, <c>terminal-…</c> and <c>phone-…</c>; absent: empty.</param>
-public sealed record WorldImage(DateTimeOffset Now, KeyRing Keys, bool Split, ImmutableSortedDictionary<string, byte[]> Stores, ImmutableArray<byte[]> Chips, ImmutableArray<byte[]> Silicon);
+public sealed record WorldImage(Cast Cast, DateTimeOffset Now, KeyRing Keys, bool Split, ImmutableSortedDictionary<string, byte[]> Stores, ImmutableArray<byte[]> Chips, ImmutableArray<byte[]> Silicon);
 
 /// <summary>Every party's production code, on one thread and one virtual clock, over wires with weather.</summary>
 public sealed class World : IDisposable
 {
-    public static readonly string[] Roles = ["acquirer", "network", "token-service", "wallet", .. SmallWorld.Banks.Select(bank => $"issuer-{bank.Institution}")];
-
-    public static readonly string[] WireNames =
-    [
-        "pos-line", "acquirer-network", "network-token", .. SmallWorld.Banks.Select(bank => $"network-issuer-{bank.Institution}"), "phone-wallet", "wallet-token", "token-issuer",
-    ];
-
     private readonly SortedDictionary<string, Wire> wires = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, Node> nodes = new(StringComparer.Ordinal);
     private readonly WorldImage image;
@@ -110,24 +103,24 @@ public sealed class World : IDisposable
         Air = new Process("air", Scheduler);
         Watch = new Watch(this);
         Plants = new Plants(this, plant);
-        foreach (var name in WireNames)
+        foreach (var name in Cast.WireNames)
         {
             wires.Add(name, new Wire(name, new Luck(seed, name)));
         }
 
-        foreach (var name in image.Split ? Roles : ["server"])
+        foreach (var name in image.Split ? Cast.Roles : ["server"])
         {
             nodes.Add(name, new Node(name, new Process(name, Scheduler), new InlineStore(Schemas(name), image.Stores.GetValueOrDefault(name))));
             Boot(nodes[name]);
         }
 
-        Counters = [.. SmallWorld.Tills.Select(till => new Counter(till))];
+        Counters = [.. Cast.Tills.Select(till => new Counter(till))];
         foreach (var counter in Counters)
         {
             Open(counter, image.Stores.GetValueOrDefault($"terminal-{counter.Till.Terminal}"));
         }
 
-        Handsets = [.. SmallWorld.Handsets.Select((handset, i) => new Handset(i, handset, new MemoryChip(image.Chips[i]), image.Silicon[i]))];
+        Handsets = [.. Cast.Handsets.Select((handset, i) => new Handset(i, handset, new MemoryChip(image.Chips[i]), image.Silicon[i]))];
         foreach (var handset in Handsets)
         {
             Open(handset, image.Stores.GetValueOrDefault($"phone-{handset.Number}"));
@@ -149,6 +142,8 @@ public sealed class World : IDisposable
     public Plants Plants { get; }
 
     public KeyRing Keys => image.Keys;
+
+    public Cast Cast => image.Cast;
 
     /// <summary>Each server party has a process and a store of its own; else they share one of each.</summary>
     public bool IsSplit => image.Split;
@@ -293,7 +288,7 @@ public sealed class World : IDisposable
     private void Boot(Node node)
     {
         var (process, store, clock) = (node.Process, node.Store, node.Process.Clock);
-        foreach (var role in IsSplit ? [node.Name] : Roles)
+        foreach (var role in IsSplit ? [node.Name] : Cast.Roles)
         {
             switch (role)
             {
@@ -303,13 +298,13 @@ public sealed class World : IDisposable
                 case "network":
                     node.Network = new NetworkParty(
                         new NetworkOptions(), store, Keys[role], Iso(node, "network-token", "token-service", static to => to.TokenService!),
-                        SmallWorld.Banks.ToDictionary(bank => bank.Institution, bank => Iso(node, $"network-issuer-{bank.Institution}", $"issuer-{bank.Institution}", to => to.Issuers[bank.Institution])),
+                        Cast.Banks.ToDictionary(bank => bank.Institution, bank => Iso(node, $"network-issuer-{bank.Institution}", $"issuer-{bank.Institution}", to => to.Issuers[bank.Institution])),
                         clock, Entropy, NoTrace.Instance);
                     break;
                 case "token-service":
                     node.TokenService = new TokenServiceParty(
                         new TokenServiceOptions(), store, Keys[role],
-                        SmallWorld.Banks.ToDictionary(bank => bank.Institution, bank => Json(node, "token-issuer", $"issuer-{bank.Institution}", to => to.Issuers[bank.Institution].Endpoint)),
+                        Cast.Banks.ToDictionary(bank => bank.Institution, bank => Json(node, "token-issuer", $"issuer-{bank.Institution}", to => to.Issuers[bank.Institution].Endpoint)),
                         clock, Entropy, NoTrace.Instance);
                     break;
                 case "wallet":
@@ -319,7 +314,7 @@ public sealed class World : IDisposable
                     break;
                 default:
                     var institution = role["issuer-".Length..];
-                    node.Issuers[institution] = new IssuerParty(new IssuerOptions(institution, SmallWorld.Banks.Single(bank => bank.Institution == institution).Name), store, Keys[role], clock, Entropy, NoTrace.Instance);
+                    node.Issuers[institution] = new IssuerParty(new IssuerOptions(institution, Cast.Banks.Single(bank => bank.Institution == institution).Name), store, Keys[role], clock, Entropy, NoTrace.Instance);
                     break;
             }
         }
@@ -329,6 +324,9 @@ public sealed class World : IDisposable
 
     /// <summary>The wallet's own line to the token service.</summary>
     internal IJsonLink WalletLine(Node node) => Json(node, "wallet-token", "token-service", static to => to.TokenService!.EndpointFor("99900000001"));
+
+    /// <summary>A bank's own line to the token service.</summary>
+    internal IJsonLink IssuerLine(Node node, string institution) => Json(node, "issuer-token", "token-service", to => to.TokenService!.IssuerEndpointFor(institution));
 
     private IIsoLink Iso(Node client, string wire, string role, Func<Node, IIsoServer> server) =>
         new SimIsoLink(this, WireOf(wire), client.Process, IsSplit ? client.Store.DurableAsync : null, role, server, edge: IsSplit);
@@ -344,7 +342,7 @@ public sealed class World : IDisposable
         counter.Process = new Process($"terminal-{counter.Till.Terminal}", Scheduler);
         counter.Store = new InlineStore([TerminalDevice.Schema], snapshot);
         counter.Line = PosLine(counter.Process);
-        counter.Device = new TerminalDevice(SmallWorld.TerminalOf(counter.Till), counter.Store, Keys[$"terminal-{counter.Till.Terminal}"], counter.Line, counter.Process.Clock, Entropy, NoTrace.Instance);
+        counter.Device = new TerminalDevice(Cast.TerminalOf(counter.Till), counter.Store, Keys[$"terminal-{counter.Till.Terminal}"], counter.Line, counter.Process.Clock, Entropy, NoTrace.Instance);
     }
 
     private void Open(Handset handset, byte[]? snapshot)

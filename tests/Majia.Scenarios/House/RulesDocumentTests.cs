@@ -41,6 +41,21 @@ public sealed partial class RulesDocumentTests
     public void Every_named_file_is_there() =>
         Assert.All(Table.SelectMany(row => row.Code), file => Assert.True(File.Exists(Path.Combine(Repository.Root, "src", file)), file));
 
+    /// <summary>The page's second table: rule → the scenario files that tell it.</summary>
+    private static List<(string Rule, IReadOnlyList<string> Stories)> StoryTable { get; } = [.. File.ReadLines(Path.Combine(Repository.Root, "docs", "rules.md"))
+        .Where(line => StoryRowStart().IsMatch(line))
+        .Select(line => line.Trim('|').Split('|').Select(cell => cell.Trim()).ToArray())
+        .Select(cells => (cells[0].Trim('*'), (IReadOnlyList<string>)Quoted(cells[1])))];
+
+    [Fact]
+    public void Every_rule_has_its_stories_and_the_page_names_exactly_those_that_are_there()
+    {
+        var told = Stories.ScenarioFilesTests.All.Select(Stories.ScenarioFilesTests.Read).SelectMany(story => story.Rules.Select(rule => (rule, story.Id))).ToLookup(pair => pair.rule, pair => pair.Id, StringComparer.Ordinal);
+        Assert.Equal(Rules, StoryTable.Select(row => row.Rule));
+        Assert.All(StoryTable, row => Assert.Equal(told[row.Rule].Order(StringComparer.Ordinal), row.Stories));
+        Assert.All(StoryTable, row => Assert.True(row.Stories.Count > 0 || Table.Single(rule => rule.Rule == row.Rule).NotYet.Length > 0, row.Rule));
+    }
+
     [Fact]
     public void The_sources_are_read_as_the_compiler_reads_them()
     {
@@ -81,6 +96,9 @@ public sealed partial class RulesDocumentTests
 
     [GeneratedRegex(@"^\| R\d+ \|")]
     private static partial Regex RowStart();
+
+    [GeneratedRegex(@"^\| \*\*R\d+\*\* \|")]
+    private static partial Regex StoryRowStart();
 
     [GeneratedRegex("`([^`]+)`")]
     private static partial Regex Backticks();

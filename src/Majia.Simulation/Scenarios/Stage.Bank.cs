@@ -1,0 +1,126 @@
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.TokenService.Enrolment;
+
+namespace Majia.Simulation.Scenarios;
+
+/// <summary>The bank's counter and hotline, the token service's life of a device card, the network and the power.</summary>
+public sealed partial class Stage
+{
+    internal StepResult Suspend(Arguments said) => Change(said, LifecycleStep.Suspend);
+
+    internal StepResult Resume(Arguments said) => Change(said, LifecycleStep.Unsuspend);
+
+    internal StepResult ReportLost(Arguments said) => AtTheServer(async () => StepResult.When(await DeskOf(said).ReportLostAsync(said["card"]!, said.Is("how", "stolen"))));
+
+    internal StepResult Lift(Arguments said) => AtTheServer(async () => StepResult.When(await DeskOf(said).LiftReportAsync(said["card"]!)));
+
+    internal StepResult CloseAccount(Arguments said) => AtTheServer(async () =>
+    {
+        await DeskOf(said).CloseAccountAsync(Cast.Card(said["card"]!)!.Account);
+        return StepResult.Done;
+    });
+
+    internal StepResult UnlockPin(Arguments said) => AtTheServer(async () =>
+    {
+        await DeskOf(said).UnlockPinAsync(said["card"]!);
+        return StepResult.Done;
+    });
+
+    /// <summary>The customer reads four digits off a slip; only the bank can tell whose they are.</summary>
+    internal StepResult LookUp(Arguments said)
+    {
+        var sale = payments[said["sale"]!];
+        var found = Cast.Banks.SelectMany(bank => Desk(bank).Resolve(sale.Result.LastFour ?? string.Empty, sale.Result.Rrn).Sales).FirstOrDefault(one => one.Rrn == sale.Result.Rrn);
+        return found is null
+            ? new StepResult("unknown", new("No bank finds a sale with these digits.", "没有银行查到与这四位数字对应的交易。"), [])
+            : new StepResult("found", new(
+                $"{found.DeviceLastFour} on the slip is the plastic {found.Plastic.Masked}. {found.HowToUndo.En}", $"签购单上的 {found.DeviceLastFour} 就是实体卡 {found.Plastic.Masked}。{found.HowToUndo.Zh}"), []);
+    }
+
+    private Issuer.IssuerDesk DeskOf(Arguments said) => DeskOf(Cast.Card(said["card"]!)!);
+
+    /// <summary>The owner's hold, or the bank's.</summary>
+    private StepResult Change(Arguments said, LifecycleStep step)
+    {
+        var tur = Tur(said["card"]!, PhoneName(said));
+        return AtTheServer(async () =>
+        {
+            try
+            {
+                var id = world.Entropy.NewId();
+                if (said.Is("by", "bank"))
+                {
+                    var line = world.IssuerLine(Server, Cast.BankOf(Cast.Card(said["card"]!)!)!.Institution);
+                    return StepResult.Of((await line.CallAsync<IssuerToken.ChangeStateRequest, IssuerToken.TokenView>(
+                        step == LifecycleStep.Suspend ? IssuerToken.Operations.Suspend : IssuerToken.Operations.Unsuspend, new(id, tur, SuspendedBy.Issuer, "OTHER"), CancellationToken.None)).Error);
+                }
+
+                return StepResult.Of((await world.WalletLine(Server).CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(
+                    step == LifecycleStep.Suspend ? WalletToken.Operations.Suspend : WalletToken.Operations.Unsuspend, new(id, tur, SuspendedBy.Cardholder, "OTHER"), CancellationToken.None)).Error);
+            }
+            catch (PartyUnreachableException)
+            {
+                return new StepResult("unreachable", new("The token service cannot be reached.", "无法连接标记服务。"), []);
+            }
+        });
+    }
+
+    // ---- network, power, time ----
+
+    internal StepResult Link(Arguments said)
+    {
+        var wire = world.WireOf(said["wire"]!);
+        if (said["drop"] is { } lost)
+        {
+            wire.Strike(lost == "request" ? Fault.DropRequest : Fault.DropAnswer, default);
+        }
+
+        if (said.Time("delay") is { } late)
+        {
+            wire.Strike(Fault.DelayAnswer, late);
+        }
+
+        if (said.Time("duplicate") is { } again)
+        {
+            wire.Strike(Fault.Duplicate, again);
+        }
+
+        if (said["cut"] is { } cut)
+        {
+            wire.IsCut = cut == "on";
+        }
+
+        return StepResult.Done;
+    }
+
+    internal StepResult After(Arguments said)
+    {
+        Pass(said.Time("time")!.Value);
+        return StepResult.Done;
+    }
+
+    /// <summary>Power fails and comes back: of a server, a phone or a terminal. What was not on disk is gone.</summary>
+    internal StepResult Restart(Arguments said)
+    {
+        var who = said["who"]!;
+        if (who == "server")
+        {
+            world.Crash(Server);
+            world.Restart(Server);
+        }
+        else if (Find(who) is { } phone)
+        {
+            world.Restart(phone);
+            phone.Device.PowerOn();
+        }
+        else
+        {
+            var counter = At(who);
+            world.Restart(counter);
+            world.Do(counter.Process, () => counter.Device.ResolvePendingAsync(CancellationToken.None));
+        }
+
+        return StepResult.Done;
+    }
+}
