@@ -258,7 +258,7 @@ internal sealed class ContactlessReader(TerminalOptions options, TimeProvider cl
         var authentication = OfflineDataAuthentication.Verify(read, data, await options.Authorities(cancellation), Convert.ToHexString(aid.Bytes[..5]), today);
         trace.Decision(presentation.TraceReference, allowed);
         trace.Decision(presentation.TraceReference, authentication.Why);
-        var fallback = CardActionAnalysis.Judge(restriction, authentication.Good, card.Qualifiers, canGoOnline: !options.Parameters.Qualifiers.OfflineOnlyReader);
+        var fallback = CardActionAnalysis.Judge(restriction, authentication.Good, card.Qualifiers, canGoOnline: !options.Parameters.Qualifiers.OfflineOnly);
         return (fallback, restriction != ProcessingRestrictions.Restriction.None ? allowed : authentication.Why);
     }
 

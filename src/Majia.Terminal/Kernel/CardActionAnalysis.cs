@@ -164,11 +164,11 @@ public static class CardActionAnalysis
 
     /// <summary>An offline approval whose card may not be used, or whose signature does not hold (protocols.md 2.5 steps 3, 4): online where the card allows it, another interface, or declined. Null: it stands.</summary>
     public static OfflineFallback? Judge(ProcessingRestrictions.Restriction restriction, bool authenticated, CardTransactionQualifiers card, bool canGoOnline) =>
-        restriction == ProcessingRestrictions.Restriction.Expired && card.OnlineWhenExpired && canGoOnline ? OfflineFallback.Online
+        restriction == ProcessingRestrictions.Restriction.Expired && card.GoOnlineIfExpired && canGoOnline ? OfflineFallback.Online
         : restriction != ProcessingRestrictions.Restriction.None ? OfflineFallback.Decline
         : authenticated ? null
-        : card.OnlineWhenAuthenticationFails && canGoOnline ? OfflineFallback.Online
-        : card.OtherInterfaceWhenAuthenticationFails ? OfflineFallback.AnotherInterface
+        : card.GoOnlineIfAuthenticationFails && canGoOnline ? OfflineFallback.Online
+        : card.SwitchInterfaceIfAuthenticationFails ? OfflineFallback.AnotherInterface
         : OfflineFallback.Decline;
 
     private static bool TryNumber(ReadOnlyMemory<byte> track2, ReadOnlyMemory<byte> pan, ReadOnlyMemory<byte> expiryDate, out CardNumber? number, out string expiry, out string? track)
