@@ -40,7 +40,7 @@ public sealed class TranscriptTests
 
         // The vectors' number has no right check digit, and a terminal wants one.
         var number = ChipBench.Vector["pan"];
-        var right = number[..^1] + Luhn.CheckDigit(number[..^1]);
+        var right = number[..^1] + Luhn.CheckDigit(number.AsSpan(0, number.Length - 1));
         await AssertReadAsync(Transcript.Parse(File.ReadLines(Repository.Vector("device-card.apdu")).Select(line => line.Replace(number, right, StringComparison.Ordinal)), "device-card.apdu"), CvmResult.Cdcvm);
     }
 
