@@ -56,6 +56,7 @@ internal static class AcquirerSchema
             CREATE INDEX acquirer_transaction_open ON acquirer_transaction (deadline) WHERE code IS NULL;
             """
             + Outbox.Migration("acquirer"),
+            SettledBatch.Migration,
         ]);
 
     /// <summary>Adds or renames merchants and their terminals; takes nothing away.</summary>
@@ -79,12 +80,17 @@ internal static class AcquirerSchema
         }
     }
 
-    /// <summary>Where a terminal stands, or null when it is unknown.</summary>
-    public static TerminalPlace? Place(Session session, string terminal) => session.One(
-        "SELECT m.number, m.name_en, m.name_zh, m.category FROM acquirer_terminal t JOIN acquirer_merchant m ON m.number = t.merchant WHERE t.id = $1",
-        static row => new TerminalPlace(row.GetString(0), new Text(row.GetString(1), row.GetString(2)), row.GetString(3)),
-        terminal);
+    /// <summary>Where a terminal stands, or null when it is unknown; and whether <paramref name="batch"/> of it is closed.</summary>
+    public static TerminalPlace? Place(Session session, string terminal, string batch = "") => session.One(
+        """
+        SELECT m.number, m.name_en, m.name_zh, m.category, b.batch
+        FROM acquirer_terminal t JOIN acquirer_merchant m ON m.number = t.merchant LEFT JOIN acquirer_batch b ON b.terminal = t.id AND b.merchant = t.merchant AND b.batch = $2
+        WHERE t.id = $1
+        """,
+        static row => new TerminalPlace(row.GetString(0), new Text(row.GetString(1), row.GetString(2)), row.GetString(3), !row.IsDBNull(4)),
+        terminal, batch);
 }
 
 /// <summary>The merchant at whose counter a terminal stands.</summary>
-internal sealed record TerminalPlace(string Merchant, Text Name, string CategoryCode);
+/// <param name="BatchClosed">The batch that was asked for is settled.</param>
+internal sealed record TerminalPlace(string Merchant, Text Name, string CategoryCode, bool BatchClosed);

@@ -60,23 +60,27 @@ public sealed record SystemOptions(string DataPath, TimeProvider Time, Entropy E
 public sealed class ProductionRefusedException(string message) : Exception(message);
 
 /// <summary>The wires of one process, by name: each can be cut, or made to lose requests or answers.</summary>
-public sealed class Wires
+public sealed class Wires(TimeProvider time)
 {
-    public LinkFaults PosLine { get; } = new();
+    public LinkFaults PosLine { get; } = new(time);
 
-    public LinkFaults AcquirerNetwork { get; } = new();
+    public LinkFaults AcquirerNetwork { get; } = new(time);
 
-    public LinkFaults NetworkToken { get; } = new();
+    public LinkFaults NetworkToken { get; } = new(time);
 
-    public LinkFaults NetworkIssuer { get; } = new();
+    public LinkFaults NetworkIssuer { get; } = new(time);
 
-    public LinkFaults PhoneWallet { get; } = new();
+    public LinkFaults PhoneWallet { get; } = new(time);
 
-    public LinkFaults WalletToken { get; } = new();
+    public LinkFaults WalletToken { get; } = new(time);
 
-    public LinkFaults TokenIssuer { get; } = new();
+    public LinkFaults TokenIssuer { get; } = new(time);
 
-    public LinkFaults BankDesk { get; } = new();
+    public LinkFaults BankDesk { get; } = new(time);
+
+    public LinkFaults TokenNetwork { get; } = new(time);
+
+    public LinkFaults TokenWallet { get; } = new(time);
 }
 
 /// <summary>The parties of one process, composed by role: who has which store, keys and wires stands here and nowhere else.</summary>
@@ -106,6 +110,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     private readonly WalletParty? wallet;
     private readonly Func<SystemLines.Caller, ITappedLink> posLine;
     private readonly PartyTls? tls;
+    private readonly (IJsonLink Network, IJsonLink Wallet)? journals;
 
     private MajiaSystem(SystemOptions options, DataFolder folder, SystemLines lines, PartyTls? tls)
     {
@@ -115,6 +120,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         Roles = options.Roles;
         entropy = options.Entropy;
         Time = options.Time;
+        Wires = new Wires(options.Time);
         var here = Institutions(options);
         LoadKeys(options.Production, here);
         Plastics = new PlasticCards(folder.Chips, folder.Keys, party => modules[party], entropy);
@@ -176,6 +182,20 @@ public sealed class MajiaSystem : IAsyncDisposable
                 wallets, Store, new SeIssuer(modules[KeyTable.SeIssuer], Store, Time, Trace),
                 lines.Json(Line.WalletToken, KeyTable.TokenService, null, tokenService?.EndpointFor(wallets.TokenRequestorId), Wires.WalletToken, Store, innerHop: true), Time, entropy, Trace);
             lines.Answer(Line.PhoneWallet, "wallet", wallet.Endpoint, Store);
+            lines.Answer(Line.TokenWallet, "wallet", wallet.Journal, Store);
+        }
+
+        if (network is not null)
+        {
+            lines.Answer(Line.TokenNetwork, "network", network.Journal, Store);
+        }
+
+        // What a restored token service asks the others for (decisions.md 24).
+        if (tokenService?.FenceUp is not null)
+        {
+            journals = (
+                lines.Json(Line.TokenNetwork, "network", null, network?.Journal, Wires.TokenNetwork, Store, innerHop: true),
+                lines.Json(Line.TokenWallet, "wallet", null, wallet?.Journal, Wires.TokenWallet, Store, innerHop: true));
         }
 
         // Whoever shows a bank's counter asks at its window; a process without pages has none.
@@ -187,7 +207,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         }
     }
 
-    public Wires Wires { get; } = new();
+    public Wires Wires { get; }
 
     /// <summary>What listens and what calls, where the parties talk over sockets.</summary>
     public SystemLines Lines { get; }
@@ -306,6 +326,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         await PumpAsync("acquirer", () => acquirer?.PumpAsync(cancellation));
         await Store.DurableAsync(); // what the switch has just been told is sent on in the same round
         await PumpAsync("network", () => network?.PumpAsync(cancellation));
+        await PumpAsync("token-service", () => journals is var (fromNetwork, fromWallet) ? tokenService?.ReplayAsync(fromNetwork, fromWallet, cancellation) : null);
         await PumpAsync("token-service", () => tokenService?.SweepAsync(cancellation));
         await PumpAsync("token-service", () => tokenService?.PumpAsync(cancellation));
         await PumpAsync("wallet", () => wallet?.SweepAsync(cancellation));
@@ -350,7 +371,7 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     private static IReadOnlyList<string> Institutions(SystemOptions options) => options.Institutions ?? [.. SeedData.Banks.Select(bank => bank.Institution)];
 
-    private bool Has(Role role) => Roles.Contains(role);
+    public bool Has(Role role) => Roles.Contains(role);
 
     /// <summary>Tables of the parties that are here.</summary>
     private IReadOnlyList<PartySchema> Schemas() =>
@@ -361,6 +382,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         .. Has(Role.Acquirer) ? [AcquirerParty.Schema] : (PartySchema[])[],
         .. Has(Role.Wallet) ? [WalletParty.Schema] : (PartySchema[])[],
         OperationsSchema.Schema,
+        Restoration.Schema,
     ];
 
     /// <summary>Opens the key modules of the parties here. All in one process hold the ceremony among themselves; parties apart must have their keys.</summary>

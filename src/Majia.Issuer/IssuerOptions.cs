@@ -128,5 +128,9 @@ internal static class IssuerSchema
         CREATE INDEX issuer_authorisations_by_last_four ON issuer_authorisations (institution, device_last_four);
         CREATE TABLE issuer_tombstones (institution TEXT NOT NULL, switch_key TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (institution, switch_key));
         """,
+        """
+        -- What refunds have given back of a sale: never more than it.
+        ALTER TABLE issuer_authorisations ADD COLUMN refunded BIGINT NOT NULL DEFAULT 0;
+        """,
     ]);
 }

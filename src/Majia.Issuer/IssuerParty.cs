@@ -66,7 +66,7 @@ public sealed class IssuerParty : IIsoServer
         }
         else
         {
-            answer = message.Mti == Mti.FinancialRequest
+            answer = message.Mti.Class == 2
                 ? await AuthoriseAsync(message, request, reference)
                 : await ReverseAsync(message, request, reference);
         }
@@ -116,7 +116,9 @@ public sealed class IssuerParty : IIsoServer
             else
             {
                 original = Find(session, request.OriginalKey!);
-                decision = VoidSale(session, request, original, account, now, out entries);
+                decision = request.Operation == Operation.Void
+                    ? VoidSale(session, request, original, account, now, out entries)
+                    : RefundSale(session, request, original, account, now, out entries);
             }
 
             var answer = Answer(message, decision, decision.Approved ? approval : null);
@@ -213,6 +215,33 @@ public sealed class IssuerParty : IIsoServer
             : decision;
     }
 
+    private Decision RefundSale(Session session, AuthorisationRequest request, Authorisation? original, Account account, DateTimeOffset now, out LedgerEntry[] entries)
+    {
+        entries = [];
+        var decision = UndoDecider.Refund(original, account.Id, request.Amount);
+        if (!decision.Approved)
+        {
+            return decision;
+        }
+
+        // The condition stands in the statement too: however many refunds come at once, their sum is never more than the sale.
+        if (session.Execute(
+            "UPDATE issuer_authorisations SET refunded = refunded + $3 WHERE institution = $1 AND switch_key = $2 AND state = 'Approved' AND refunded + $3 <= amount",
+            options.Institution, original!.SwitchKey, request.Amount.Minor) != 1)
+        {
+            throw new InvalidOperationException("a sale changed under its own refund");
+        }
+
+        entries = Ledger.Pair(request.Key, EntryKind.Refund, account.Closed ? Ledger.Suspense : account.Id, request.Amount, Ledger.Settlement, now);
+        Ledger.TryPost(session, options.Institution, entries, guarded: false);
+
+        // Points for what is left of the sale stay: no sum of parts takes more than the sale gave (R18).
+        Rewards.Post(session, options.Institution, account.Id, request.Key, EntryKind.Refund, Rewards.PointsFor(original.Left - request.Amount) - Rewards.PointsFor(original.Left), now);
+        return account.Closed
+            ? decision with { Why = new($"{decision.Why.En} The account is closed: the amount waits in suspense for its owner.", $"{decision.Why.Zh}账户已销户，款项转入待处理账户。") }
+            : decision;
+    }
+
     private async Task<IsoMessage> ReverseAsync(IsoMessage message, AuthorisationRequest request, string reference)
     {
         var now = time.GetUtcNow();
@@ -271,10 +300,10 @@ public sealed class IssuerParty : IIsoServer
     }
 
     private Authorisation? Find(Session session, string key) => session.One(
-        "SELECT switch_key, operation, state, card, account, booked_account, amount, currency, original_key, rrn FROM issuer_authorisations WHERE institution = $1 AND switch_key = $2",
+        "SELECT switch_key, operation, state, card, account, booked_account, amount, currency, original_key, rrn, refunded FROM issuer_authorisations WHERE institution = $1 AND switch_key = $2",
         row => new Authorisation(
             row.GetString(0), Enum.Parse<Operation>(row.GetString(1)), Enum.Parse<AuthorisationState>(row.GetString(2)), row.GetString(3), row.GetString(4), row.GetString(5),
-            new Amount(row.GetInt64(6), new Currency((int)row.GetInt64(7))), row.TextOrNull(8), row.GetString(9)),
+            new Amount(row.GetInt64(6), new Currency((int)row.GetInt64(7))), row.TextOrNull(8), row.GetString(9), new Amount(row.GetInt64(10), new Currency((int)row.GetInt64(7)))),
         options.Institution, key);
 
     private bool Move(Session session, string key, AuthorisationState from, AuthorisationState to) => session.Execute(

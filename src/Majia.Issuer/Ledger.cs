@@ -11,6 +11,7 @@ public enum EntryKind
     Sale,
     Void,
     Reversal,
+    Refund,
 }
 
 /// <summary>One line of the double-entry ledger: never changed, never deleted. Positive is to the account's good.</summary>
@@ -77,6 +78,14 @@ public static class Ledger
             row.GetString(0), row.GetString(1), row.GetString(2), new Amount(row.GetInt64(3), new Currency((int)row.GetInt64(4))),
             Enum.Parse<EntryKind>(row.GetString(5)), row.Instant(6)),
         institution, transaction);
+
+    /// <summary>The last entries of one account, newest first.</summary>
+    internal static List<LedgerEntry> Last(Session session, string institution, string account, int limit) => session.Query(
+        "SELECT entry, transaction_key, account, amount, currency, kind, at FROM issuer_ledger WHERE institution = $1 AND account = $2 ORDER BY at DESC, entry DESC LIMIT $3",
+        row => new LedgerEntry(
+            row.GetString(0), row.GetString(1), row.GetString(2), new Amount(row.GetInt64(3), new Currency((int)row.GetInt64(4))),
+            Enum.Parse<EntryKind>(row.GetString(5)), row.Instant(6)),
+        institution, account, limit);
 
     /// <summary>Aligned text, a line an entry: kind, account, amount, currency.</summary>
     public static string Print(IReadOnlyList<LedgerEntry> entries)

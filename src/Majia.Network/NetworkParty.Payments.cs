@@ -24,7 +24,10 @@ public sealed partial class NetworkParty
             key, request.Digest, request.Rrn, request.Processing, now, now + options.TokenServiceTimeout + options.IssuerTimeout,
             request.NumberIsToken ? request.Number.Reveal() : null,
             request.NumberIsToken ? null : keys.Seal(NumberKey, Encoding.ASCII.GetBytes(request.Number.Reveal()), NumberContext(key)),
-            request.Amount, request.Message.Text(41)!, request.Message.Text(42)!, null, null, null, null, null, null);
+            request.Amount, request.Message.Text(41)!, request.Message.Text(42)!, null, null, null, null, null, null)
+        {
+            Counter = request.NumberIsToken ? TapCounter.Of(request.Message) : null,
+        };
         var mine = new TaskCompletionSource<SwitchedTransaction>(TaskCreationOptions.RunContinuationsAsynchronously);
         var (taken, objection) = await store.WriteAsync<(SwitchedTransaction?, Refusal?)>(session =>
         {

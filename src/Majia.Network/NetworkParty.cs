@@ -87,7 +87,9 @@ public sealed partial class NetworkParty : IIsoServer
         }
         else
         {
-            answer = request.IsReversal ? await ReverseAsync(request) : await AuthoriseAsync(request, source, cancellation);
+            answer = request.IsReversal ? await ReverseAsync(request)
+                : request.IsRefund ? await RefundAsync(request, cancellation)
+                : await AuthoriseAsync(request, source, cancellation);
         }
 
         if (answer is null)

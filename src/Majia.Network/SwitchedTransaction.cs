@@ -44,7 +44,17 @@ internal sealed record SwitchedTransaction(
             CREATE INDEX network_transaction_open ON network_transaction (deadline) WHERE code IS NULL;
             """
             + Outbox.Migration("network"),
+            """
+            -- 9F36 and 9F37 of a tap, six bytes: for a token service that comes back from a backup.
+            ALTER TABLE network_transaction ADD COLUMN counter BLOB;
+            """,
         ]);
+
+    /// <summary>F3 of a refund and its MTI: an advice waits for its next repeat, and no reversal is ever sent for it.</summary>
+    public const string Refund = "200000/0220";
+
+    /// <summary>9F36 ‖ 9F37 of a tap with a device number, six bytes; else null. Written with the row, and read by <see cref="Taps"/> alone.</summary>
+    public byte[]? Counter { get; init; }
 
     public bool IsTombstone => Processing.Length == 0;
 
@@ -54,18 +64,23 @@ internal sealed record SwitchedTransaction(
 
     /// <summary>False when the key is taken.</summary>
     public bool TryInsert(Session session) => session.Execute(
-        $"INSERT INTO network_transaction ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING",
-        Key, Digest, Rrn, Processing, At, Deadline, Token, NumberBox, Amount, Terminal, Merchant, Code, Authorisation, Institution, ChipData, AccountReference, ReversedAt) == 1;
+        $"INSERT INTO network_transaction ({Columns}, counter) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING",
+        Key, Digest, Rrn, Processing, At, Deadline, Token, NumberBox, Amount, Terminal, Merchant, Code, Authorisation, Institution, ChipData, AccountReference, ReversedAt, Counter) == 1;
 
     public static SwitchedTransaction? ByKey(Session session, string key) =>
         session.One($"SELECT {Columns} FROM network_transaction WHERE switch_key = $1", Map, key);
 
-    /// <summary>In progress, and nobody can be waiting any more.</summary>
+    /// <summary>In progress, and nobody can be waiting any more. A refund is not among them.</summary>
     public static List<SwitchedTransaction> Overdue(Session session, DateTimeOffset before) =>
-        session.Query($"SELECT {Columns} FROM network_transaction WHERE code IS NULL AND deadline < $1 ORDER BY deadline, switch_key LIMIT 100", Map, before);
+        session.Query($"SELECT {Columns} FROM network_transaction WHERE code IS NULL AND deadline < $1 AND processing <> $2 ORDER BY deadline, switch_key LIMIT 100", Map, before, Refund);
 
     public static List<SwitchedTransaction> Latest(Session session, int limit) =>
         session.Query($"SELECT {Columns} FROM network_transaction WHERE processing <> '' ORDER BY at DESC, switch_key DESC LIMIT $1", Map, limit);
+
+    /// <summary>Taps with device numbers from <paramref name="since"/> on, by key.</summary>
+    public static List<(string Key, string Token, byte[] Counter, DateTimeOffset At)> Taps(Session session, DateTimeOffset since, string after, int limit) => session.Query(
+        "SELECT switch_key, token, counter, at FROM network_transaction WHERE counter IS NOT NULL AND token IS NOT NULL AND at >= $1 AND switch_key > $2 ORDER BY switch_key LIMIT $3",
+        static row => (row.GetString(0), row.GetString(1), row.Bytes(2), row.Instant(3)), since, after, limit);
 
     /// <summary>Stores the answer, once: false when it has one, or its reversal came first.</summary>
     public static bool TryAnswer(Session session, string key, IssuerAnswer answer) => session.Execute(

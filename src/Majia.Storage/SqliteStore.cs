@@ -395,6 +395,7 @@ public sealed class SqliteStore : Store
         try
         {
             writer.Execute("COMMIT");
+            StorageMeasures.CommitUnits.Record(batch.Units);
         }
         catch (SqliteException error)
         {
@@ -470,7 +471,7 @@ public sealed class SqliteStore : Store
         return connection;
     }
 
-    private static void CreateForOwner(string path)
+    internal static void CreateForOwner(string path)
     {
         if (File.Exists(path))
         {

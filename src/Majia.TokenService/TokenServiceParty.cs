@@ -88,6 +88,7 @@ public sealed partial class TokenServiceParty : IIsoServer
         this.trace = trace;
         directory = CardDirectory.Load(options.DirectoryFolder);
         audit = new AuditTrail(module);
+        fence = store.Read(Fence.Up);
     }
 
     public static PartySchema Schema => VaultTables.Schema;

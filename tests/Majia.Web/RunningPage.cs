@@ -1,5 +1,6 @@
 using Majia.Core.Primitives;
 using Majia.Host;
+using Majia.Host.Devices;
 using Majia.Host.Web;
 
 namespace Majia.Web;
@@ -25,7 +26,7 @@ public sealed class RunningPage : IAsyncDisposable
     public static async Task<RunningPage> StartAsync()
     {
         var folder = Directory.CreateTempSubdirectory("majia-web-").FullName;
-        var system = await MajiaSystem.OpenAsync(new SystemOptions(folder, TimeProvider.System, new SystemEntropy()) { PasswordIterations = 1000 });
+        var system = await MajiaSystem.OpenAsync(new SystemOptions(folder, new MovableTime(TimeProvider.System), new SystemEntropy()) { PasswordIterations = 1000 });
         return new RunningPage(folder, system, await WebHost.StartAsync(system, [0], new WebOptions()));
     }
 

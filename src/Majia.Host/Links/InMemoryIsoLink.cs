@@ -20,7 +20,7 @@ public sealed class InMemoryIsoLink(IIsoServer server, LinkFaults faults, Store?
         }
 
         var since = leaves?.Mark() ?? default;
-        var answer = await server.HandleAsync(frame, cancellation);
+        var answer = await faults.PassAsync(fault, () => server.HandleAsync(frame, cancellation), cancellation);
         if (leaves is not null)
         {
             await leaves.DurableAsync(since);

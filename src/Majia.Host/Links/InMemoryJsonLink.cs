@@ -21,7 +21,7 @@ public sealed class InMemoryJsonLink(JsonEndpoint endpoint, LinkFaults faults, S
         }
 
         var since = leaves?.Mark() ?? default;
-        var reply = await endpoint.HandleAsync(operation, body, cancellation);
+        var reply = await faults.PassAsync(fault, () => endpoint.HandleAsync(operation, body, cancellation), cancellation);
         if (leaves is not null)
         {
             await leaves.DurableAsync(since);

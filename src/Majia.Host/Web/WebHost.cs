@@ -20,6 +20,9 @@ public sealed record WebOptions(IPAddress? Bind = null, Language Language = Lang
 {
     /// <summary>The process's log; null: one of its own on stderr.</summary>
     public ILoggerFactory? Logging { get; init; }
+
+    /// <summary>Forgets everything and starts again, where the demonstration may; the page asks for it.</summary>
+    public Action? Reset { get; init; }
 }
 
 /// <summary>The page and its API over a running system, and the clock that delivers what waits in the outboxes.</summary>
@@ -80,6 +83,7 @@ public sealed class WebHost : IAsyncDisposable
                 kestrel.ListenLocalhost(port);
             }
         });
+        Telemetry.Add(builder.Services, system);
         app = builder.Build();
         log = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("majia");
         foreach (var (id, terminal) in system.Terminals)
@@ -97,6 +101,7 @@ public sealed class WebHost : IAsyncDisposable
         app.UseRouting();
         UiHost.Map(app);
         new Health(system).Map(app);
+        Telemetry.Map(app);
         MapApi(app.MapGroup("/api"), options.Language);
     }
 

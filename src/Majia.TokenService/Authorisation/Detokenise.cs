@@ -60,7 +60,8 @@ public sealed partial class TokenServiceParty
         var index = module.Index(IndexKey, token);
         var (row, account) = await store.WriteAsync(session => TokenRow.Find(session, index) is { } found ? (found, AccountRow.Find(session, found.PanIndex)) : default((TokenRow?, AccountRow?)));
         var facts = Facts(request, row, processing.StartsWith("20", StringComparison.Ordinal), out var unpredictable);
-        var verdict = facts.Resolve || row is null
+        var verdict = fence is not null && !facts.Resolve ? Fenced
+            : facts.Resolve || row is null
             ? TokenVerdictDecider.Decide(row is null ? null : Facts(row), facts)
             : await store.WriteAsync(session => Decide(session, row.Index, key.ToString(), Digest(request), facts, unpredictable));
 

@@ -108,6 +108,10 @@ public sealed record TokenRow(
     public static List<TokenRow> OfCard(Session session, byte[] panIndex) =>
         session.Query($"SELECT {Columns} FROM token_token WHERE pan_index = $1 ORDER BY created_at, tur", Map, panIndex);
 
+    /// <summary>Newest first.</summary>
+    public static List<TokenRow> Latest(Session session, int limit) =>
+        session.Query($"SELECT {Columns} FROM token_token ORDER BY created_at DESC, tur LIMIT $1", Map, limit);
+
     public static List<TokenRow> Unfinished(Session session) =>
         session.Query($"SELECT {Columns} FROM token_token WHERE state <> 'Deactivated' AND stage <> 'Selectable' ORDER BY created_at, tur", Map);
 

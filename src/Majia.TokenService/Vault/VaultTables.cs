@@ -107,5 +107,10 @@ public static class VaultTables
         -- The last order of each actor over its hold on a token: an older one that comes late is out of date.
         CREATE TABLE token_order (tur TEXT NOT NULL, actor TEXT NOT NULL, hold TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (tur, actor, hold));
         """,
+        """
+        -- Up from a restoration until the journals of the others have been replayed: no payment meanwhile (decisions.md 24).
+        CREATE TABLE token_fence (
+            raised_at BIGINT NOT NULL PRIMARY KEY, backup_at BIGINT NOT NULL, taps_done INTEGER NOT NULL, cards_done INTEGER NOT NULL, lifted_at BIGINT, says TEXT NOT NULL);
+        """,
     ]);
 }

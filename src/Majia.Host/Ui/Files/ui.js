@@ -10,7 +10,25 @@ export function speak(tag, remembered) {
 }
 
 /** The page is live: whoever drives it may begin. */
-export const ready = () => { document.body.dataset.ready = 'yes'; };
+export function ready() {
+  document.body.dataset.ready = 'yes';
+  const lost = document.getElementById('components-reconnect-modal');
+  if (lost.dataset.watched) return;
+  lost.dataset.watched = 'yes';
+  // A server that was started anew does not know this page: it is loaded anew too, as soon as there is somebody to load it from.
+  lost.addEventListener('components-reconnect-state-changed', (event) => {
+    if (event.detail.state === 'rejected' || event.detail.state === 'failed') reload();
+  });
+}
+
+async function reload() {
+  try {
+    await fetch('/favicon.svg', { cache: 'no-store' });
+    location.reload();
+  } catch {
+    setTimeout(reload, 1000);
+  }
+}
 
 /** Phone and terminal in the hand of the person at the page. */
 export function desk(root, stand) {
