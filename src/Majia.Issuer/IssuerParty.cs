@@ -13,7 +13,7 @@ namespace Majia.Issuer;
 /// MAC before anything is believed; one unit of work from the stored answer of a repeat to the answer of this one.
 /// What came before its reversal's tombstone was laid is undone; what comes after it is answered 12 and moves no money.
 /// </remarks>
-public sealed class IssuerParty : IIsoServer
+public sealed class IssuerParty : IMessageServer
 {
     private static readonly int[] Echo = [2, 3, 4, 7, 11, 12, 13, 25, 32, 33, 37, 41, 42, 49];
 
@@ -55,6 +55,14 @@ public sealed class IssuerParty : IIsoServer
             return Sealed(Answer(message, MacFailure, approval: null), source, destination);
         }
 
+        return Sealed(await AnswerAsync(message), source, destination);
+    }
+
+    public async Task<IsoMessage?> AnswerAsync(string destination, string source, IsoMessage request, CancellationToken cancellation) => await AnswerAsync(request);
+
+    /// <summary>What is said to a message that the network has really sent.</summary>
+    private async Task<IsoMessage> AnswerAsync(IsoMessage message)
+    {
         var reference = message.Text(37) is { } rrn ? TraceReference.Rrn(rrn) : string.Empty;
         trace.Message(reference, message, TraceDirection.Received);
 
@@ -71,9 +79,8 @@ public sealed class IssuerParty : IIsoServer
                 : await ReverseAsync(message, request, reference);
         }
 
-        var answerFrame = Sealed(answer, source, destination);
         trace.Message(reference, answer, TraceDirection.Sent);
-        return answerFrame;
+        return answer;
     }
 
     private byte[] Sealed(IsoMessage answer, string to, string from) =>
@@ -125,7 +132,7 @@ public sealed class IssuerParty : IIsoServer
             var answer = Answer(message, decision, decision.Approved ? approval : null);
             var bytes = IsoCodec.Write(Dialect.Switch, answer.Remove(2));
             Insert(session, request, fingerprint, card, entries.Length > 0 ? entries[0].Account : account?.Id ?? "", decision, decision.Approved ? approval : "", bytes, now);
-            return new Outcome(bytes, decision, entries);
+            return new Outcome(bytes, decision, entries, answer);
         }, wanted =>
         {
             wanted.Lock(LockKey(request.Key));
@@ -150,13 +157,19 @@ public sealed class IssuerParty : IIsoServer
             return Answer(message, done.Decision, approval: null);
         }
 
+        if (done.Fresh is { } fresh)
+        {
+            return fresh.Set(2, message);
+        }
+
         return IsoCodec.TryRead(Dialect.Switch, done.Answer, out var stored, out _)
             ? stored.Set(2, message)
             : throw new InvalidOperationException("a stored answer cannot be read");
     }
 
     /// <param name="Answer">The answer as stored, without number and MAC: a repeat brings the same number. Null when nothing is stored (94).</param>
-    private sealed record Outcome(byte[]? Answer, Decision Decision, LedgerEntry[] Entries);
+    /// <param name="Fresh">The same as it was made, when it was made now.</param>
+    private sealed record Outcome(byte[]? Answer, Decision Decision, LedgerEntry[] Entries, IsoMessage? Fresh = null);
 
     /// <summary>Same key, other content is answered 94.</summary>
     private Outcome? StoredAnswer(Session session, string key, byte[] fingerprint)

@@ -38,6 +38,15 @@ public sealed class SqliteStore : Store
     private bool stopping;
     private StoreFailedException? failure;
 
+    /// <summary>Before the first connection of this process. A connection here is never used by two threads at once, so the library need not lock each call (SQLITE_CONFIG_MULTITHREAD), nor count what it allocates.</summary>
+    static SqliteStore()
+    {
+        const int MultiThread = 2, MemoryStatus = 9;
+        SQLitePCL.Batteries_V2.Init();
+        _ = SQLitePCL.raw.sqlite3_config(MultiThread);
+        _ = SQLitePCL.raw.sqlite3_config(MemoryStatus, 0);
+    }
+
     private SqliteStore(SqliteSession writer, string readerConnection, TimeProvider time, GroupCommit policy)
     {
         this.writer = writer;

@@ -55,7 +55,7 @@ public sealed record TokenServiceOptions
 }
 
 /// <summary>The vault (标记服务): plastic number ↔ device number, enrolment, personalisation, life cycle, cryptogram check. One file for each use case.</summary>
-public sealed partial class TokenServiceParty : IIsoServer
+public sealed partial class TokenServiceParty : IMessageServer
 {
     /// <summary>As the audit trail names the token service itself.</summary>
     private const string Self = "TOKEN_SERVICE";

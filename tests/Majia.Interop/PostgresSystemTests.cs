@@ -47,7 +47,6 @@ public sealed class PostgresSystemTests(PostgresServer server)
     }
 
     [Fact]
-    [Rule("R20")]
     public async Task One_request_to_two_nodes_at_once_is_one_sale_and_two_equal_answers()
     {
         await using var nodes = await OpenAsync(new LoadPlan(11, 40, 0, 40));

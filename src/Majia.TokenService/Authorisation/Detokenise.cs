@@ -25,7 +25,6 @@ public sealed partial class TokenServiceParty
         IsoMessage response;
         if (IsoSealing.Verify(Dialect.Switch, body, request, (block, mac) => module.VerifyMac(LineMac, options.Mac, block, mac)))
         {
-            Seen(request, TraceDirection.Received, new("is this token good, and whose is it?", "该标记是否有效，对应哪张卡？"));
             response = await AnswerAsync(request);
         }
         else
@@ -39,8 +38,12 @@ public sealed partial class TokenServiceParty
         return SwitchFrame.Write(source, options.Institution, sealedBody);
     }
 
+    public async Task<IsoMessage?> AnswerAsync(string destination, string source, IsoMessage request, CancellationToken cancellation) => await AnswerAsync(request);
+
+    /// <summary>What is said to a message that the network has really sent.</summary>
     private async Task<IsoMessage> AnswerAsync(IsoMessage request)
     {
+        Seen(request, TraceDirection.Received, new("is this token good, and whose is it?", "该标记是否有效，对应哪张卡？"));
         if (request.Mti != Mti.AuthorisationRequest)
         {
             return Say(request, Echo(request, ResponseCode.InvalidTransaction), new("not a message for the token service", "标记服务不受理该类报文"));

@@ -104,6 +104,29 @@ public sealed class PostgresTests(PostgresServer server)
     }
 
     [Fact]
+    public async Task A_flush_vouches_for_nothing_that_ran_before_the_server_stopped()
+    {
+        var database = await server.NewDatabaseAsync();
+        await using var store = PostgresStore.Open(database, [Test], TimeProvider.System, PostgresServer.Options);
+        var since = store.Mark();
+        await store.WriteAsync(s => s.Execute("INSERT INTO test_row (id, text) VALUES (1, 'seen')"));
+        await PostgresServer.RunAsync(
+            await server.AdministratorOfAsync(database),
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+        Assert.True((await Assert.ThrowsAsync<StoreUnavailableException>(() => store.DurableAsync(since))).InDoubt);
+
+        // It finds its way back by itself, and what began before still counts for nothing.
+        while (store.Failure is not null)
+        {
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => store.DurableAsync(since));
+        Assert.Equal(1, await store.CommitAsync(s => s.Execute("INSERT INTO test_row (id, text) VALUES (2, 'new')")));
+        Assert.Equal(2, store.Read(s => s.Number("SELECT count(*) FROM test_row")));
+    }
+
+    [Fact]
     public async Task What_cannot_be_used_is_said_in_a_sentence()
     {
         var database = await server.NewDatabaseAsync();
