@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using Majia.Acquirer;
 using Majia.Core.Contracts;
@@ -10,6 +11,7 @@ using Majia.Host.Links;
 using Majia.Host.Operations;
 using Majia.Host.Seed;
 using Majia.Host.Tracing;
+using Majia.Host.Web.TokenApi;
 using Majia.Hsm;
 using Majia.Issuer;
 using Majia.Network;
@@ -95,6 +97,8 @@ public sealed class Wires(TimeProvider time)
 /// </remarks>
 public sealed class MajiaSystem : IAsyncDisposable
 {
+    private const int LettersShown = 12;
+
     public const string AcquirerInstitution = KeyTable.AcquirerInstitution;
 
     private readonly DataFolder folder;
@@ -106,6 +110,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     private readonly SortedDictionary<string, ITappedLink> posLines = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, CounterField> fields = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, PhoneDevice> phones = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, IReadOnlyList<DeskMessage>> letters = new(StringComparer.Ordinal);
     private readonly List<IDisposable> devices = [];
     private readonly List<Store> deviceStores = [];
     private readonly Books books;
@@ -189,6 +194,15 @@ public sealed class MajiaSystem : IAsyncDisposable
                 lines.Json(Line.WalletToken, KeyTable.TokenService, null, tokenService?.EndpointFor(wallets.TokenRequestorId), Wires.WalletToken, Store, innerHop: true), Time, entropy, Trace);
             lines.Answer(Line.PhoneWallet, "wallet", wallet.Endpoint, Store);
             lines.Answer(Line.TokenWallet, "wallet", wallet.Journal, Store);
+            lines.Answer(Line.TokenWallet, "wallet-notices", wallet.NoticeEndpoint, Store);
+        }
+
+        if (tokenService is not null)
+        {
+            tokenService.Requestors = new Dictionary<string, IJsonLink>
+            {
+                [wallets.TokenRequestorId] = lines.Json(Line.TokenWallet, "wallet-notices", null, wallet?.NoticeEndpoint, Wires.WalletToken, Store, innerHop: true),
+            };
         }
 
         if (network is not null)
@@ -245,6 +259,9 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     /// <summary>Every bank's counter, by institution number; for a process with pages.</summary>
     public IReadOnlyDictionary<string, BankWindow> Windows => windows;
+
+    /// <summary>What banks of other processes wrote to their customers, by institution, newest first, as of the last round.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<DeskMessage>> Letters => letters;
 
     /// <summary>By terminal number.</summary>
     public IReadOnlyDictionary<string, TerminalDevice> Terminals => terminals;
@@ -343,6 +360,13 @@ public sealed class MajiaSystem : IAsyncDisposable
         await PumpAsync("token-service", () => tokenService?.SweepAsync(cancellation));
         await PumpAsync("token-service", () => tokenService?.PumpAsync(cancellation));
         await PumpAsync("wallet", () => wallet?.SweepAsync(cancellation));
+        foreach (var window in windows.Values.Where(window => !issuers.ContainsKey(window.Institution)))
+        {
+            await PumpAsync("phone", async () => letters[window.Institution] = await window.RecentAsync(LettersShown));
+        }
+
+        await PumpAsync("wallet", () => wallet?.ReconcileDailyAsync(cancellation));
+        await PumpAsync("token-service", () => tokenService?.ReconcileDailyAsync(cancellation));
         await Store.DurableAsync();
     }
 
@@ -378,6 +402,13 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     /// <summary>A terminal's key module, for a merchant who turned thief: the demonstration's replay signs with it.</summary>
     internal KeyModule TerminalKeys(string terminal) => modules[KeyTable.Terminal(terminal)];
+
+    /// <summary>The token service's door for callers outside; made where the token service runs and pages are served.</summary>
+    internal TokenApiRoutes TokenApi()
+    {
+        string[] requestors = [.. new TokenServiceOptions().TokenRequestors], banks = [.. SeedData.Banks.Select(bank => bank.Institution)];
+        return new TokenApiRoutes(TokenService, ApiSecrets.Open(folder.Keys, [.. requestors, .. banks], entropy), requestors, banks, Store, entropy);
+    }
 
     /// <summary>A party's key module, for whoever proves what keys may and may not do.</summary>
     internal KeyModule Keys(string party) => modules[party];

@@ -29,6 +29,8 @@ public sealed class IssuerDesk(IssuerOptions options, Store store, KeyModule key
 {
     public Text Bank => options.Name;
 
+    public string Institution => options.Institution;
+
     public IReadOnlyList<AccountView> Accounts() => store.Read(session => session.Query(
         """
         SELECT a.account, a.customer, a.kind, a.currency, a.balance, a.credit_limit, a.closed, c.name,

@@ -93,6 +93,9 @@ public sealed partial class TokenServiceParty : IMessageServer
 
     public static PartySchema Schema => VaultTables.Schema;
 
+    /// <summary>A line to each token requestor that wants to hear what becomes of its device cards, by TRID. Given once, after both sides are made.</summary>
+    public IReadOnlyDictionary<string, IJsonLink> Requestors { get; set; } = new Dictionary<string, IJsonLink>();
+
     /// <summary>What one token requestor calls. Who it is belongs to its line, not to what it writes: it sees and changes its own device cards only.</summary>
     /// <param name="trid">Token requestor id, 11 digits, a registered one.</param>
     public JsonEndpoint EndpointFor(string trid)

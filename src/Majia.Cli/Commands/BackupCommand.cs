@@ -37,8 +37,10 @@ public static class BackupCommand
         {
             if (parse.GetValue(lift))
             {
-                var was = Backup.Lift(parse.GetValue(data)!, TimeProvider.System);
-                Console.WriteLine(was ? "The fence is gone. Taps between backup and restoration that nobody told the vault of are not known to it." : "There was no fence.");
+                var taken = Backup.Lift(parse.GetValue(data)!, TimeProvider.System, new SystemEntropy());
+                Console.WriteLine(taken is { } counters
+                    ? FormattableString.Invariant($"The fence is gone; {counters} counters were taken from chips in this folder. What was tapped with other device cards between backup and restoration is not known.")
+                    : "There was no fence.");
                 return ExitCode.Ok;
             }
 

@@ -2,6 +2,7 @@ using System.Formats.Tar;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Majia.Core.Contracts;
+using Majia.Core.Primitives;
 using Majia.Storage;
 using Majia.TokenService.Vault;
 using VaultFence = Majia.TokenService.Vault.Fence;
@@ -143,16 +144,24 @@ public static class Backup
         }
     }
 
-    /// <summary>Takes the fence away by hand, where nobody is left who could tell what was missed. Whoever does it answers for taps of that time.</summary>
-    /// <returns>False: there was none.</returns>
-    public static bool Lift(string data, TimeProvider time)
+    /// <summary>Takes the fence away by hand, where nobody is left who could tell what was missed. Whoever does it answers for taps of that time;
+    /// device cards whose chips are in the same folder (one process for all) take their counters from there, so that nothing older is good.</summary>
+    /// <returns>How many counters were taken from chips; null when there was no fence.</returns>
+    public static int? Lift(string data, TimeProvider time, Entropy entropy)
     {
         using var held = DataFolder.Open(data);
-        return WithSession(held.Database, time, session =>
+        var chips = ChipCounters.Read(held.Path, entropy);
+        return WithSession<int?>(held.Database, time, session =>
         {
-            var up = VaultFence.Up(session) is not null;
-            VaultFence.Lift(session, time.GetUtcNow(), "lifted by hand");
-            return up;
+            if (VaultFence.Up(session) is null)
+            {
+                return null;
+            }
+
+            var taken = chips.Counters.Sum(chip => session.Execute(
+                "UPDATE token_token SET atc_high = $3, atc_bits = -1 WHERE seid = $1 AND instance_aid = $2 AND state <> 'Deactivated' AND atc_high < $3", chip.Seid, chip.InstanceAid, (long)chip.Counter));
+            VaultFence.Lift(session, time.GetUtcNow(), FormattableString.Invariant($"lifted by hand, {taken} counters taken from chips"));
+            return taken;
         });
     }
 

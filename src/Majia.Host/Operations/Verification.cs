@@ -1,13 +1,12 @@
 using Majia.Core.Primitives;
 using Majia.Host.Keys;
 using Majia.Hsm;
-using Majia.SecureElement;
 using Majia.Storage;
 using Majia.TokenService.Vault;
 
 namespace Majia.Host.Operations;
 
-/// <param name="Area">ledger, audit, cards, chips, files.</param>
+/// <param name="Area">ledger, payments, audit, cards, chips, files.</param>
 /// <param name="Where">Folder and party.</param>
 public sealed record Finding(string Area, string Where, string Says);
 
@@ -40,6 +39,11 @@ public static class Verification
         if (Database("issuer") is { } bank)
         {
             SqliteStore.Peek(bank, session => Ledger(session, parties["issuer"], findings, looked));
+        }
+
+        if (Database("acquirer") is { } acquirer && Database("issuer") is { } issuer && Database("network") is { } network)
+        {
+            Payments(acquirer, network, issuer, parties["acquirer"], findings, looked);
         }
 
         if (Database("token") is { } vault)
@@ -90,6 +94,27 @@ public static class Verification
             static row => FormattableString.Invariant($"bank {row.GetString(0)}: account {row.GetString(1)} shows {row.GetInt64(2)}, its entries say {row.GetInt64(3)}")));
         looked.Add(FormattableString.Invariant($"ledger: {session.Number("SELECT count(*) FROM issuer_ledger")} entries, {session.Number("SELECT count(*) FROM issuer_accounts")} accounts"));
         return 0;
+    }
+
+    /// <summary>What the acquirer has as paid, the bank has charged, and the other way round. While reversals are on their way the two may differ.</summary>
+    private static void Payments(string acquirer, string network, string issuer, string folder, List<Finding> findings, List<string> looked)
+    {
+        var waiting = SqliteStore.Peek(acquirer, session => session.Number("SELECT count(*) FROM acquirer_outbox WHERE why IS NULL") + session.Number("SELECT count(*) FROM acquirer_transaction WHERE code IS NULL"))
+            + SqliteStore.Peek(network, session => session.Number("SELECT count(*) FROM network_outbox WHERE why IS NULL") + session.Number("SELECT count(*) FROM network_transaction WHERE code IS NULL"));
+        if (waiting > 0)
+        {
+            looked.Add(FormattableString.Invariant($"payments: not compared, {waiting} messages are on their way"));
+            return;
+        }
+
+        var paid = SqliteStore.Peek(acquirer, session => session.Query(
+            "SELECT rrn, amount FROM acquirer_transaction WHERE undoes IS NULL AND kind = '000000/22' AND code = '00' AND reversed_at IS NULL AND undone_by IS NULL AND rrn IS NOT NULL ORDER BY rrn",
+            static row => (Rrn: row.GetString(0), Amount: row.GetInt64(1))));
+        var charged = SqliteStore.Peek(issuer, session => session.Query(
+            "SELECT rrn, amount FROM issuer_authorisations WHERE operation = 'Sale' AND state = 'Approved' ORDER BY rrn", static row => (Rrn: row.GetString(0), Amount: row.GetInt64(1))));
+        findings.AddRange(paid.Except(charged).Select(sale => new Finding("payments", folder, FormattableString.Invariant($"the acquirer has {sale.Rrn} as paid, {sale.Amount} fen; the bank has not charged it"))));
+        findings.AddRange(charged.Except(paid).Select(sale => new Finding("payments", folder, FormattableString.Invariant($"the bank has charged {sale.Rrn}, {sale.Amount} fen; the acquirer has it not as paid"))));
+        looked.Add(FormattableString.Invariant($"payments: {paid.Count} at the acquirer, {charged.Count} at the banks"));
     }
 
     private static void Audit(Session session, string folder, Entropy entropy, List<Finding> findings, List<string> looked)
@@ -183,58 +208,18 @@ public static class Verification
     /// <summary>A chip's counter never falls behind what the vault has seen of it: one that does was put back to an earlier state.</summary>
     private static void Chips(string folder, List<Token> tokens, Entropy entropy, List<Finding> findings, List<string> looked)
     {
-        var chips = Path.Combine(folder, "chips");
-        if (!Directory.Exists(chips))
+        var chips = ChipCounters.Read(folder, entropy);
+        findings.AddRange(chips.Faults.Select(fault => new Finding("chips", folder, fault)));
+        findings.AddRange(
+            from token in tokens
+            where Live(token)
+            from chip in chips.Counters
+            where chip.Seid == token.Seid && chip.InstanceAid == token.InstanceAid && chip.Counter < token.High
+            select new Finding("chips", folder, $"chip of {chip.Handset}: the counter of {token.Tur}, ending {token.Last}, stands at {chip.Counter}, the vault has seen {token.High}: the chip was put back"));
+        if (chips.Chips > 0)
         {
-            return;
+            looked.Add(FormattableString.Invariant($"chips: {chips.Chips}"));
         }
-
-        var (seen, work) = (0, Directory.CreateTempSubdirectory("majia-verify-").FullName);
-        try
-        {
-            foreach (var path in Directory.EnumerateFiles(chips, "*.chip").Order(StringComparer.Ordinal))
-            {
-                var name = Path.GetFileNameWithoutExtension(path);
-                var key = Path.Combine(folder, "keys", $"chip-{name}.key");
-                if (!File.Exists(key))
-                {
-                    findings.Add(new Finding("chips", folder, $"chip of {name}: its silicon key is not here, it cannot be read"));
-                    continue;
-                }
-
-                // A copy: the process that holds the chip goes on.
-                var copy = Path.Combine(work, name);
-                File.Copy(path, copy);
-                try
-                {
-                    using var memory = new ChipMemoryFile(copy, key, entropy);
-                    if (memory.Load() is not { } image || !ChipImage.TryRead(image, out var chip, out _))
-                    {
-                        findings.Add(new Finding("chips", folder, $"chip of {name}: there is no chip in its memory"));
-                        continue;
-                    }
-
-                    seen++;
-                    var seid = Convert.ToHexString(chip.Seid.Span);
-                    findings.AddRange(
-                        from token in tokens
-                        where token.Seid == seid && Live(token)
-                        from instance in chip.Payments
-                        where instance.Aid.ToString() == token.InstanceAid && instance.Atc < token.High
-                        select new Finding("chips", folder, $"chip of {name}: the counter of {token.Tur}, ending {token.Last}, stands at {instance.Atc}, the vault has seen {token.High}: the chip was put back"));
-                }
-                catch (ChipMemoryException damaged)
-                {
-                    findings.Add(new Finding("chips", folder, $"chip of {name}: {damaged.Message}"));
-                }
-            }
-        }
-        finally
-        {
-            Directory.Delete(work, recursive: true);
-        }
-
-        looked.Add(FormattableString.Invariant($"chips: {seen}"));
     }
 
     private static bool Live(Token token) => token.State is "Active" or "Suspended";

@@ -108,6 +108,10 @@ public sealed record TokenRow(
     public static List<TokenRow> Latest(Session session, int limit) =>
         session.Query($"SELECT {Columns} FROM token_token ORDER BY created_at DESC, tur LIMIT $1", Map, limit);
 
+    /// <summary>Device cards of one bank that were ever active, by reference.</summary>
+    public static List<TokenRow> OfInstitution(Session session, string institution, string after, int limit) =>
+        session.Query($"SELECT {Columns} FROM token_token WHERE institution = $1 AND tur > $2 AND state <> 'Inactive' AND stage <> 'None' ORDER BY tur LIMIT $3", Map, institution, after, limit);
+
     public static List<TokenRow> Unfinished(Session session) =>
         session.Query($"SELECT {Columns} FROM token_token WHERE state <> 'Deactivated' AND stage <> 'Selectable' ORDER BY created_at, tur", Map);
 

@@ -129,5 +129,6 @@ public static class VaultTables
         DROP TABLE token_verdict;
         ALTER TABLE token_verdict_next RENAME TO token_verdict;
         """,
+        TokenServiceParty.ReconciliationMigration,
     ]);
 }

@@ -2,6 +2,7 @@ using Majia.Core.Contracts;
 using Majia.Core.Cryptography;
 using Majia.Core.Iso8583;
 using Majia.Core.Primitives;
+using Majia.Host;
 using Majia.Host.Operations;
 using Majia.Host.Seed;
 using Majia.Scenarios.Stage;
@@ -52,13 +53,13 @@ public sealed class RestoreTests
         Assert.Contains(health.Checks, check => check is { Name: "fence", Ok: false });
         var refused = await two.SellAsync(kept);
         Assert.Equal("91", refused.ResponseCode?.Value);
-        Assert.Equal("91", await ReplayAsync(two, overheard[0], 1));
+        Assert.Equal("91", await ReplayAsync(two.Rest, overheard[0], 1));
 
         // The switch knows the taps, the wallet the deletion; then the fence lifts itself.
         await two.Token!.PumpAsync(CancellationToken.None);
         Assert.Null(two.Token.TokenService.FenceUp);
         Assert.Equal(1, Live(two));
-        Assert.Equal("59", await ReplayAsync(two, overheard[0], 2));
+        Assert.Equal("59", await ReplayAsync(two.Rest, overheard[0], 2));
         Assert.Equal(SaleOutcome.Approved, (await two.SellAsync(kept)).Outcome);
         await two.PumpAsync();
 
@@ -90,9 +91,46 @@ public sealed class RestoreTests
         Assert.Equal("91", (await two.SellAsync(card)).ResponseCode?.Value);
 
         await two.StopTokenAsync();
-        Assert.True(Backup.Lift(two.VaultData, TimeProvider.System));
+        Assert.Equal(0, Backup.Lift(two.VaultData, TimeProvider.System, new SystemEntropy()));
+        Assert.Null(Backup.Lift(two.VaultData, TimeProvider.System, new SystemEntropy()));
         await two.StartTokenAsync();
         Assert.Equal(SaleOutcome.Approved, (await two.SellAsync(card)).Outcome);
+    }
+
+    [Fact]
+    public async Task In_one_folder_for_all_lifting_by_hand_takes_the_counters_from_the_chips()
+    {
+        var folder = Directory.CreateTempSubdirectory("majia-one-").FullName;
+        var backup = folder + "-backup";
+        try
+        {
+            var overheard = new List<ReadOnlyMemory<byte>>();
+            await using (var world = await World.OpenAsync(71, folder, DateTimeOffset.UtcNow))
+            {
+                var card = await world.AddAsync("mingyue-02");
+                await world.PumpAsync();
+                Backup.Take(folder, backup, withKeys: false, TimeProvider.System);
+                overheard = await world.OverhearAsync(World.Books, () => world.SellAsync(card, 100));
+            }
+
+            Backup.Restore(backup, folder, withDevices: false, TimeProvider.System);
+            await using (var fenced = await World.OpenAsync(72, folder, DateTimeOffset.UtcNow))
+            {
+                await fenced.PumpAsync();
+                Assert.NotNull(fenced.System.TokenService.FenceUp);
+                Assert.Equal("91", (await fenced.SellAsync(fenced.Phone().State.Cards[0].CardReference, 100)).ResponseCode?.Value);
+            }
+
+            Assert.Equal(1, Backup.Lift(folder, TimeProvider.System, new SystemEntropy()));
+            await using var world2 = await World.OpenAsync(73, folder, DateTimeOffset.UtcNow);
+            Assert.Equal("59", await ReplayAsync(world2.System, overheard[0], 3));
+            Assert.Equal(SaleOutcome.Approved, (await world2.SellAsync(world2.Phone().State.Cards[0].CardReference, 100)).Outcome);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+            Directory.Delete(backup, recursive: true);
+        }
     }
 
     [Fact]
@@ -116,19 +154,19 @@ public sealed class RestoreTests
         Assert.Contains("majia.db: expected SHA-256", refused.Message, StringComparison.Ordinal);
         Assert.Equal(before, await File.ReadAllBytesAsync(Path.Combine(two.VaultData, "majia.db"), TestContext.Current.CancellationToken));
         await two.StartTokenAsync();
-        Assert.Throws<DataFolderInUseException>(() => Backup.Lift(two.VaultData, TimeProvider.System));
+        Assert.Throws<DataFolderInUseException>(() => Backup.Lift(two.VaultData, TimeProvider.System, new SystemEntropy()));
     }
 
     private static long Live(TwoProcesses two) => two.Token!.Store.Read(session => session.Number("SELECT count(*) FROM token_token WHERE state = 'Active'")) ?? 0;
 
     /// <summary>The overheard tap again, in a message that nobody has seen, with the terminal's own MAC.</summary>
-    private static async Task<string?> ReplayAsync(TwoProcesses two, ReadOnlyMemory<byte> frame, int attempt)
+    private static async Task<string?> ReplayAsync(MajiaSystem system, ReadOnlyMemory<byte> frame, int attempt)
     {
         Assert.True(PosFrame.TryRead(frame, out var tpdu, out var header, out var body, out _));
         Assert.True(IsoCodec.TryRead(Dialect.Pos, body, out var message, out _));
         message.SetNumber(11, 900_000 + attempt, 6);
-        var again = IsoSealing.Seal(Dialect.Pos, message, data => two.Rest.TerminalKeys(World.Books).Mac("mak", MacAlgorithm.UnionPayEcb, data));
-        var answer = await two.Rest.PosLines[World.Books].ExchangeAsync(PosFrame.Write(tpdu.Span, header.Span, again), TestContext.Current.CancellationToken);
+        var again = IsoSealing.Seal(Dialect.Pos, message, data => system.TerminalKeys(World.Books).Mac("mak", MacAlgorithm.UnionPayEcb, data));
+        var answer = await system.PosLines[World.Books].ExchangeAsync(PosFrame.Write(tpdu.Span, header.Span, again), TestContext.Current.CancellationToken);
         return World.Pos(answer).Text(39);
     }
 }

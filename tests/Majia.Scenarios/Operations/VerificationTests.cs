@@ -27,6 +27,8 @@ public sealed class VerificationTests
             Assert.Empty(Find(folder));
             Assert.Contains(await AfterAsync(folder, "UPDATE issuer_accounts SET balance = balance + 1 WHERE account = 'mingyue-lin-credit'"), finding => finding is { Area: "ledger" } && finding.Says.Contains("account mingyue-lin-credit shows", StringComparison.Ordinal));
             Assert.Contains(await AfterAsync(folder, "UPDATE issuer_ledger SET amount = amount + 1 WHERE account = 'settlement-network'"), finding => finding.Says.Contains("not zero", StringComparison.Ordinal));
+            Assert.Contains(await AfterAsync(folder, "UPDATE issuer_authorisations SET state = 'Reversed'"), finding => finding is { Area: "payments" } && finding.Says.Contains("the bank has not charged it", StringComparison.Ordinal));
+            Assert.Contains(await AfterAsync(folder, "UPDATE acquirer_transaction SET amount = amount + 1"), finding => finding.Says.Contains("the acquirer has it not as paid", StringComparison.Ordinal));
             Assert.Contains(await AfterAsync(folder, "UPDATE token_audit SET reason = 'another' WHERE sequence = 1"), finding => finding is { Area: "audit" });
             Assert.Contains(await AfterAsync(folder, "DELETE FROM token_device_slot"), finding => finding.Says.Contains("holds no place of its chip", StringComparison.Ordinal));
             Assert.Contains(await AfterAsync(folder, "DELETE FROM wallet_card"), finding => finding.Says.Contains("the wallet does not show it", StringComparison.Ordinal));
