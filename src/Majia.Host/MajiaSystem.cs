@@ -18,6 +18,7 @@ using Majia.SecureElement;
 using Majia.Storage;
 using Majia.Terminal;
 using Majia.TokenService;
+using Majia.Transit;
 using Majia.Wallet;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -71,6 +72,8 @@ public sealed class Wires
     public LinkFaults NetworkIssuer { get; } = new();
 
     public LinkFaults PhoneWallet { get; } = new();
+
+    public LinkFaults PhoneTransit { get; } = new();
 
     public LinkFaults WalletToken { get; } = new();
 
@@ -170,6 +173,11 @@ public sealed class MajiaSystem : IAsyncDisposable
         posLine = lines.Listen(
             Line.Pos, acquirer, Wires.PosLine, Store, innerHop: false,
             acquirer is null ? null : OverloadAnswers.Pos(modules[KeyTable.Acquirer], acquiring.Mac, acquiring.Institution, acquiring.UtcOffset, Time));
+        if (HasTransit)
+        {
+            Transit = new TransitSystem(folder, modules[KeyTable.SeIssuer], Store, Time, entropy, Trace);
+        }
+
         if (Has(Role.Wallet))
         {
             wallet = new WalletParty(
@@ -230,6 +238,9 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     /// <summary>By the ids of <see cref="SeedData.Handsets"/>.</summary>
     public IReadOnlyDictionary<string, PhoneDevice> Phones => phones;
+
+    /// <summary>The transit operator and its gates, where phones and the phone maker's key store are here; else null.</summary>
+    public TransitSystem? Transit { get; }
 
     /// <summary>The customers' plastic, and the authority's keys that terminals check it with.</summary>
     public PlasticCards Plastics { get; }
@@ -331,6 +342,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     {
         devices.ForEach(device => device.Dispose());
         await Lines.DisposeAsync();
+        await (Transit?.DisposeAsync() ?? ValueTask.CompletedTask);
         foreach (var deviceStore in deviceStores)
         {
             await deviceStore.DisposeAsync();
@@ -352,6 +364,9 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     private bool Has(Role role) => Roles.Contains(role);
 
+    /// <summary>The operator has no role of its own yet: it is where phones and the SE issuer meet (docs/decisions/0020-transit.md).</summary>
+    private bool HasTransit => Has(Role.Wallet) && Has(Role.Phone);
+
     /// <summary>Tables of the parties that are here.</summary>
     private IReadOnlyList<PartySchema> Schemas() =>
     [
@@ -360,6 +375,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         .. Has(Role.Network) ? [NetworkParty.Schema] : (PartySchema[])[],
         .. Has(Role.Acquirer) ? [AcquirerParty.Schema] : (PartySchema[])[],
         .. Has(Role.Wallet) ? [WalletParty.Schema] : (PartySchema[])[],
+        .. HasTransit ? [TransitParty.Schema] : (PartySchema[])[],
         OperationsSchema.Schema,
     ];
 
@@ -449,7 +465,8 @@ public sealed class MajiaSystem : IAsyncDisposable
             Lines.Json(Line.PhoneWallet, "wallet", null, wallet?.Endpoint, Wires.PhoneWallet, Store, innerHop: false),
             Time,
             entropy,
-            Trace);
+            Trace,
+            Transit is null ? null : new InMemoryJsonLink(Transit.Operator.Endpoint, Wires.PhoneTransit, Store));
         devices.Insert(0, phone);
         phones.Add(handset.Id, phone);
         if (bindingKey is not null)
