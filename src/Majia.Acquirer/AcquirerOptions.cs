@@ -35,8 +35,10 @@ public sealed record Merchant(string Number, Text Name, string CategoryCode, IRe
 public sealed record AcquirerSeed(IReadOnlyList<Merchant> Merchants);
 
 /// <summary>One payment as its merchant may see it: the device number's first six and last four, no more.</summary>
-/// <param name="Kind">F3 and F60.1: <c>000000/22</c> sale, <c>200000/23</c> void.</param>
+/// <param name="Kind">F3 and F60.1: <c>000000/22</c> sale, <c>200000/23</c> void, <c>200000/25</c> refund.</param>
 /// <param name="Code">F39; null while the answer is awaited.</param>
 /// <param name="UndoneBy">RRN of the void that undoes it.</param>
+/// <param name="Refunded">Of a sale: what refunds have given back of it.</param>
+/// <param name="Undoes">Of a void or refund: RRN of its sale.</param>
 public sealed record PaymentView(
-    string Rrn, DateTimeOffset At, string Merchant, string Terminal, string Batch, string Stan, string Kind, Amount Amount, string Number, string LastFour, string? Code, string? Authorisation, bool Reversed, string? UndoneBy);
+    string Rrn, DateTimeOffset At, string Merchant, string Terminal, string Batch, string Stan, string Kind, Amount Amount, string Number, string LastFour, string? Code, string? Authorisation, bool Reversed, string? UndoneBy, Amount Refunded, string? Undoes);

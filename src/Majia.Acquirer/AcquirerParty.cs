@@ -13,7 +13,7 @@ namespace Majia.Acquirer;
 /// what nobody answered is reversed by a 0420 that is sent until the network acknowledges it (decisions.md 19, 20).
 /// It knows the device number alone; no digit of the plastic behind it ever comes here (R19).
 /// </remarks>
-public sealed class AcquirerParty : IIsoServer
+public sealed partial class AcquirerParty : IIsoServer
 {
     private const string PinZone = "zpk.network", LineMac = "zak.network", NumberKey = "card.number";
 
@@ -81,7 +81,12 @@ public sealed class AcquirerParty : IIsoServer
 
         var reference = Reference(message);
         var token = false;
-        if (!PosRequest.TryParse(message, options.TokenBins, out var request, out var refusal))
+        if (message.Mti == Mti.SettlementRequest)
+        {
+            trace.FromTerminal(reference, message, numberIsToken: true);
+            answer = await SettleAsync(message, reference);
+        }
+        else if (!PosRequest.TryParse(message, options.TokenBins, out var request, out var refusal))
         {
             answer = Refuse(message, refusal, reference);
         }
@@ -128,10 +133,12 @@ public sealed class AcquirerParty : IIsoServer
         var box = request.NumberIsToken || !canSeal ? null : keys.Seal(NumberKey, Encoding.ASCII.GetBytes(request.Number.Reveal()), NumberContext(request.Terminal, request.Stan));
         var (claim, row, place, original) = await store.WriteAsync(session =>
         {
-            var at = AcquirerSchema.Place(session, request.Terminal);
+            PosTransaction.Lock(session, request);
+            var at = AcquirerSchema.Place(session, request.Terminal, request.Batch);
             var sameTrace = PosTransaction.OfTrace(session, request);
-            var sale = request.Operation == PosOperation.Void ? PosTransaction.ByRrn(session, request.OriginalRrn!) is { } found && found.Terminal == request.Terminal ? found : null : null;
-            var decided = PosDecider.Decide(request, sameTrace, at, canSeal, sale, other => SameNumber(other, request));
+            var sale = request.Operation is PosOperation.Void or PosOperation.Refund ? PosTransaction.ByRrn(session, request.OriginalRrn!) is { } found && (request.Operation == PosOperation.Refund || found.Terminal == request.Terminal) ? found : null : null;
+            var settled = request.Operation == PosOperation.Refund && sale is not null && SettledBatch.Find(session, sale.Terminal, sale.Merchant, sale.Batch) is not null;
+            var decided = PosDecider.Decide(request, sameTrace, at, canSeal, sale, settled, other => SameNumber(other, request));
             PosTransaction? inserted = null;
             if (decided is Claim.Forward or Claim.Refuse { Kept: true })
             {
@@ -140,9 +147,9 @@ public sealed class AcquirerParty : IIsoServer
                     request.Terminal, request.Merchant, request.Batch, request.Stan, request.Kind, request.Digest, numbers.Rrn, numbers.Transmission, numbers.Trace, now, now + options.NetworkTimeout,
                     request.NumberIsToken ? request.Number.Reveal() : null, box, request.Amount, (decided as Claim.Refuse)?.Refusal.Code.Value, null, null, null, null, null, decided is Claim.Forward ? sale?.Rrn : null, null);
                 inserted.Insert(session);
-                if (decided is Claim.Forward && sale is not null)
+                if (decided is Claim.Forward && sale is not null && !(inserted.IsRefund ? PosTransaction.TryTakeForRefund(session, sale, request.Amount) : PosTransaction.TryTakeForVoid(session, sale, numbers.Rrn)))
                 {
-                    PosTransaction.TryTakeForVoid(session, sale, numbers.Rrn);
+                    throw new LostRaceException("a sale that was to be undone");
                 }
             }
 
@@ -155,6 +162,11 @@ public sealed class AcquirerParty : IIsoServer
             }
 
             return (decided, inserted, at, sale);
+        }, wanted =>
+        {
+            AcquirerSchema.Want(wanted, request.Terminal, request.Batch);
+            PosTransaction.Want(wanted, request);
+            SystemTrace.Want(wanted);
         });
 
         if (row is not null)
@@ -217,7 +229,7 @@ public sealed class AcquirerParty : IIsoServer
                 $"密码由终端密钥 pik.{request.Terminal} 转加密至网络密钥 {PinZone}，所用卡号不变。"));
         }
 
-        var message = NetworkMessages.Financial(request, row, place, options, pin, original);
+        var message = row.IsRefund ? NetworkMessages.Refund(row, original!, place, options).Set(2, request.Number.Reveal()) : NetworkMessages.Financial(request, row, place, options, pin, original);
         trace.ToNetwork(reference, message, request.NumberIsToken);
         var answer = await network.ExchangeAsync(message);
         if (answer is null)
@@ -227,17 +239,19 @@ public sealed class AcquirerParty : IIsoServer
         }
 
         trace.FromNetwork(reference, answer, request.NumberIsToken);
-        return await FinishAsync(row, NetworkAnswer.Of(answer), place);
+        var said = NetworkAnswer.Of(answer);
+        return await FinishAsync(row, row.IsRefund && said.Code.Passes ? null : said, place);
     }
 
     /// <summary>The second write. Without an answer: 98, and a reversal in the same unit.</summary>
     private Task<PosTransaction> FinishAsync(PosTransaction row, NetworkAnswer? answer, TerminalPlace place) => store.WriteAsync(session =>
     {
+        PosTransaction.Lock(session, row);
         if (answer is not null && PosTransaction.TryAnswer(session, row, answer))
         {
             if (!answer.Code.IsApproval && row.Undoes is not null)
             {
-                PosTransaction.ReleaseFromVoid(session, row);
+                PosTransaction.Release(session, row);
             }
 
             return row with { Code = answer.Code.Value, Authorisation = answer.Authorisation, SettlementDate = answer.SettlementDate, Institutions = answer.Institutions, ChipData = answer.ChipData };
@@ -249,6 +263,15 @@ public sealed class AcquirerParty : IIsoServer
             return now;
         }
 
+        if (now.IsRefund)
+        {
+            // An advice: the money is owed, whoever does not answer now. It is accepted, and sent until it has arrived (decisions.md 20).
+            var sale = PosTransaction.ByRrn(session, now.Undoes!)!;
+            Outbox.Enqueue(session, "network", Mti.FinancialAdvice.Digits, IsoCodec.Write(Dialect.Switch, NetworkMessages.Refund(now, sale, place, options)), now.Rrn!, time.GetUtcNow());
+            PosTransaction.TryAnswer(session, now, Accepted);
+            return now with { Code = Accepted.Code.Value };
+        }
+
         var code = now.ReversedAt is null ? PosDecider.Silence.Code : PosDecider.Overtaken.Code;
         if (now.ReversedAt is null)
         {
@@ -257,7 +280,9 @@ public sealed class AcquirerParty : IIsoServer
 
         PosTransaction.Close(session, now, code, time.GetUtcNow());
         return now with { Code = code.Value };
-    });
+    }, wanted => PosTransaction.Want(wanted, row));
+
+    private static readonly NetworkAnswer Accepted = new(ResponseCode.Approved, null, null, null, null);
 
     /// <summary>The answer of a request that another call is handling, here or on another node; null when it never comes.</summary>
     private async Task<PosTransaction?> AnswerOfOtherAsync(PosRequest request, PosTransaction row, CancellationToken cancellation)
@@ -299,6 +324,7 @@ public sealed class AcquirerParty : IIsoServer
         var now = time.GetUtcNow();
         var (undo, at) = await store.WriteAsync(session =>
         {
+            PosTransaction.Lock(session, reversal);
             var decided = PosDecider.Decide(reversal, PosTransaction.OfTrace(session, reversal));
             switch (decided)
             {
@@ -356,7 +382,7 @@ public sealed class AcquirerParty : IIsoServer
         Outbox.Enqueue(session, "network", message.Mti.Digits, IsoCodec.Write(Dialect.Switch, message), row.Rrn!, now);
         if (row.Undoes is not null)
         {
-            PosTransaction.ReleaseFromVoid(session, row);
+            PosTransaction.Release(session, row);
         }
     }
 
@@ -369,8 +395,8 @@ public sealed class AcquirerParty : IIsoServer
             throw new InvalidOperationException($"an outbox entry cannot be read: {error}");
         }
 
-        // Repeated as 0421, else unchanged (decisions.md 20).
-        var message = stored.Copy(entry.Attempts == 0 ? Mti.ReversalAdvice : Mti.ReversalAdviceRepeat).Set(2, NumberOf(row));
+        // A reversal is repeated as 0421, a refund as it was (decisions.md 20).
+        var message = stored.Copy(row.IsRefund ? Mti.FinancialAdvice : entry.Attempts == 0 ? Mti.ReversalAdvice : Mti.ReversalAdviceRepeat).Set(2, NumberOf(row));
         trace.ToNetwork(reference, message, row.Token is not null);
         var answer = await network.ExchangeAsync(message);
         if (answer is null)
@@ -436,6 +462,6 @@ public sealed class AcquirerParty : IIsoServer
         var number = NumberOf(row) ?? string.Empty;
         return new PaymentView(
             row.Rrn!, row.At, row.Merchant, row.Terminal, row.Batch, row.Stan, row.Kind, Amount.Cny(row.Amount), AccountNumber.Mask(number), number.Length < 4 ? string.Empty : number[^4..],
-            row.Code, row.Authorisation, row.ReversedAt is not null, row.UndoneBy);
+            row.Code, row.Authorisation, row.ReversedAt is not null, row.UndoneBy, Amount.Cny(row.Refunded), row.Undoes);
     }
 }

@@ -35,6 +35,21 @@ internal static class NetworkMessages
         return message;
     }
 
+    /// <summary>0220 of a refund, without F2: built of the stored rows alone, so that it is the same however often it is sent.</summary>
+    /// <param name="original">The sale of which it gives back a part, or all.</param>
+    public static IsoMessage Refund(PosTransaction row, PosTransaction original, TerminalPlace place, AcquirerOptions options) =>
+        Common(new IsoMessage(Mti.FinancialAdvice, 28), row.Transmission!, row.Trace!, row.At.ToOffset(options.UtcOffset), place, options)
+            .Set(3, row.Kind[..6])
+            .SetNumber(4, row.Amount, 12)
+            .Set(22, "000")
+            .Set(25, "00")
+            .Set(37, row.Rrn)
+            .Set(38, original.Authorisation)
+            .Set(41, row.Terminal)
+            .Set(42, row.Merchant)
+            .Set(49, "156")
+            .Set(90, OriginalElements(original, options));
+
     /// <summary>0420 of a 0200, without F2: the number is put in when it is sent.</summary>
     /// <param name="own">Its own F7 and F11; the same when it is repeated as 0421.</param>
     /// <param name="reason">F39: 98 no answer, 96, A0, 06.</param>

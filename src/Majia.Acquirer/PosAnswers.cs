@@ -20,7 +20,7 @@ internal static class PosAnswers
             .Set(37, rrn)
             .Set(39, code.Value)
             .Take(request, 41, 42)
-            .Set(44, institutions ?? new Field44(string.Empty, acquirer).Format())
+            .Set(44, request.Mti == Mti.SettlementRequest ? null : institutions ?? new Field44(string.Empty, acquirer).Format())
             .Take(request, 49, 60);
         return request.Mti == Mti.ReversalRequest ? answer.Take(request, 61) : answer;
     }

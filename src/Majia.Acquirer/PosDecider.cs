@@ -52,6 +52,9 @@ internal static class PosDecider
         OtherBatch = new(ResponseCode.InvalidTransaction, new("The sale is of another batch: refund it instead.", "原交易不在当前批次，请办理退货。")),
         SaleNotApproved = new(ResponseCode.InvalidTransaction, new("The sale was not approved: there is nothing to void.", "原交易未成功，无需撤销。")),
         SaleUndone = new(ResponseCode.InvalidTransaction, new("The sale is already voided or reversed.", "原交易已撤销或已冲正。")),
+        BatchClosed = new(ResponseCode.InvalidTransaction, new("This batch is settled: nothing is added to it.", "该批次已结算，不再受理新交易。")),
+        NotSettled = new(ResponseCode.InvalidTransaction, new("The sale's batch is not settled yet: void it instead.", "原交易所在批次尚未结算，请办理撤销。")),
+        OverRefund = new(ResponseCode.OriginalAmountWrong, new("More than is left of the sale: refunds never exceed it.", "退货金额超过原交易剩余金额。")),
         OtherAmount = new(ResponseCode.OriginalAmountWrong, new("A void is for the full amount of its sale.", "撤销金额须与原交易金额一致。")),
         OtherNumber = new(ResponseCode.OriginalMismatch, new("The sale was made with another card.", "原交易使用的是另一张卡。")),
         PinUnreadable = new(ResponseCode.PinFormatError, new("The PIN block does not hold a PIN under the terminal's key.", "密码数据块无法用终端密钥还原。")),
@@ -63,7 +66,8 @@ internal static class PosDecider
     /// <param name="place">Where the terminal stands; null when unknown.</param>
     /// <param name="canSeal">Whether a plastic's number can be kept.</param>
     /// <param name="original">The sale that a void names, if this terminal made it.</param>
-    public static Claim Decide(PosRequest request, IReadOnlyList<PosTransaction> sameTrace, TerminalPlace? place, bool canSeal, PosTransaction? original, Func<PosTransaction, bool> sameNumber)
+    /// <param name="originalSettled">The batch of <paramref name="original"/> is closed.</param>
+    public static Claim Decide(PosRequest request, IReadOnlyList<PosTransaction> sameTrace, TerminalPlace? place, bool canSeal, PosTransaction? original, bool originalSettled, Func<PosTransaction, bool> sameNumber)
     {
         if (place is null)
         {
@@ -87,14 +91,39 @@ internal static class PosDecider
             return new Claim.Refuse(ReversedFirst, Kept: true);
         }
 
+        if (place.BatchClosed)
+        {
+            return new Claim.Refuse(BatchClosed, Kept: false);
+        }
+
         if (!request.NumberIsToken && !canSeal)
         {
             return new Claim.Refuse(PlasticNotKept, Kept: false);
         }
 
-        return request.Operation == PosOperation.Void && Objection(request, original, sameNumber) is { } objection
-            ? new Claim.Refuse(objection, Kept: true)
-            : new Claim.Forward();
+        var objection = request.Operation switch
+        {
+            PosOperation.Void => Objection(request, original, sameNumber),
+            PosOperation.Refund => ObjectionToRefund(request, original, originalSettled, sameNumber),
+            _ => null,
+        };
+        return objection is null ? new Claim.Forward() : new Claim.Refuse(objection, Kept: true);
+    }
+
+    /// <summary>decisions.md 9, 15: after the batch is settled, at any terminal of the merchant, parts up to the sale. Another device number may be the same card come back: the network tells.</summary>
+    private static Refusal? ObjectionToRefund(PosRequest request, PosTransaction? sale, bool settled, Func<PosTransaction, bool> sameNumber)
+    {
+        if (sale is null || sale.Undoes is not null || sale.Merchant != request.Merchant || sale.Stan != request.OriginalStan || sale.Batch != request.OriginalBatch)
+        {
+            return NoSale;
+        }
+
+        return sale.ReversedAt is not null || sale.UndoneBy is not null ? SaleUndone
+            : !sale.Approved ? SaleNotApproved
+            : !settled ? NotSettled
+            : sale.Refunded + request.Amount > sale.Amount ? OverRefund
+            : sale.Token is null != !request.NumberIsToken || (sale.Token is null && !sameNumber(sale)) ? OtherNumber
+            : null;
     }
 
     /// <summary>decisions.md 15: the same unsettled batch, the full amount, once.</summary>
@@ -132,7 +161,7 @@ internal static class PosDecider
             return new Undo.Refuse(original, OtherAmount);
         }
 
-        if (original.UndoneBy is not null)
+        if (original.UndoneBy is not null || original.Refunded > 0)
         {
             return new Undo.Refuse(original, SaleUndone);
         }

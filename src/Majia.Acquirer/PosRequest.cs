@@ -7,6 +7,7 @@ internal enum PosOperation
 {
     Sale,
     Void,
+    Refund,
     Reversal,
 }
 
@@ -23,6 +24,7 @@ internal sealed class PosRequest
     [
         (200, Sale, PosOperation.Sale, [3, 4, 11, 22, 25, 41, 42, 49, 60]),
         (200, Void, PosOperation.Void, [3, 4, 11, 22, 25, 37, 41, 42, 49, 60, 61]),
+        (220, PosTransaction.RefundKind, PosOperation.Refund, [3, 4, 11, 22, 25, 37, 41, 42, 49, 60, 61, 63]),
         (400, Sale, PosOperation.Reversal, [3, 4, 11, 22, 25, 39, 41, 42, 49, 60]),
         (400, Void, PosOperation.Reversal, [3, 4, 11, 22, 25, 39, 41, 42, 49, 60, 61]),
     ];
@@ -72,7 +74,7 @@ internal sealed class PosRequest
     /// <summary>Fen.</summary>
     public long Amount { get; }
 
-    /// <summary>F37 of a void: the sale that it undoes.</summary>
+    /// <summary>F37 of a void or refund: the sale that it undoes.</summary>
     public string? OriginalRrn { get; }
 
     public string? OriginalBatch { get; }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using Majia.Acquirer;
 using Majia.Core.Contracts;
@@ -10,6 +11,7 @@ using Majia.Host.Links;
 using Majia.Host.Operations;
 using Majia.Host.Seed;
 using Majia.Host.Tracing;
+using Majia.Host.Web.TokenApi;
 using Majia.Hsm;
 using Majia.Issuer;
 using Majia.Network;
@@ -55,40 +57,51 @@ public sealed record SystemOptions(string DataPath, TimeProvider Time, Entropy E
     public IPAddress? Bind { get; init; }
 
     public ILogger Log { get; init; } = NullLogger.Instance;
+
+    /// <summary>A connection string of PostgreSQL, or <see cref="Books.Private"/>; null: a file of SQLite in the data folder.</summary>
+    public string? Store { get; init; }
+
+    public PostgresOptions Postgres { get; init; } = new();
 }
 
 /// <summary>Production mode was asked for, and what is here is for demonstration and test.</summary>
 public sealed class ProductionRefusedException(string message) : Exception(message);
 
 /// <summary>The wires of one process, by name: each can be cut, or made to lose requests or answers.</summary>
-public sealed class Wires
+public sealed class Wires(TimeProvider time)
 {
-    public LinkFaults PosLine { get; } = new();
+    public LinkFaults PosLine { get; } = new(time);
 
-    public LinkFaults AcquirerNetwork { get; } = new();
+    public LinkFaults AcquirerNetwork { get; } = new(time);
 
-    public LinkFaults NetworkToken { get; } = new();
+    public LinkFaults NetworkToken { get; } = new(time);
 
-    public LinkFaults NetworkIssuer { get; } = new();
+    public LinkFaults NetworkIssuer { get; } = new(time);
 
-    public LinkFaults PhoneWallet { get; } = new();
+    public LinkFaults PhoneWallet { get; } = new(time);
 
-    public LinkFaults PhoneTransit { get; } = new();
+    public LinkFaults PhoneTransit { get; } = new(time);
 
-    public LinkFaults WalletToken { get; } = new();
+    public LinkFaults WalletToken { get; } = new(time);
 
-    public LinkFaults TokenIssuer { get; } = new();
+    public LinkFaults TokenIssuer { get; } = new(time);
 
-    public LinkFaults BankDesk { get; } = new();
+    public LinkFaults BankDesk { get; } = new(time);
+
+    public LinkFaults TokenNetwork { get; } = new(time);
+
+    public LinkFaults TokenWallet { get; } = new(time);
 }
 
 /// <summary>The parties of one process, composed by role: who has which store, keys and wires stands here and nowhere else.</summary>
 /// <remarks>
-/// All server parties of a process share one log (majia.db), so one wait for the disk covers a whole authorisation; phones, chips and terminals have their own (decisions.md 22, 30).
+/// All server parties of a process share one log (majia.db, or one PostgreSQL), so one wait for the disk covers a whole authorisation; phones, chips and terminals have their own (decisions.md 22, 30).
 /// A party apart has its own folder with its own log and keys, and its lines leave the process.
 /// </remarks>
 public sealed class MajiaSystem : IAsyncDisposable
 {
+    private const int LettersShown = 12;
+
     public const string AcquirerInstitution = KeyTable.AcquirerInstitution;
 
     private readonly DataFolder folder;
@@ -100,8 +113,10 @@ public sealed class MajiaSystem : IAsyncDisposable
     private readonly SortedDictionary<string, ITappedLink> posLines = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, CounterField> fields = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, PhoneDevice> phones = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, IReadOnlyList<DeskMessage>> letters = new(StringComparer.Ordinal);
     private readonly List<IDisposable> devices = [];
     private readonly List<Store> deviceStores = [];
+    private readonly Books books;
 
     private readonly AcquirerParty? acquirer;
     private readonly NetworkParty? network;
@@ -109,8 +124,9 @@ public sealed class MajiaSystem : IAsyncDisposable
     private readonly WalletParty? wallet;
     private readonly Func<SystemLines.Caller, ITappedLink> posLine;
     private readonly PartyTls? tls;
+    private readonly (IJsonLink Network, IJsonLink Wallet)? journals;
 
-    private MajiaSystem(SystemOptions options, DataFolder folder, SystemLines lines, PartyTls? tls)
+    private MajiaSystem(SystemOptions options, DataFolder folder, Func<Books> open, SystemLines lines, PartyTls? tls)
     {
         this.folder = folder;
         this.tls = tls;
@@ -118,11 +134,12 @@ public sealed class MajiaSystem : IAsyncDisposable
         Roles = options.Roles;
         entropy = options.Entropy;
         Time = options.Time;
+        Wires = new Wires(options.Time);
         var here = Institutions(options);
         LoadKeys(options.Production, here);
         Plastics = new PlasticCards(folder.Chips, folder.Keys, party => modules[party], entropy);
         devices.Add(Plastics);
-        Store = SqliteStore.Open(folder.Database, Schemas(), Time);
+        books = open();
         Trace = new TraceStore(SqliteStore.Open(Path.Combine(folder.Path, "trace.db"), [TraceStore.Schema], Time), Time);
 
         var (acquiring, switching, wallets) = (new AcquirerOptions(), new NetworkOptions(), new WalletOptions { PasswordIterations = options.PasswordIterations });
@@ -131,7 +148,7 @@ public sealed class MajiaSystem : IAsyncDisposable
             foreach (var bank in SeedData.Banks.Where(bank => here.Contains(bank.Institution)))
             {
                 var name = KeyTable.Issuer(bank.Institution);
-                var issuer = new IssuerParty(new IssuerOptions(bank.Institution, bank.Name), Store, modules[name], Time, entropy, Trace);
+                var issuer = new IssuerParty(new IssuerOptions(bank.Institution, bank.Name), books.Of(IssuerParty.Schema), modules[name], Time, entropy, Trace);
                 issuers.Add(bank.Institution, issuer);
                 lines.Answer(Line.TokenIssuer, name, issuer.Endpoint, Store);
                 lines.Answer(Line.BankDesk, name, BankWindow.Of(issuer.Desk, name), Store);
@@ -146,7 +163,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         if (Has(Role.Token))
         {
             tokenService = new TokenServiceParty(
-                new TokenServiceOptions(), Store, modules[KeyTable.TokenService],
+                new TokenServiceOptions(), books.Of(TokenServiceParty.Schema), modules[KeyTable.TokenService],
                 banks.ToDictionary(bank => bank, bank => lines.Json(Line.TokenIssuer, KeyTable.Issuer(bank), bank, issuers.GetValueOrDefault(bank)?.Endpoint, Wires.TokenIssuer, Store, innerHop: true)), Time, entropy, Trace);
             lines.Answer(Line.WalletToken, KeyTable.TokenService, tokenService.EndpointFor(wallets.TokenRequestorId), Store);
         }
@@ -156,7 +173,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         if (Has(Role.Network))
         {
             network = new NetworkParty(
-                switching, Store, modules[KeyTable.Network], toTokenService(new(switching.Institution, switching.TokenService)),
+                switching, books.Of(NetworkParty.Schema), modules[KeyTable.Network], toTokenService(new(switching.Institution, switching.TokenService)),
                 banks.ToDictionary(
                     bank => bank,
                     bank => (IIsoLink)(issuers.ContainsKey(bank) ? toIssuers(new(switching.Institution, bank)) : lines.Elsewhere(Line.NetworkIssuer, new(switching.Institution, bank), Wires.NetworkIssuer, Store))),
@@ -167,7 +184,7 @@ public sealed class MajiaSystem : IAsyncDisposable
             Line.AcquirerNetwork, network, Wires.AcquirerNetwork, Store, innerHop: true, OverloadAnswers.Switch((_, source) => (modules[KeyTable.Network], $"zak.{source}"), switching.Mac));
         if (Has(Role.Acquirer))
         {
-            acquirer = new AcquirerParty(acquiring, Store, modules[KeyTable.Acquirer], toNetwork(new(acquiring.Institution, acquiring.Network)), Time, entropy, Trace);
+            acquirer = new AcquirerParty(acquiring, books.Of(AcquirerParty.Schema), modules[KeyTable.Acquirer], toNetwork(new(acquiring.Institution, acquiring.Network)), Time, entropy, Trace);
         }
 
         posLine = lines.Listen(
@@ -181,9 +198,32 @@ public sealed class MajiaSystem : IAsyncDisposable
         if (Has(Role.Wallet))
         {
             wallet = new WalletParty(
-                wallets, Store, new SeIssuer(modules[KeyTable.SeIssuer], Store, Time, Trace),
+                wallets, books.Of(WalletParty.Schema), new SeIssuer(modules[KeyTable.SeIssuer], books.Of(WalletParty.Schema), Time, Trace),
                 lines.Json(Line.WalletToken, KeyTable.TokenService, null, tokenService?.EndpointFor(wallets.TokenRequestorId), Wires.WalletToken, Store, innerHop: true), Time, entropy, Trace);
             lines.Answer(Line.PhoneWallet, "wallet", wallet.Endpoint, Store);
+            lines.Answer(Line.TokenWallet, "wallet", wallet.Journal, Store);
+            lines.Answer(Line.TokenWallet, "wallet-notices", wallet.NoticeEndpoint, Store);
+        }
+
+        if (tokenService is not null)
+        {
+            tokenService.Requestors = new Dictionary<string, IJsonLink>
+            {
+                [wallets.TokenRequestorId] = lines.Json(Line.TokenWallet, "wallet-notices", null, wallet?.NoticeEndpoint, Wires.WalletToken, Store, innerHop: true),
+            };
+        }
+
+        if (network is not null)
+        {
+            lines.Answer(Line.TokenNetwork, "network", network.Journal, Store);
+        }
+
+        // What a restored token service asks the others for (decisions.md 24).
+        if (tokenService?.FenceUp is not null)
+        {
+            journals = (
+                lines.Json(Line.TokenNetwork, "network", null, network?.Journal, Wires.TokenNetwork, Store, innerHop: true),
+                lines.Json(Line.TokenWallet, "wallet", null, wallet?.Journal, Wires.TokenWallet, Store, innerHop: true));
         }
 
         // Whoever shows a bank's counter asks at its window; a process without pages has none.
@@ -195,14 +235,15 @@ public sealed class MajiaSystem : IAsyncDisposable
         }
     }
 
-    public Wires Wires { get; } = new();
+    public Wires Wires { get; }
 
     /// <summary>What listens and what calls, where the parties talk over sockets.</summary>
     public SystemLines Lines { get; }
 
     public TimeProvider Time { get; }
 
-    public Store Store { get; }
+    /// <summary>The rows of all parties of this process.</summary>
+    public Store Store => books.Whole;
 
     public TraceStore Trace { get; }
 
@@ -226,6 +267,9 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     /// <summary>Every bank's counter, by institution number; for a process with pages.</summary>
     public IReadOnlyDictionary<string, BankWindow> Windows => windows;
+
+    /// <summary>What banks of other processes wrote to their customers, by institution, newest first, as of the last round.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<DeskMessage>> Letters => letters;
 
     /// <summary>By terminal number.</summary>
     public IReadOnlyDictionary<string, TerminalDevice> Terminals => terminals;
@@ -257,15 +301,21 @@ public sealed class MajiaSystem : IAsyncDisposable
         var folder = DataFolder.Open(options.DataPath);
         SystemLines? lines = null;
         PartyTls? tls = null;
+        Books? books = null;
         MajiaSystem system;
         try
         {
             tls = options.Tls is { } certificates ? PartyTls.Load(certificates, options.Roles, Institutions(options), options.Time, options.Log) : null;
             lines = await SystemLines.OpenAsync(new LineOptions(options.Links, options.BasePort, options.Roles, options.Peers, tls, options.Bind), options.Time, options.Entropy);
-            system = new MajiaSystem(options, folder, lines, tls);
+            system = new MajiaSystem(options, folder, () => books = Books.Open(options, folder, Schemas(options.Roles)), lines, tls);
         }
         catch
         {
+            if (books is not null)
+            {
+                await books.DisposeAsync();
+            }
+
             if (lines is not null)
             {
                 await lines.DisposeAsync();
@@ -317,9 +367,17 @@ public sealed class MajiaSystem : IAsyncDisposable
         await PumpAsync("acquirer", () => acquirer?.PumpAsync(cancellation));
         await Store.DurableAsync(); // what the switch has just been told is sent on in the same round
         await PumpAsync("network", () => network?.PumpAsync(cancellation));
+        await PumpAsync("token-service", () => journals is var (fromNetwork, fromWallet) ? tokenService?.ReplayAsync(fromNetwork, fromWallet, cancellation) : null);
         await PumpAsync("token-service", () => tokenService?.SweepAsync(cancellation));
         await PumpAsync("token-service", () => tokenService?.PumpAsync(cancellation));
         await PumpAsync("wallet", () => wallet?.SweepAsync(cancellation));
+        foreach (var window in windows.Values.Where(window => !issuers.ContainsKey(window.Institution)))
+        {
+            await PumpAsync("phone", async () => letters[window.Institution] = await window.RecentAsync(LettersShown));
+        }
+
+        await PumpAsync("wallet", () => wallet?.ReconcileDailyAsync(cancellation));
+        await PumpAsync("token-service", () => tokenService?.ReconcileDailyAsync(cancellation));
         await Store.DurableAsync();
     }
 
@@ -349,7 +407,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         }
 
         await Trace.DisposeAsync();
-        await Store.DisposeAsync();
+        await books.DisposeAsync();
         tls?.Dispose();
         folder.Dispose();
     }
@@ -357,26 +415,34 @@ public sealed class MajiaSystem : IAsyncDisposable
     /// <summary>A terminal's key module, for a merchant who turned thief: the demonstration's replay signs with it.</summary>
     internal KeyModule TerminalKeys(string terminal) => modules[KeyTable.Terminal(terminal)];
 
+    /// <summary>The token service's door for callers outside; made where the token service runs and pages are served.</summary>
+    internal TokenApiRoutes TokenApi()
+    {
+        string[] requestors = [.. new TokenServiceOptions().TokenRequestors], banks = [.. SeedData.Banks.Select(bank => bank.Institution)];
+        return new TokenApiRoutes(TokenService, ApiSecrets.Open(folder.Keys, [.. requestors, .. banks], entropy), requestors, banks, Store, entropy);
+    }
+
     /// <summary>A party's key module, for whoever proves what keys may and may not do.</summary>
     internal KeyModule Keys(string party) => modules[party];
 
     private static IReadOnlyList<string> Institutions(SystemOptions options) => options.Institutions ?? [.. SeedData.Banks.Select(bank => bank.Institution)];
 
-    private bool Has(Role role) => Roles.Contains(role);
+    public bool Has(Role role) => Roles.Contains(role);
 
     /// <summary>The operator has no role of its own yet: it is where phones and the SE issuer meet (docs/decisions/0020-transit.md).</summary>
     private bool HasTransit => Has(Role.Wallet) && Has(Role.Phone);
 
     /// <summary>Tables of the parties that are here.</summary>
-    private IReadOnlyList<PartySchema> Schemas() =>
+    private static IReadOnlyList<PartySchema> Schemas(IReadOnlySet<Role> roles) =>
     [
-        .. Has(Role.Issuer) ? [IssuerParty.Schema] : (PartySchema[])[],
-        .. Has(Role.Token) ? [TokenServiceParty.Schema] : (PartySchema[])[],
-        .. Has(Role.Network) ? [NetworkParty.Schema] : (PartySchema[])[],
-        .. Has(Role.Acquirer) ? [AcquirerParty.Schema] : (PartySchema[])[],
-        .. Has(Role.Wallet) ? [WalletParty.Schema] : (PartySchema[])[],
-        .. HasTransit ? [TransitParty.Schema] : (PartySchema[])[],
+        .. roles.Contains(Role.Issuer) ? [IssuerParty.Schema] : (PartySchema[])[],
+        .. roles.Contains(Role.Token) ? [TokenServiceParty.Schema] : (PartySchema[])[],
+        .. roles.Contains(Role.Network) ? [NetworkParty.Schema] : (PartySchema[])[],
+        .. roles.Contains(Role.Acquirer) ? [AcquirerParty.Schema] : (PartySchema[])[],
+        .. roles.Contains(Role.Wallet) ? [WalletParty.Schema] : (PartySchema[])[],
+        .. roles.Contains(Role.Wallet) && roles.Contains(Role.Phone) ? [TransitParty.Schema] : (PartySchema[])[],
         OperationsSchema.Schema,
+        Restoration.Schema,
     ];
 
     /// <summary>Opens the key modules of the parties here. All in one process hold the ceremony among themselves; parties apart must have their keys.</summary>
@@ -406,7 +472,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     {
         foreach (var bank in SeedData.Banks.Where(bank => issuers.ContainsKey(bank.Institution)))
         {
-            await IssuerSeed.ApplyAsync(bank, Store, modules[KeyTable.Issuer(bank.Institution)], Time);
+            await IssuerSeed.ApplyAsync(bank, books.Of(IssuerParty.Schema), modules[KeyTable.Issuer(bank.Institution)], Time);
         }
 
         if (acquirer is not null)

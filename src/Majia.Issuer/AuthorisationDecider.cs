@@ -96,9 +96,14 @@ public enum MoneyEffect
 }
 
 /// <summary>An authorisation as voids and reversals see it.</summary>
+/// <param name="Refunded">What refunds have given back of it.</param>
 /// <param name="Account">The customer's account. <paramref name="BookedAccount"/>: where the money really went (suspense when that was closed).</param>
 public sealed record Authorisation(
-    string SwitchKey, Operation Operation, AuthorisationState State, string Card, string Account, string BookedAccount, Amount Amount, string? OriginalKey, string Rrn);
+    string SwitchKey, Operation Operation, AuthorisationState State, string Card, string Account, string BookedAccount, Amount Amount, string? OriginalKey, string Rrn, Amount Refunded)
+{
+    /// <summary>What refunds have left of it.</summary>
+    public Amount Left => Amount - Refunded;
+}
 
 /// <param name="Original">The state that the original takes.</param>
 /// <param name="VoidedSale">For the reversal of a void: the state that its sale takes, or null when it keeps its own.</param>
@@ -115,9 +120,26 @@ public static class UndoDecider
         if (original.State == AuthorisationState.Declined) return new(ResponseCode.InvalidTransaction, new("The sale was declined: there is nothing to void.", "原交易未成功，无可撤销。"));
         if (original.State == AuthorisationState.Voided) return new(ResponseCode.InvalidTransaction, new("The sale has been voided already.", "原交易已撤销。"));
         if (original.State == AuthorisationState.Reversed) return new(ResponseCode.InvalidTransaction, new("The sale has been reversed already.", "原交易已冲正。"));
+        if (original.Refunded.Minor > 0) return new(ResponseCode.InvalidTransaction, new("A part of the sale has been refunded already.", "原交易已部分退货。"));
         if (original.Amount != amount) return new(ResponseCode.OriginalAmountWrong, new("A void is for the full amount of the sale.", "撤销金额必须与原交易金额一致。"));
 
         return new(ResponseCode.Approved, new("Voided: the full amount goes back.", "撤销成功，全额退回。"));
+    }
+
+    /// <summary>A refund is the customer's money in any state of card and account (decisions.md 9); parts of it never exceed the sale (decisions.md 15).</summary>
+    public static Decision Refund(Authorisation? original, string account, Amount amount)
+    {
+        if (original is null) return new(ResponseCode.NoOriginal, new("There is no such sale.", "找不到原交易。"));
+        if (original.Account != account) return new(ResponseCode.OriginalMismatch, new("The sale was made with another account.", "原交易不属于该账户。"));
+        if (original.Operation != Operation.Sale) return new(ResponseCode.InvalidTransaction, new("Only a sale can be refunded.", "只有消费交易可以退货。"));
+        if (original.State == AuthorisationState.Declined) return new(ResponseCode.InvalidTransaction, new("The sale was declined: there is nothing to refund.", "原交易未成功，无可退回。"));
+        if (original.State == AuthorisationState.Voided) return new(ResponseCode.InvalidTransaction, new("The sale has been voided: the money has gone back.", "原交易已撤销，款项已退回。"));
+        if (original.State == AuthorisationState.Reversed) return new(ResponseCode.InvalidTransaction, new("The sale has been reversed: the money has gone back.", "原交易已冲正，款项已退回。"));
+        if (amount > original.Left) return new(ResponseCode.OriginalAmountWrong, new($"Only {original.Left} is left of the sale.", $"原交易仅余 {original.Left} 元可退。"));
+
+        return new(ResponseCode.Approved, amount == original.Left
+            ? new("Refunded: nothing is left of the sale.", "退货成功，原交易已全部退回。")
+            : new($"Refunded; {original.Left - amount} is left of the sale.", $"退货成功，原交易尚余 {original.Left - amount} 元。"));
     }
 
     /// <param name="original">What F90 names, or null.</param>
@@ -128,6 +150,8 @@ public static class UndoDecider
         if (original.Amount != amount) return new(new(ResponseCode.OriginalAmountWrong, new("A reversal is for the full amount.", "冲正金额必须与原交易金额一致。")), MoneyEffect.None);
         if (original.State == AuthorisationState.Declined) return new(Accept("The original was declined: nothing to give back.", "原交易未成功，无需退回。"), MoneyEffect.None);
         if (original.State == AuthorisationState.Reversed) return new(Accept("Reversed already.", "已冲正过。"), MoneyEffect.None);
+
+        if (original.Operation == Operation.Refund || original.Refunded.Minor > 0) return new(new(ResponseCode.InvalidTransaction, new("Refunds are not reversed, and what they have touched is not either.", "退货及已退货的交易不可冲正。")), MoneyEffect.None);
 
         if (original.Operation == Operation.Void)
         {

@@ -8,6 +8,9 @@ public enum Operation
 {
     Sale,
     Void,
+
+    /// <summary>After settlement, the whole or a part (R20).</summary>
+    Refund,
 }
 
 /// <summary>The token service's verdict as the network passes it on (F61.8 and F63 TK, decisions.md 7).</summary>
@@ -18,7 +21,7 @@ public enum TokenVerdict
     Failed,
 }
 
-/// <summary>A 0200 or 0420 that cannot be wrong any more: checked at the door, trusted inside. Not a record: it holds the number.</summary>
+/// <summary>A 0200, 0220 or 0420 that cannot be wrong any more: checked at the door, trusted inside. Not a record: it holds the number.</summary>
 public sealed class AuthorisationRequest
 {
     private AuthorisationRequest(Pan pan) => Pan = pan;
@@ -30,7 +33,7 @@ public sealed class AuthorisationRequest
     /// <summary>F7 ‖ F11 ‖ F32 ‖ F33, institutions in their 11 digits, so that F90 spells the same key (decisions.md 19).</summary>
     public required string Key { get; init; }
 
-    /// <summary>F90 as such a key; present in voids and reversals.</summary>
+    /// <summary>F90 as such a key; present in voids, refunds and reversals.</summary>
     public string? OriginalKey { get; init; }
 
     public required Amount Amount { get; init; }
@@ -58,6 +61,7 @@ public sealed class AuthorisationRequest
     [
         (Mti.FinancialRequest, "00", Operation.Sale),
         (Mti.FinancialRequest, "20", Operation.Void),
+        (Mti.FinancialAdvice, "20", Operation.Refund),
         (Mti.ReversalAdvice, "00", Operation.Sale),
         (Mti.ReversalAdvice, "20", Operation.Void),
         (Mti.ReversalAdviceRepeat, "00", Operation.Sale),
@@ -83,6 +87,12 @@ public sealed class AuthorisationRequest
         }
 
         SwitchKey? original = null;
+        if (offer.Operation == Operation.Refund && !message.Has(90))
+        {
+            refusal = Malformed("F90");
+            return false;
+        }
+
         if (message.Has(90) && !SwitchKey.TryReadOriginal(message, out original, out _))
         {
             refusal = Malformed("F90");

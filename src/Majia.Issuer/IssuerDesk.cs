@@ -29,6 +29,8 @@ public sealed class IssuerDesk(IssuerOptions options, Store store, KeyModule key
 {
     public Text Bank => options.Name;
 
+    public string Institution => options.Institution;
+
     public IReadOnlyList<AccountView> Accounts() => store.Read(session => session.Query(
         """
         SELECT a.account, a.customer, a.kind, a.currency, a.balance, a.credit_limit, a.closed, c.name,
@@ -69,6 +71,9 @@ public sealed class IssuerDesk(IssuerOptions options, Store store, KeyModule key
     public IReadOnlyList<LedgerEntry> LedgerOf(string rrn) => store.Read(session => session
         .Query("SELECT switch_key FROM issuer_authorisations WHERE institution = $1 AND rrn = $2 ORDER BY at, switch_key", row => row.GetString(0), options.Institution, rrn)
         .SelectMany(key => Ledger.Of(session, options.Institution, key)).ToList());
+
+    /// <summary>The account's last entries, newest first.</summary>
+    public IReadOnlyList<LedgerEntry> Statement(string account, int limit) => store.Read(session => Ledger.Last(session, options.Institution, account, limit));
 
     /// <summary><see cref="LedgerOf"/> as aligned text.</summary>
     public string LedgerText(string rrn) => Ledger.Print(LedgerOf(rrn));
@@ -149,7 +154,7 @@ public sealed class IssuerDesk(IssuerOptions options, Store store, KeyModule key
             SELECT t.switch_key, t.state FROM issuer_authorisations t WHERE t.institution = $1 AND t.operation = 'Sale' AND t.state <> 'Voided'
               AND (SELECT COALESCE(SUM(-l.amount), 0) FROM issuer_ledger l WHERE l.institution = t.institution AND l.account <> $2
                    AND (l.transaction_key = t.switch_key OR l.transaction_key IN (SELECT v.switch_key FROM issuer_authorisations v WHERE v.institution = t.institution AND v.original_key = t.switch_key)))
-                  <> CASE WHEN t.state = 'Approved' THEN t.amount ELSE 0 END ORDER BY t.switch_key
+                  <> CASE WHEN t.state = 'Approved' THEN t.amount - t.refunded ELSE 0 END ORDER BY t.switch_key
             """,
             row => $"sale {row.GetString(0)} is {row.GetString(1)}, its money is not", options.Institution, Ledger.Settlement));
         return broken;
@@ -162,6 +167,7 @@ public sealed class IssuerDesk(IssuerOptions options, Store store, KeyModule key
 
     private Text HowToUndo(Operation operation, AuthorisationState state, DateTimeOffset at) => (operation, state) switch
     {
+        (Operation.Refund, AuthorisationState.Approved) => new("This is a refund: the money has gone back.", "这是一笔退货，款项已退回。"),
         (Operation.Void, AuthorisationState.Approved) => new("This is a void: the money has gone back.", "这是一笔撤销，款项已退回。"),
         (_, AuthorisationState.Declined) => new("It was declined: no money moved.", "交易未成功，未动账。"),
         (_, AuthorisationState.Voided) => new("It has been voided: the money has gone back.", "已撤销，款项已退回。"),

@@ -64,6 +64,7 @@ internal sealed class IssuerTrace(ITrace trace, TimeProvider time)
         EntryKind.Opening => "开户",
         EntryKind.Sale => "消费",
         EntryKind.Void => "撤销",
+        EntryKind.Refund => "退货",
         _ => "冲正",
     };
 
@@ -83,6 +84,7 @@ internal static class Mentions
     {
         (200, ['2', ..]) => new("The network asks the bank to void a sale.", "转接机构向发卡行请求撤销。"),
         (200, _) => new("The network asks the bank to approve a sale.", "转接机构向发卡行请求消费授权。"),
+        (220, _) => new("The network asks the bank to give back a part of a sale, or all of it.", "转接机构通知发卡行退货。"),
         (420 or 421, _) => new("The network takes a transaction back.", "转接机构冲正一笔交易。"),
         _ => new($"Message {message.Mti} arrives.", $"收到报文 {message.Mti}。"),
     };

@@ -24,7 +24,10 @@ public sealed partial class NetworkParty
             key, request.Digest, request.Rrn, request.Processing, now, now + options.TokenServiceTimeout + options.IssuerTimeout,
             request.NumberIsToken ? request.Number.Reveal() : null,
             request.NumberIsToken ? null : keys.Seal(NumberKey, Encoding.ASCII.GetBytes(request.Number.Reveal()), NumberContext(key)),
-            request.Amount, request.Message.Text(41)!, request.Message.Text(42)!, null, null, null, null, null, null);
+            request.Amount, request.Message.Text(41)!, request.Message.Text(42)!, null, null, null, null, null, null)
+        {
+            Counter = request.NumberIsToken ? TapCounter.Of(request.Message) : null,
+        };
         var mine = new TaskCompletionSource<SwitchedTransaction>(TaskCreationOptions.RunContinuationsAsynchronously);
         var (taken, objection) = await store.WriteAsync<(SwitchedTransaction?, Refusal?)>(session =>
         {
@@ -48,7 +51,7 @@ public sealed partial class NetworkParty
             }
 
             return (null, null);
-        });
+        }, wanted => SwitchedTransaction.Want(wanted, key));
 
         if (objection is not null)
         {
@@ -216,7 +219,7 @@ public sealed partial class NetworkParty
 
         SwitchedTransaction.Close(session, now.Key, code, institution, time.GetUtcNow());
         return now with { Code = code.Value, Institution = institution };
-    });
+    }, wanted => SwitchedTransaction.Want(wanted, row.Key));
 
     /// <summary>The answer of a request that another call is handling, here or on another node; null when it never comes.</summary>
     private async Task<SwitchedTransaction?> AnswerOfOtherAsync(SwitchedTransaction row, CancellationToken cancellation)

@@ -32,6 +32,14 @@ internal static class SwitchMessages
         return pinBlock is null ? message.Remove(52) : message.Set(52, pinBlock);
     }
 
+    /// <summary>0220 to the bank: PAN in the token's place, and the sale that it belongs to.</summary>
+    /// <param name="resolved">The token service's 0110; null for a plastic card.</param>
+    public static IsoMessage RefundToIssuer(IsoMessage request, IsoMessage? resolved)
+    {
+        var message = new IsoMessage(Mti.FinancialAdvice, 28).Take(request, 2, 3, 4, 7, 11, 12, 13, 18, 22, 25, 32, 33, 37, 38, 41, 42, 43, 49, 60, 90);
+        return resolved is null ? message : message.Take(resolved, 2, 14, 23, 56, 63);
+    }
+
     /// <summary>0420 of the switch itself, without F2, for an original that a bank left unanswered: its forwarder is the switch.</summary>
     public static IsoMessage OwnReversal(SwitchedTransaction original, NetworkOptions options, DateTimeOffset now)
     {

@@ -6,7 +6,7 @@ namespace Majia.Network;
 /// <summary>A refusal with its reason: the code goes to the acquirer, the reason to the trace.</summary>
 internal sealed record Refusal(ResponseCode Code, Text Why);
 
-/// <summary>A 0200, 0420 or 0421 of an acquirer whose MAC is right and whose fields are there. Not a record: it holds a number.</summary>
+/// <summary>A 0200, 0220, 0420 or 0421 of an acquirer whose MAC is right and whose fields are there. Not a record: it holds a number.</summary>
 internal sealed class SwitchRequest
 {
     private SwitchRequest(IsoMessage message, CardNumber number, bool numberIsToken, SwitchKey key, SwitchKey? original)
@@ -29,12 +29,15 @@ internal sealed class SwitchRequest
 
     public SwitchKey Key { get; }
 
-    /// <summary>F90: of a void the sale, of a reversal what it undoes.</summary>
+    /// <summary>F90: of a void or refund the sale, of a reversal what it undoes.</summary>
     public SwitchKey? Original { get; }
 
     public bool IsReversal => Message.Mti.Class == 4;
 
-    public bool IsVoid => !IsReversal && Processing.StartsWith("20", StringComparison.Ordinal);
+    /// <summary>0220: an advice, repeated until it is answered.</summary>
+    public bool IsRefund => Message.Mti == Mti.FinancialAdvice;
+
+    public bool IsVoid => !IsReversal && !IsRefund && Processing.StartsWith("20", StringComparison.Ordinal);
 
     public string Processing => Message.Text(3)!;
 
@@ -49,7 +52,8 @@ internal sealed class SwitchRequest
     public static bool TryParse(IsoMessage message, string source, IReadOnlyList<string> tokenBins, out SwitchRequest request, out Refusal refusal)
     {
         request = null!;
-        if (message.Mti != Mti.FinancialRequest && message.Mti != Mti.ReversalAdvice && message.Mti != Mti.ReversalAdviceRepeat)
+        var refund = message.Mti == Mti.FinancialAdvice && message.Text(3)?.StartsWith("20", StringComparison.Ordinal) == true;
+        if (message.Mti != Mti.FinancialRequest && !refund && message.Mti != Mti.ReversalAdvice && message.Mti != Mti.ReversalAdviceRepeat)
         {
             refusal = new(ResponseCode.NotSupported, new("The switch does not take this kind of message from an acquirer.", "转接系统不受理收单方的该类报文。"));
             return false;
@@ -70,6 +74,12 @@ internal sealed class SwitchRequest
         if (key.Forwarder != source.PadLeft(11, '0'))
         {
             refusal = new(ResponseCode.FormatError, new("Field 33 names another institution than the line it came on.", "第 33 域机构与来报线路不符。"));
+            return false;
+        }
+
+        if (refund && !message.Has(90))
+        {
+            refusal = Malformed("F90");
             return false;
         }
 

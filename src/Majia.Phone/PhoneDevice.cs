@@ -360,10 +360,36 @@ public sealed partial class PhoneDevice : IDisposable
 
     // ---- notices ----
 
-    /// <summary>Delivers what the cloud has still to be told, ends a purge that lost its power, and learns faces that are still missing.</summary>
-    public Task PumpAsync(CancellationToken cancellation = default) => AloneAsync(async () =>
+    /// <summary>The owner's own name for a card; at most 24 characters.</summary>
+    public Task<bool> NameCardAsync(string cardReference, string nickname) => AloneAsync(async () =>
+    {
+        if (state.Card(cardReference) is not { } card || nickname.Length > 24 || nickname.Any(char.IsControl))
+        {
+            return false;
+        }
+
+        await SaveAsync(state with { Cards = state.Cards.Replace(card, card with { Nickname = nickname.Trim() }) });
+        return true;
+    });
+
+    /// <summary>Delivers what the cloud has still to be told, does what it wants done, ends a purge that lost its power, and learns faces that are still missing.</summary>
+    public async Task PumpAsync(CancellationToken cancellation = default)
+    {
+        await PumpOnceAsync(cancellation);
+        if (reportedAt is not { } last || time.GetUtcNow() - last >= ReportEvery)
+        {
+            await ReportInventoryAsync(cancellation);
+        }
+    }
+
+    private Task<int> PumpOnceAsync(CancellationToken cancellation) => AloneAsync(async () =>
     {
         await DeliverAsync(cancellation);
+        if (time.GetUtcNow() - askedAt >= Heartbeat)
+        {
+            await ObeyAsync(0, cancellation);
+        }
+
         if (!wallet.IsCut && state.SignedIn && state.Cards.Any(static card => card is { State: EnrolmentState.Active, Face.InstanceAid.Length: 0 }))
         {
             try

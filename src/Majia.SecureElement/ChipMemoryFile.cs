@@ -17,7 +17,7 @@ public sealed class ChipMemoryFile : IChipMemory, IDisposable
 {
     private const int Slots = 4, HeaderLength = 8 + 4, NonceLength = 12, TagLength = 16, SlotLength = 32 * 1024;
 
-    private readonly SafeFileHandle file;
+    private readonly SafeFileHandle file, hold;
     private readonly AesGcm gcm;
     private readonly Entropy entropy;
     private ulong last;
@@ -35,7 +35,7 @@ public sealed class ChipMemoryFile : IChipMemory, IDisposable
             }
 
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(keyPath))!);
-            using var created = Open(keyPath, FileMode.CreateNew);
+            using var created = Open(keyPath, FileMode.CreateNew, FileShare.None);
             RandomAccess.Write(created, entropy.Bytes(32), 0);
             RandomAccess.FlushToDisk(created);
         }
@@ -49,7 +49,18 @@ public sealed class ChipMemoryFile : IChipMemory, IDisposable
         gcm = new AesGcm(key, TagLength);
         CryptographicOperations.ZeroMemory(key);
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-        file = Open(path, FileMode.OpenOrCreate);
+        // One holder and no other: a second process on the same chip would make two clones of it. Whoever only reads, to copy it, may.
+        hold = Open(path + ".lock", FileMode.OpenOrCreate, FileShare.None);
+        try
+        {
+            file = Open(path, FileMode.OpenOrCreate, FileShare.Read);
+        }
+        catch
+        {
+            hold.Dispose();
+            throw;
+        }
+
         if (RandomAccess.GetLength(file) < Slots * SlotLength)
         {
             // A fresh file, or one cut short while it was made: whole before the first image.
@@ -120,6 +131,7 @@ public sealed class ChipMemoryFile : IChipMemory, IDisposable
     public void Dispose()
     {
         file.Dispose();
+        hold.Dispose();
         gcm.Dispose();
     }
 
@@ -146,10 +158,9 @@ public sealed class ChipMemoryFile : IChipMemory, IDisposable
         return true;
     }
 
-    private static SafeFileHandle Open(string path, FileMode mode)
+    private static SafeFileHandle Open(string path, FileMode mode, FileShare share)
     {
-        // One handle and no other: a second process on the same chip would make two clones of it.
-        var handle = File.OpenHandle(path, mode, FileAccess.ReadWrite, FileShare.None);
+        var handle = File.OpenHandle(path, mode, FileAccess.ReadWrite, share);
         if (!OperatingSystem.IsWindows())
         {
             File.SetUnixFileMode(handle, UnixFileMode.UserRead | UnixFileMode.UserWrite);

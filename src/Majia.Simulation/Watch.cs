@@ -93,6 +93,11 @@ public sealed class Watch(World world)
             return null;
         }
 
+        if (message.Mti == Mti.SettlementRequest || message.Mti == Mti.FinancialAdvice)
+        {
+            return null; // totals, and refunds: an acquirer accepts those before the bank has them, and the books tell at rest
+        }
+
         var terminal = message.Text(41)!;
         var key = $"{terminal}/{message.Text(60)![2..8]}/{message.Text(11)}";
         if (message.Mti == Mti.ReversalRequest)

@@ -59,6 +59,21 @@ public sealed class DataFolder : IDisposable
         }
     }
 
+    /// <summary>Deletes what the product has written there; settings stay. Throws <see cref="DataFolderInUseException"/> while somebody uses it.</summary>
+    public static void Forget(string path)
+    {
+        using var folder = Open(path);
+        foreach (var file in Directory.EnumerateFiles(folder.Path, "*.db*"))
+        {
+            File.Delete(file);
+        }
+
+        foreach (var sub in (string[])[folder.Phones, folder.Chips, folder.Terminals, folder.Keys])
+        {
+            Directory.Delete(sub, recursive: true);
+        }
+    }
+
     public void Dispose() => hold.Dispose();
 
     private static FileStream Take(string folder)

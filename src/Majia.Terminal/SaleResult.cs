@@ -4,11 +4,14 @@ using Majia.Terminal.Kernel;
 
 namespace Majia.Terminal;
 
-/// <summary>How a sale or a void ended, as the counter sees it. Closed.</summary>
+/// <summary>How a sale, a void or a refund ended, as the counter sees it. Closed.</summary>
 public enum SaleOutcome
 {
     Approved,
     Voided,
+
+    /// <summary>The money, or a part of it, is on its way back.</summary>
+    Refunded,
 
     /// <summary>By the bank, by the card, or by the kernel.</summary>
     Declined,
@@ -36,7 +39,10 @@ public enum SaleOutcome
     /// <summary>No usable answer; the reversal is kept and sent before the next transaction.</summary>
     ReversalPending,
 
-    /// <summary>A void that this terminal cannot do: unknown, other batch, already voided.</summary>
+    /// <summary>No usable answer to a refund: it is kept and sent again before the next transaction.</summary>
+    RefundPending,
+
+    /// <summary>A void or refund that this terminal cannot do: unknown, other batch, already voided.</summary>
     Refused,
 }
 

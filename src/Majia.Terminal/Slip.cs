@@ -1,6 +1,8 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Majia.Core.Iso8583;
 using Majia.Core.Primitives;
 using Majia.Terminal.Kernel;
 using Majia.Terminal.Line;
@@ -128,7 +130,7 @@ internal sealed class SlipPaper(int columns)
         Between("收单行 ACQUIRER:", slip.Acquirer);
         Line("卡号 CARD NO:");
         Right($"{slip.MaskedNumber} /{slip.Entry}");
-        Between("交易类型 TRANS TYPE:", slip.Kind == TransactionKind.Void ? "消费撤销 VOID" : "消费 SALE");
+        Between("交易类型 TRANS TYPE:", slip.Kind switch { TransactionKind.Sale => "消费 SALE", TransactionKind.Void => "消费撤销 VOID", _ => "退货 REFUND" });
         Between("批次号 BATCH NO:", slip.Batch);
         Between("凭证号 VOUCHER NO:", slip.Voucher);
         if (slip.OriginalVoucher is not null)
@@ -139,7 +141,7 @@ internal sealed class SlipPaper(int columns)
         Between("授权码 AUTH NO:", slip.Authorisation ?? string.Empty);
         Between("参考号 REFER NO:", slip.Rrn);
         Between("日期时间 DATE/TIME:", string.Empty);
-        Right(slip.LocalTime.ToString("yyyy/MM/dd HH:mm:ss", System.Globalization.CultureInfo.InvariantCulture));
+        Right(slip.LocalTime.ToString("yyyy/MM/dd HH:mm:ss", CultureInfo.InvariantCulture));
         Between("金额 AMOUNT:", $"RMB {slip.Amount}");
         Rule('-');
         Line("备注 REFERENCE:");
@@ -161,6 +163,49 @@ internal sealed class SlipPaper(int columns)
         Rule('-');
         Signature(slip, copy);
         return paper.ToString();
+    }
+
+    public string Print(SettlementSlip slip)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(columns, 32);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(columns, 48);
+
+        Centre("银联POS结算单");
+        Centre("POS SETTLEMENT SLIP");
+        Rule('=');
+        Line("商户名称 MERCHANT NAME:");
+        Indented(slip.MerchantName.Zh);
+        if (slip.MerchantName.En != slip.MerchantName.Zh)
+        {
+            Indented(slip.MerchantName.En);
+        }
+
+        Between("商户编号 MERCHANT NO:", slip.MerchantNumber);
+        Between("终端编号 TERMINAL NO:", slip.TerminalNumber);
+        Between("操作员号 OPERATOR:", slip.Operator);
+        Between("批次号 BATCH NO:", slip.Batch);
+        Between("参考号 REFER NO:", slip.Rrn);
+        Between("日期时间 DATE/TIME:", string.Empty);
+        Right(slip.LocalTime.ToString("yyyy/MM/dd HH:mm:ss", CultureInfo.InvariantCulture));
+        Rule('-');
+        Totals(slip.Own);
+        if (slip.Balance != BatchBalance.Balanced)
+        {
+            Rule('-');
+            Line("收单行合计 ACQUIRER'S TOTALS");
+            Totals(slip.Host);
+        }
+
+        Rule('-');
+        Centre(slip.Balance == BatchBalance.Balanced ? "对账平 BALANCED" : "*** 对账不平 NOT BALANCED ***");
+        return paper.ToString();
+    }
+
+    private void Totals(SettlementTotals totals)
+    {
+        Between(string.Create(CultureInfo.InvariantCulture, $"消费 SALE ({totals.DebitCount})"), $"RMB {Amount.Cny(totals.Debit)}");
+        Between(string.Create(CultureInfo.InvariantCulture, $"退货 REFUND ({totals.CreditCount})"), $"RMB {Amount.Cny(totals.Credit)}");
+        Between("净额 NET", $"RMB {totals.Net}");
     }
 
     /// <summary>Under the limit nobody signs; above it, and for every void, the holder signs the merchant's copy.</summary>

@@ -15,7 +15,7 @@ namespace Majia.Terminal;
 /// One transaction at a time. Order of what is durable: trace number, then journal row with its reversal, then the 0200 leaves; the reversal goes
 /// only with a verified answer. A terminal that stops anywhere between reverses when it comes back (decisions.md 20).
 /// </remarks>
-public sealed class TerminalDevice : IDisposable
+public sealed partial class TerminalDevice : IDisposable
 {
     private readonly TerminalOptions options;
     private readonly Store store;
@@ -159,6 +159,7 @@ public sealed class TerminalDevice : IDisposable
     public static Text? Refuse(JournalRow? sale, string batch) => sale switch
     {
         null => new("This terminal has no such payment in its batch.", "本终端当前批次中没有该笔交易。"),
+        { Request.Kind: TransactionKind.Refund } => new("That voucher is a refund: it is not undone.", "该凭证号对应的是一笔退货，不可撤销。"),
         { Request.Kind: TransactionKind.Void } => new("That voucher is a void itself.", "该凭证号对应的是一笔撤销交易。"),
         { State: JournalState.Voided } => new("The payment has been voided already.", "该笔交易已撤销。"),
         { State: JournalState.Reversed } => new("The payment was reversed: nothing is charged.", "该笔交易已冲正，未扣款。"),
@@ -335,7 +336,7 @@ public sealed class TerminalDevice : IDisposable
             kept += confirmed ? 0 : 1;
         }
 
-        return kept;
+        return kept + await ClearAdvicesAsync(cancellation);
     }
 
     /// <summary>One 0400. True when the acquirer has it (00), or knows no such original (25).</summary>
@@ -394,12 +395,14 @@ public sealed class TerminalDevice : IDisposable
         }
     }
 
+    /// <summary>A card that approved offline was verified, and is declined all the same: this terminal keeps no offline sales, and its parameters ask every card to go online.</summary>
     private SaleResult Unread(SaleResult start, PresentationResult presented) => start with
     {
-        Why = presented.Why,
+        Why = presented is PresentationResult.Approved ? new("The card approved offline, and this terminal takes online approvals only.", "卡片已脱机批准，但本终端只受理联机批准。") : presented.Why,
         Outcome = presented switch
         {
             PresentationResult.Ended { Last: Outcome.Declined } => SaleOutcome.Declined,
+            PresentationResult.Approved => SaleOutcome.Declined,
             PresentationResult.Ended { Last: Outcome.SeePhone } => SaleOutcome.SeePhone,
             PresentationResult.Ended { Last: Outcome.TryAgain } => SaleOutcome.CardRemoved,
             PresentationResult.Ended { Last: Outcome.TryAnotherInterface } => SaleOutcome.TryAnotherInterface,

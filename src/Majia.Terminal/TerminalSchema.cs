@@ -1,4 +1,5 @@
 using System.Data.Common;
+using Majia.Core.Iso8583;
 using Majia.Core.Primitives;
 using Majia.Storage;
 using Majia.Terminal.Line;
@@ -84,6 +85,11 @@ public static class TerminalSchema
             tries INTEGER NOT NULL,
             PRIMARY KEY (batch, stan));
         """,
+        """
+        -- Refunds without an answer: each goes again, unchanged, until it has one.
+        CREATE TABLE terminal_advice (batch TEXT NOT NULL, stan TEXT NOT NULL, PRIMARY KEY (batch, stan));
+        CREATE INDEX terminal_journal_original ON terminal_journal (original_rrn);
+        """,
     ]);
 
     /// <summary>The next trace number with its batch. The caller commits before either is used.</summary>
@@ -103,6 +109,54 @@ public static class TerminalSchema
     /// <summary>Journal row and its reversal, together: from here on no answer means that the 0400 is sent.</summary>
     public static void Begin(Session session, JournalRow row)
     {
+        Insert(session, row);
+        session.Execute("INSERT INTO terminal_reversal (batch, stan, reason, tries) VALUES ($1, $2, $3, 0)", row.Request.Batch, row.Request.Stan, ReversalReason.NoAnswer);
+    }
+
+    /// <summary>Journal row and the mark that it has no answer, together: from here on it is sent until it has one.</summary>
+    public static void BeginAdvice(Session session, JournalRow row)
+    {
+        Insert(session, row);
+        session.Execute("INSERT INTO terminal_advice (batch, stan) VALUES ($1, $2)", row.Request.Batch, row.Request.Stan);
+    }
+
+    /// <summary>A verified answer to a refund.</summary>
+    public static void AdviceAnswered(Session session, JournalRow row, JournalState state, string responseCode, string? rrn, string? authorisation, string? hostDate, string? slip)
+    {
+        var (batch, stan) = (row.Request.Batch, row.Request.Stan);
+        session.Execute(
+            "UPDATE terminal_journal SET state = $3, response_code = $4, rrn = $5, authorisation = $6, host_date = $7, slip = $8 WHERE batch = $1 AND stan = $2",
+            batch, stan, state.ToString(), responseCode, rrn, authorisation, hostDate, slip);
+        session.Execute("DELETE FROM terminal_advice WHERE batch = $1 AND stan = $2", batch, stan);
+        Forget(session, batch, stan);
+    }
+
+    public static List<(string Batch, string Stan)> PendingAdvices(Session session) =>
+        session.Query("SELECT batch, stan FROM terminal_advice ORDER BY batch, stan", row => (row.GetString(0), row.GetString(1)));
+
+    /// <summary>Fen that refunds have given back of a sale, or are about to.</summary>
+    public static long Refunded(Session session, string rrn) =>
+        session.Number("SELECT COALESCE(SUM(amount), 0) FROM terminal_journal WHERE original_rrn = $1 AND kind = 'Refund' AND state IN ('Approved', 'Sent')", rrn) ?? 0;
+
+    /// <summary>What stands in a batch: sales that were not undone, and refunds.</summary>
+    public static SettlementTotals Totals(Session session, string batch) => session.One(
+        """
+        SELECT COALESCE(SUM(CASE WHEN kind = 'Sale' THEN amount ELSE 0 END), 0), COALESCE(SUM(CASE WHEN kind = 'Sale' THEN 1 ELSE 0 END), 0),
+          COALESCE(SUM(CASE WHEN kind = 'Refund' THEN amount ELSE 0 END), 0), COALESCE(SUM(CASE WHEN kind = 'Refund' THEN 1 ELSE 0 END), 0)
+        FROM terminal_journal WHERE batch = $1 AND state = 'Approved'
+        """,
+        row => new SettlementTotals(row.GetInt64(0), (int)row.GetInt64(1), row.GetInt64(2), (int)row.GetInt64(3)), batch)!;
+
+    /// <summary>Whether anything of the batch was ever approved, undone or not.</summary>
+    public static bool HasApproved(Session session, string batch) =>
+        session.Number("SELECT 1 FROM terminal_journal WHERE batch = $1 AND state IN ('Approved', 'Voided')", batch) is not null;
+
+    /// <summary>The batch is closed: the next one begins. After 999999 comes 1.</summary>
+    public static void NextBatch(Session session, string closed) =>
+        session.Execute("UPDATE terminal_state SET batch = CASE WHEN batch >= 999999 THEN 1 ELSE batch + 1 END WHERE id = 1 AND batch = $1", long.Parse(closed, System.Globalization.CultureInfo.InvariantCulture));
+
+    private static void Insert(Session session, JournalRow row)
+    {
         var request = row.Request;
         session.Execute(
             """
@@ -113,7 +167,6 @@ public static class TerminalSchema
             request.Batch, request.Stan, request.Kind.ToString(), request.Amount.Minor, request.Amount.Currency.Numeric, row.MaskedNumber, row.SealedNumber, request.Expiry,
             request.EntryMode, request.SequenceNumber, request.ReversalChipData.ToArray(), request.OriginalRrn, request.OriginalAuthorisation, request.OriginalReference,
             row.OriginalStan, row.Cvm, nameof(JournalState.Sent), row.At);
-        session.Execute("INSERT INTO terminal_reversal (batch, stan, reason, tries) VALUES ($1, $2, $3, 0)", request.Batch, request.Stan, ReversalReason.NoAnswer);
     }
 
     /// <summary>A verified approval: the reversal goes, the slip stays. An approved void closes its sale.</summary>
@@ -182,7 +235,7 @@ public static class TerminalSchema
         "batch, stan, kind, amount, currency, number_masked, number_sealed, expiry, entry_mode, sequence_number, reversal_chip, original_rrn, original_authorisation, "
         + "original_reference, original_stan, cvm, state, response_code, rrn, authorisation, host_date, at, slip";
 
-    /// <summary>A number that no void and no reversal needs any more is not kept.</summary>
+    /// <summary>A number that no void, refund or reversal needs any more is not kept.</summary>
     private static void Forget(Session session, string batch, string stan) =>
         session.Execute("UPDATE terminal_journal SET number_sealed = NULL WHERE batch = $1 AND stan = $2", batch, stan);
 

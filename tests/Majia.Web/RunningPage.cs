@@ -1,5 +1,6 @@
 using Majia.Core.Primitives;
 using Majia.Host;
+using Majia.Host.Devices;
 using Majia.Host.Web;
 
 namespace Majia.Web;
@@ -18,14 +19,20 @@ public sealed class RunningPage : IAsyncDisposable
 
     public MajiaSystem System { get; }
 
+    /// <summary>Its data.</summary>
+    public string Folder => folder;
+
     public HttpClient Http { get; }
+
+    /// <summary>Every route that is served, with its method.</summary>
+    public IReadOnlyList<(string Method, string Pattern)> Routes => host.Routes;
 
     public string Address => $"http://localhost:{host.Port}";
 
     public static async Task<RunningPage> StartAsync()
     {
         var folder = Directory.CreateTempSubdirectory("majia-web-").FullName;
-        var system = await MajiaSystem.OpenAsync(new SystemOptions(folder, TimeProvider.System, new SystemEntropy()) { PasswordIterations = 1000 });
+        var system = await MajiaSystem.OpenAsync(new SystemOptions(folder, new MovableTime(TimeProvider.System), new SystemEntropy()) { PasswordIterations = 1000 });
         return new RunningPage(folder, system, await WebHost.StartAsync(system, [0], new WebOptions()));
     }
 

@@ -13,7 +13,7 @@ namespace Majia.Cli.Apart;
 public sealed class Trial : IAsyncDisposable
 {
     /// <summary>From N to the last port that a process may use.</summary>
-    private const int Ports = 20;
+    private const int Ports = 30;
 
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(90), StopPatience = TimeSpan.FromSeconds(30);
 
@@ -181,7 +181,7 @@ public sealed class Trial : IAsyncDisposable
     /// <summary>An N whose ports are free now, below those that the system gives away.</summary>
     private static int FreeBase()
     {
-        for (var candidate = 20_000 + (Environment.ProcessId % 400 * 20); ; candidate = candidate >= 30_000 ? 20_000 : candidate + Ports)
+        for (var candidate = 20_000 + (Environment.ProcessId % 300 * 30); ; candidate = candidate >= 30_000 ? 20_000 : candidate + Ports)
         {
             if (Enumerable.Range(candidate, Ports).All(Free))
             {

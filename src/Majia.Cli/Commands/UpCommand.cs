@@ -5,9 +5,11 @@ using System.Net;
 using Majia.Core.Primitives;
 using Majia.Host;
 using Majia.Host.Composition;
+using Majia.Host.Devices;
 using Majia.Host.Links;
 using Majia.Host.Operations;
 using Majia.Host.Web;
+using Majia.Storage;
 using Microsoft.Extensions.Logging;
 using PortTakenException = Majia.Host.Web.PortTakenException;
 
@@ -37,14 +39,16 @@ public static class UpCommand
         var noBrowser = new Option<bool>("--no-browser") { Description = "do not open the page in a browser" };
         var mode = new Option<string?>("--mode") { Description = "demo (the default) | production, which refuses test keys and seeded cards", DefaultValueFactory = _ => "demo" };
         mode.AcceptOnlyFromAmong("demo", "production");
+        var store = Stores.Option();
         var apart = new ApartOptions();
         var language = Languages.Option();
-        var command = new Command("up", "Starts the parties, all or some of them, and a page to use them.") { port, data, bind, noBrowser, mode, language };
+        var command = new Command("up", "Starts the parties, all or some of them, and a page to use them.") { port, data, bind, noBrowser, mode, store, language };
         apart.AddTo(command);
         command.SetAction(async (parse, cancellation) =>
         {
             var folder = parse.GetValue(data) ?? Environment.GetEnvironmentVariable("MAJIA_DATA") ?? "data";
             var settings = apart.Over(parse, Settings(folder, parse.GetValue(port), parse.GetValue(bind), parse.GetValue(noBrowser)));
+            settings = parse.GetValue(store) is { } named ? settings with { Store = Stores.Of(named) } : settings;
             return await RunAsync(folder, settings, parse.GetValue(mode) == "production", Languages.Of(parse.GetValue(language)), cancellation);
         });
         return command;
@@ -68,9 +72,11 @@ public static class UpCommand
     {
         using var logging = Logs.Create(settings.Log == "json", TimeProvider.System);
         var roles = settings.Roles ?? Roles.All;
-        var options = new SystemOptions(folder, TimeProvider.System, new SystemEntropy())
+        TimeProvider time = production ? TimeProvider.System : new MovableTime(TimeProvider.System);
+        var options = new SystemOptions(folder, time, new SystemEntropy())
         {
             Production = production,
+            Store = settings.Store,
             Roles = roles,
             Institutions = settings.Institutions,
             Links = settings.Links ?? LinkMode.Memory,
@@ -80,20 +86,41 @@ public static class UpCommand
             Bind = settings.Bind,
             Log = logging.CreateLogger("majia"),
         };
-        await using var system = await Running.OpenAsync(options);
-        return roles.Contains(Role.Web)
-            ? await WithPagesAsync(system, options, settings, logging, language, cancellation)
-            : await WithoutPagesAsync(system, options, settings, cancellation);
+        if (!roles.Contains(Role.Web))
+        {
+            await using var parties = await Running.OpenAsync(options);
+            return await WithoutPagesAsync(parties, options, settings, cancellation);
+        }
+
+        while (true)
+        {
+            using var round = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+            await using (var system = await Running.OpenAsync(options))
+            {
+                // A folder that this process has alone may be forgotten; parties apart may not.
+                Action? reset = production || !Roles.All.All(roles.Contains) ? null : round.Cancel;
+                settings = settings with { Port = await WithPagesAsync(system, options, settings, logging, language, reset, round.Token), NoBrowser = true };
+            }
+
+            if (cancellation.IsCancellationRequested || !round.IsCancellationRequested)
+            {
+                return ExitCode.Ok;
+            }
+
+            DataFolder.Forget(folder);
+        }
     }
 
-    private static async Task<int> WithPagesAsync(MajiaSystem system, SystemOptions options, Configuration settings, ILoggerFactory logging, Language language, CancellationToken cancellation)
+    /// <returns>The port that it had.</returns>
+    private static async Task<int> WithPagesAsync(
+        MajiaSystem system, SystemOptions options, Configuration settings, ILoggerFactory logging, Language language, Action? reset, CancellationToken cancellation)
     {
         // Where lines listen at their ports from N, the page does not wander off to another N.
         IReadOnlyList<int> ports = settings.Port is { } named ? [named] : system.Lines.Servers.Count > 0 ? [WebHost.DefaultPort] : [.. Enumerable.Range(WebHost.DefaultPort, PortsTried + 1)];
         WebHost host;
         try
         {
-            host = await WebHost.StartAsync(system, ports, new WebOptions(settings.Bind, language) { Logging = logging }, taken =>
+            host = await WebHost.StartAsync(system, ports, new WebOptions(settings.Bind, language) { Logging = logging, Reset = reset }, taken =>
             {
                 if (ports.Count > 1)
                 {
@@ -121,9 +148,8 @@ public static class UpCommand
             }
 
             await UntilStoppedAsync(system, options.Log, cancellation);
+            return host.Port;
         }
-
-        return ExitCode.Ok;
     }
 
     private static async Task<int> WithoutPagesAsync(MajiaSystem system, SystemOptions options, Configuration settings, CancellationToken cancellation)

@@ -72,7 +72,7 @@ public static class MessageMatrix
         Pos("pre-authorisation-void-reversal", "reversal of a pre-authorisation void", "预授权撤销冲正", 400, "200000", "06", "11", null, VoidReversalRequest, "2c 3 4 11 12 13 14c 15c 23c 25 32 37 39 41 42 49 60 64c"),
         Pos("completion-reversal", "reversal of a completion", "预授权完成冲正", 400, "000000", "06", "20", null, VoidReversalRequest, "2c 3 4 11 12 13 14c 15c 23c 25 32 37 39 41 42 49 60 64c"),
         Pos("completion-void-reversal", "reversal of a completion void", "预授权完成撤销冲正", 400, "200000", "06", "21", null, VoidReversalRequest, "2c 3 4 11 12 13 14c 15c 23c 25 32 37 39 41 42 49 60 64c"),
-        Pos("settlement", "batch settlement", "批结算", 500, null, null, "00", "201", "11 41 42 48 49 60 63", "11 12 13 15 32 37 41 42 48 49 60 63"),
+        Pos("settlement", "batch settlement", "批结算", 500, null, null, "00", "201", "11 41 42 48 49 60 63 64c", "11 12 13 15 32 37 39c 41 42 48 49 60 63 64c"),
         Pos("batch-upload-ic", "batch upload, chip item", "批上送（IC 卡明细）", 320, null, null, "00", "203", "2 4 11 22 23c 41 42 55c 60 62", "2 4 11 12 13 23c 32 37 39 41 42 60"),
         Pos("batch-upload", "batch upload, stripe items", "批上送（磁条卡明细）", 320, null, null, "00", "201", "11 41 42 48 60", "11 12 13 23c 32 37 39 41 42 48c 60"),
         Pos("settlement-end", "end of batch upload", "批上送结束", 320, null, null, "00", null, "11 41 42 48 60", "11 12 13 32 37 39 41 42 48c 60"),

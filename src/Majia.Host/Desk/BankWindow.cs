@@ -1,5 +1,6 @@
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
+using Majia.Host.Seed;
 using Majia.Issuer;
 
 namespace Majia.Host.Desk;
@@ -12,6 +13,9 @@ public sealed record CustomerRequest(string Customer);
 public sealed record DeskMessage(string Id, string Mobile, Text Body, DateTimeOffset At);
 
 public sealed record DeskMessages(IReadOnlyList<DeskMessage> Messages);
+
+/// <summary>What the bank wrote to anybody, newest first: a demonstration's people all read one phone.</summary>
+public sealed record RecentRequest(int Limit);
 
 public sealed record AccountRequest(string Account);
 
@@ -40,6 +44,9 @@ public sealed class BankWindow(string institution, Text bank, IJsonLink line)
     /// <summary>What the bank answers there.</summary>
     public static JsonEndpoint Of(IssuerDesk desk, string party) => new JsonEndpoint(party)
         .Map<CustomerRequest, DeskMessages>("messages", (request, _) => Now(new DeskMessages([.. desk.Messages(request.Customer).Select(message => new DeskMessage(message.Id, message.Mobile, message.Body, message.At))])))
+        .Map<RecentRequest, DeskMessages>("recent", (request, _) => Now(new DeskMessages([.. SeedData.Bank(desk.Institution).Customers.SelectMany(customer => desk.Messages(customer.Id))
+            .OrderByDescending(message => message.At).ThenByDescending(message => message.Id, StringComparer.Ordinal).Take(Math.Clamp(request.Limit, 1, 100))
+            .Select(message => new DeskMessage(message.Id, message.Mobile, message.Body, message.At))])))
         .Map<AccountRequest, DeskAccount>("account", (request, _) => desk.Accounts().FirstOrDefault(account => account.Account == request.Account) is { } found
             ? Now(new DeskAccount(found.Account, found.Balance.Minor, found.Points))
             : Task.FromResult<ApiReply<DeskAccount>>(new ApiError("NO_SUCH_ACCOUNT", "The bank has no such account.")))
@@ -49,6 +56,9 @@ public sealed class BankWindow(string institution, Text bank, IJsonLink line)
 
     /// <summary>The bank's outbox to one customer, oldest first.</summary>
     public async Task<IReadOnlyList<DeskMessage>> MessagesAsync(string customer) => (await AskAsync<CustomerRequest, DeskMessages>("messages", new(customer))).Messages;
+
+    /// <summary>What the bank wrote last to anybody, newest first.</summary>
+    public async Task<IReadOnlyList<DeskMessage>> RecentAsync(int limit) => (await AskAsync<RecentRequest, DeskMessages>("recent", new(limit))).Messages;
 
     public Task<DeskAccount> AccountAsync(string account) => AskAsync<AccountRequest, DeskAccount>("account", new(account));
 

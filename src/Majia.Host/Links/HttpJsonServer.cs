@@ -1,5 +1,4 @@
 using System.Net;
-using System.Security.Authentication;
 using Majia.Core.Contracts;
 using Majia.Storage;
 using Microsoft.AspNetCore.Connections;
@@ -46,6 +45,11 @@ public sealed class HttpJsonServer : IAsyncDisposable
             });
         });
         builder.Services.AddRoutingCore();
+        if (line is not null && tls is not null)
+        {
+            builder.Logging.SetMinimumLevel(LogLevel.Debug).AddFilter(static (category, _) => category?.StartsWith("Microsoft.AspNetCore.Server.Kestrel.Https", StringComparison.Ordinal) == true).AddProvider(new HandshakeLog(line, tls));
+        }
+
         // The process belongs to whoever started it: no listening for Ctrl-C here.
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         var server = new HttpJsonServer(builder.Build());
@@ -123,19 +127,37 @@ public sealed class HttpJsonServer : IAsyncDisposable
 
     private static void Secure(ListenOptions listen, Line line, PartyTls tls)
     {
-        // Kestrel keeps a failed handshake to itself: whoever comes without TLS is named here.
         listen.Use(next => async connection =>
         {
-            try
-            {
-                await next(connection);
-            }
-            catch (Exception failed) when (failed is AuthenticationException or OperationCanceledException)
-            {
-                tls.Refused($"{line.Name}: caller {connection.RemoteEndPoint}", failed);
-            }
+            HandshakeLog.Caller.Value = connection.RemoteEndPoint;
+            await next(connection);
         });
         listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = context => ValueTask.FromResult(tls.Server(line, context.Connection.RemoteEndPoint)), HandshakeTimeout = TimeSpan.FromSeconds(5) });
+    }
+
+    /// <summary>Kestrel keeps a failed handshake to its own log; here its caller is named, as on every other line.</summary>
+    private sealed class HandshakeLog(Line line, PartyTls tls) : ILoggerProvider, ILogger
+    {
+        public static readonly AsyncLocal<EndPoint?> Caller = new();
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (exception is not null)
+            {
+                tls.Refused($"{line.Name}: caller {Caller.Value}", exception);
+            }
+        }
+
+        public void Dispose()
+        {
+        }
     }
 
     /// <summary>The process belongs to whoever started it.</summary>

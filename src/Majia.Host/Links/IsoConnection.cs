@@ -203,5 +203,5 @@ internal sealed class IsoConnection
     }
 
     /// <summary>However a connection is lost, it is the same to both ends.</summary>
-    private static bool IsLoss(Exception exception) => exception is IOException or SocketException or ObjectDisposedException or OperationCanceledException;
+    private static bool IsLoss(Exception exception) => exception is IOException or SocketException or System.Security.Authentication.AuthenticationException or ObjectDisposedException or OperationCanceledException;
 }

@@ -26,11 +26,17 @@ public sealed record Line(string Name, int Offset, Role Server, Role Caller, Fra
     /// <summary>The bank's own staff: what its counter sees and does.</summary>
     public static Line BankDesk { get; } = new("bank-desk", 8, Role.Issuer, Role.Web, PerInstitution: true);
 
-    /// <summary>All of them, by port.</summary>
-    public static IReadOnlyList<Line> All { get; } = [Pos, AcquirerNetwork, NetworkIssuer, NetworkToken, PhoneWallet, WalletToken, TokenIssuer, BankDesk];
+    /// <summary>What the switch remembers, for a token service that was restored (decisions.md 24).</summary>
+    public static Line TokenNetwork { get; } = new("token-network", 9, Role.Network, Role.Token);
 
-    /// <summary>Where a process without pages shows health and metrics: N+10 and the first line's offset of its first party; with pages N itself.</summary>
-    public static int OperationsOffset(IReadOnlySet<Role> roles) => roles.Contains(Role.Web) ? 0 : 10 + (All.FirstOrDefault(line => roles.Contains(line.Server))?.Offset ?? 0);
+    /// <summary>What the wallet remembers, likewise.</summary>
+    public static Line TokenWallet { get; } = new("token-wallet", 10, Role.Wallet, Role.Token);
+
+    /// <summary>All of them, by port.</summary>
+    public static IReadOnlyList<Line> All { get; } = [Pos, AcquirerNetwork, NetworkIssuer, NetworkToken, PhoneWallet, WalletToken, TokenIssuer, BankDesk, TokenNetwork, TokenWallet];
+
+    /// <summary>Where a process without pages shows health and metrics: N+20 and the first line's offset of its first party; with pages N itself.</summary>
+    public static int OperationsOffset(IReadOnlySet<Role> roles) => roles.Contains(Role.Web) ? 0 : 20 + (All.FirstOrDefault(line => roles.Contains(line.Server))?.Offset ?? 0);
 }
 
 /// <summary>Where a party, or one line of it, is.</summary>

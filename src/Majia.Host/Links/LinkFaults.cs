@@ -13,11 +13,20 @@ public enum LinkFault
 
     /// <summary>No connection: the caller is told at once.</summary>
     Cut,
+
+    /// <summary>The request takes its time; then all goes well.</summary>
+    Delay,
+
+    /// <summary>The request arrives twice; the second answer is the one that comes back.</summary>
+    Duplicate,
 }
 
 /// <summary>The faults of one link: how many of the next exchanges suffer what.</summary>
-public sealed class LinkFaults
+/// <param name="time">For what is late; null: nothing is ever late on this link.</param>
+public sealed class LinkFaults(TimeProvider? time = null)
 {
+    private static readonly TimeSpan Late = TimeSpan.FromSeconds(2);
+
     private readonly Lock gate = new();
     private LinkFault next = LinkFault.None;
     private int left, spared;
@@ -36,6 +45,18 @@ public sealed class LinkFaults
     }
 
     public void Clear() => Set(LinkFault.None);
+
+    /// <summary>True while the next exchange, or one behind it, suffers something.</summary>
+    public bool IsSet
+    {
+        get
+        {
+            lock (gate)
+            {
+                return left != 0 && next != LinkFault.None;
+            }
+        }
+    }
 
     /// <summary>The fault of the exchange that starts now.</summary>
     public LinkFault Take()
@@ -60,6 +81,42 @@ public sealed class LinkFaults
 
             return next;
         }
+    }
+
+    /// <summary>What befalls the exchange after the one under way.</summary>
+    public LinkFault Now
+    {
+        get
+        {
+            lock (gate)
+            {
+                return left == 0 ? LinkFault.None : next;
+            }
+        }
+    }
+
+    /// <summary>How many exchanges it befalls; <see cref="int.MaxValue"/> until changed.</summary>
+    public int Left
+    {
+        get
+        {
+            lock (gate)
+            {
+                return left;
+            }
+        }
+    }
+
+    /// <summary>An exchange that comes through: at once, late, or twice.</summary>
+    internal async Task<T> PassAsync<T>(LinkFault fault, Func<Task<T>> exchange, CancellationToken cancellation)
+    {
+        if (fault == LinkFault.Delay && time is not null)
+        {
+            await Task.Delay(Late, time, cancellation);
+        }
+
+        var answer = await exchange();
+        return fault == LinkFault.Duplicate ? await exchange() : answer;
     }
 
     internal void Lose(ReadOnlyMemory<byte> request) => Lost?.Invoke(request);

@@ -115,6 +115,8 @@ public sealed class PartyTls : IDisposable
     {
         switch (failed)
         {
+            case AuthenticationException judged when judged.Message.Contains(nameof(RemoteCertificateValidationCallback), StringComparison.Ordinal):
+                break;
             case OperationCanceledException:
                 log.LogWarning("{Who} refused: expected a TLS handshake, got none within {Seconds} s", who, HandshakePatience.TotalSeconds);
                 break;

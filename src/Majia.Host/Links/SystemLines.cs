@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 using Majia.Host.Composition;
+using Majia.Host.Operations;
 using Majia.Storage;
 
 namespace Majia.Host.Links;
@@ -75,6 +76,7 @@ public sealed class SystemLines : IAsyncDisposable
     /// <exception cref="PortTakenException">Somebody else listens on the port.</exception>
     internal Func<Caller, ITappedLink> Listen(Line line, IIsoServer? server, LinkFaults faults, Store leaves, bool innerHop, Func<ReadOnlyMemory<byte>, ReadOnlyMemory<byte>>? overload)
     {
+        server = server is null ? null : Measures.Of(line, server, time);
         var listener = server is not null && Listens(line) ? Start(line, server, leaves, innerHop, overload) : null;
         return caller => server is null ? Elsewhere(line, caller, faults, leaves)
             : options.Mode == LinkMode.Memory ? new InMemoryIsoLink(server, faults, innerHop ? null : leaves)

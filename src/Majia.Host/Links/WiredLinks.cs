@@ -26,7 +26,7 @@ public sealed class WiredIsoLink(IIsoLink line, LinkFaults faults) : ITappedLink
             return await NeverAsync(frame, cancellation);
         }
 
-        var answer = await Line.ExchangeAsync(frame, cancellation);
+        var answer = await faults.PassAsync(fault, () => Line.ExchangeAsync(frame, cancellation), cancellation);
         return fault == LinkFault.DropAnswer ? await NeverAsync(frame, cancellation) : answer;
     }
 
@@ -54,7 +54,7 @@ public sealed class WiredJsonLink(IJsonLink line, LinkFaults faults, string part
             throw new PartyUnreachableException(party);
         }
 
-        var reply = await line.CallAsync<TRequest, TResponse>(operation, request, cancellation);
+        var reply = await faults.PassAsync(fault, () => line.CallAsync<TRequest, TResponse>(operation, request, cancellation), cancellation);
         return fault == LinkFault.DropAnswer ? throw new PartyUnreachableException(party) : reply;
     }
 }

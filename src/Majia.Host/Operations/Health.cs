@@ -1,4 +1,5 @@
 using Majia.Core.Contracts;
+using Majia.Host.Composition;
 
 namespace Majia.Host.Operations;
 
@@ -36,13 +37,20 @@ public sealed class Health(MajiaSystem system)
             checks.Add(new HealthCheck(name, state.SignedOn, state.SignedOn ? "signed on" : state.Connected ? "connected, not signed on" : "not connected"));
         }
 
+        if (system.Roles.Contains(Role.Token))
+        {
+            checks.Add(system.TokenService.FenceUp is { } fence
+                ? new HealthCheck("fence", false, $"restored from a backup of {fence.BackupAt.UtcDateTime:u}: {fence.Says}")
+                : new HealthCheck("fence", true, "none"));
+        }
+
         foreach (var (name, server) in system.Lines.Servers)
         {
             var state = server.State;
             checks.Add(new HealthCheck($"{name} listens", !server.Draining, FormattableString.Invariant($"{server.LocalEndpoint}: {state.Connections} connections, {state.InFlight} in work{(server.Draining ? ", draining" : string.Empty)}")));
         }
 
-        return new Readiness(checks.All(check => check.Ok) ? "ready" : "not-ready", string.Join(",", system.Roles.Order().Select(Composition.Roles.Name)), checks);
+        return new Readiness(checks.All(check => check.Ok) ? "ready" : "not-ready", string.Join(",", system.Roles.Order().Select(Roles.Name)), checks);
     }
 
     /// <summary>A row of ours goes to the disk and back: a full or vanished disk shows here and not at the next payment.</summary>

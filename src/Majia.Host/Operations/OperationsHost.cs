@@ -25,8 +25,10 @@ public sealed class OperationsHost : IAsyncDisposable
             kestrel.Limits.MaxRequestBodySize = 0;
             kestrel.Listen(endpoint);
         });
+        Telemetry.Add(builder.Services, system);
         app = builder.Build();
         new Health(system).Map(app);
+        Telemetry.Map(app);
     }
 
     public Uri Address => new(app.Urls.First());

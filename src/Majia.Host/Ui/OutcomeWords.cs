@@ -11,6 +11,8 @@ public static class OutcomeWords
     {
         SaleOutcome.Approved => new("Approved", "交易成功"),
         SaleOutcome.Voided => new("Voided", "撤销成功"),
+        SaleOutcome.Refunded => new("Refunded", "退货成功"),
+        SaleOutcome.RefundPending => new("Refund kept", "退货待发送"),
         SaleOutcome.Declined => new("Declined", "交易未批准"),
         SaleOutcome.RetapForPin => new("Tap again for the PIN", "请重新挥卡并输入密码"),
         SaleOutcome.SeePhone => new("See phone", "请看手机"),

@@ -1,5 +1,6 @@
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
+using Majia.Host.Desk;
 using Majia.Host.Seed;
 using Majia.Phone;
 
@@ -25,7 +26,8 @@ public sealed partial class Stand
     /// <summary>Newest first: what the banks wrote to their customers. The demonstration's people all read this one phone.</summary>
     public IReadOnlyList<ShortMessage> Messages() => SeedData.Banks
         .Where(bank => system.Issuers.ContainsKey(bank.Institution))
-        .SelectMany(bank => bank.Customers.SelectMany(customer => system.Issuers[bank.Institution].Desk.Messages(customer.Id).Select(message => (bank.Name, Message: message))))
+        .SelectMany(bank => bank.Customers.SelectMany(customer => system.Issuers[bank.Institution].Desk.Messages(customer.Id).Select(message => (bank.Name, Message: new DeskMessage(message.Id, message.Mobile, message.Body, message.At)))))
+        .Concat(system.Letters.SelectMany(bank => bank.Value.Select(message => (SeedData.Bank(bank.Key).Name, Message: message))))
         .OrderByDescending(row => row.Message.At).ThenByDescending(row => row.Message.Id, StringComparer.Ordinal)
         .Take(MessagesShown)
         .Select(row => new ShortMessage(row.Message.Id, row.Name, row.Message.Mobile, row.Message.Body, CodeIn(row.Message.Body.En), row.Message.At))

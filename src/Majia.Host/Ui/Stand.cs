@@ -34,8 +34,9 @@ public sealed partial class Stand : IDisposable
     private readonly Changes changes;
     private int holding;
 
-    public Stand(MajiaSystem system, IReadOnlyDictionary<string, Counter> counters, Changes changes)
+    public Stand(MajiaSystem system, IReadOnlyDictionary<string, Counter> counters, Changes changes, WebOptions options)
     {
+        Reset = options.Reset;
         (this.system, this.counters, this.changes) = (system, counters, changes);
         PhoneId = system.Phones.ContainsKey("mi5") ? "mi5" : system.Phones.Keys.FirstOrDefault() ?? "";
         TerminalId = counters.Keys.FirstOrDefault() ?? "";
@@ -47,6 +48,9 @@ public sealed partial class Stand : IDisposable
     public event Action? Changed;
 
     public MajiaSystem System => system;
+
+    /// <summary>Everything as on the first day; null where that is not to be had.</summary>
+    public Action? Reset { get; }
 
     /// <summary>Phone and terminal are in this process; else the page says where it is to be opened.</summary>
     public bool IsHere => PhoneId.Length > 0 && TerminalId.Length > 0;
@@ -347,6 +351,9 @@ public sealed partial class Stand : IDisposable
     }
 
     private void Tell() => Changed?.Invoke();
+
+    /// <summary>Somebody at the page has changed something at a bank or on a line.</summary>
+    public void Told() => changes.Say();
 
     private void OnSaid()
     {

@@ -12,6 +12,7 @@ internal static class UiHost
     [
         ("/ui/base.css", "ui/base.css", "text/css; charset=utf-8"),
         ("/ui/desk.css", "ui/desk.css", "text/css; charset=utf-8"),
+        ("/ui/drawer.css", "ui/drawer.css", "text/css; charset=utf-8"),
         ("/ui/page.css", "ui/page.css", "text/css; charset=utf-8"),
         ("/ui/story.css", "ui/story.css", "text/css; charset=utf-8"),
         ("/favicon.svg", "ui/favicon.svg", "image/svg+xml"),

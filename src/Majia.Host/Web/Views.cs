@@ -74,6 +74,7 @@ internal static class Views
 
     /// <summary>What the banks wrote to their customers, newest first, as the customers' own phones show it.</summary>
     private static object Messages(MajiaSystem system) => SeedData.Banks
+        .Where(bank => system.Issuers.ContainsKey(bank.Institution))
         .SelectMany(bank => bank.Customers.SelectMany(customer => system.Issuers[bank.Institution].Desk.Messages(customer.Id)))
         .OrderByDescending(message => message.At).ThenByDescending(message => message.Id, StringComparer.Ordinal)
         .Take(MessagesShown)
@@ -113,7 +114,7 @@ internal static class Views
         var last = counter.Now.Result is { Rrn: not null } result ? result : null;
         var accounts = new List<object>();
         object? payment = null;
-        foreach (var bank in SeedData.Banks)
+        foreach (var bank in SeedData.Banks.Where(bank => system.Issuers.ContainsKey(bank.Institution)))
         {
             var desk = system.Issuers[bank.Institution].Desk;
             var views = desk.Accounts();
@@ -187,6 +188,8 @@ internal static class Views
     {
         SaleOutcome.Approved => new("Approved", "交易成功"),
         SaleOutcome.Voided => new("Voided", "撤销成功"),
+        SaleOutcome.Refunded => new("Refunded", "退货成功"),
+        SaleOutcome.RefundPending => new("Refund kept", "退货待发送"),
         SaleOutcome.Declined => new("Declined", "交易未批准"),
         SaleOutcome.RetapForPin => new("Tap again for the PIN", "请重新挥卡并输入密码"),
         SaleOutcome.SeePhone => new("See phone", "请看手机"),

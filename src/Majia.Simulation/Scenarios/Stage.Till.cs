@@ -45,6 +45,33 @@ public sealed partial class Stage
         return Told(world.Do(counter.Process, () => counter.Device.VoidAsync(rrn, holder, CancellationToken.None)), holder);
     }
 
+    internal StepResult CloseBatch(Arguments said)
+    {
+        var counter = At(said["shop"]!);
+        var result = world.Do(counter.Process, () => counter.Device.SettleAsync(CancellationToken.None));
+        return new StepResult(result.Outcome switch
+        {
+            SettlementOutcome.Balanced => "balanced",
+            SettlementOutcome.NotBalanced => "not-balanced",
+            SettlementOutcome.Empty => "empty",
+            SettlementOutcome.Unfinished => "unfinished",
+            _ => "no-answer",
+        }, result.Why, [], result.Slip?.Print());
+    }
+
+    internal StepResult Refund(Arguments said)
+    {
+        var sale = payments[said["sale"]!];
+        var counter = At(said["shop"] ?? sale.Till.Id);
+        if (sale.Result.Rrn is not { } rrn)
+        {
+            return new StepResult("refused", new("That payment has no reference number.", "该笔交易没有参考号。"), []);
+        }
+
+        var holder = said["card"] is null && said["phone"] is null ? new Holder(this, Find(sale.Phone)!, sale.CardReference, "yes", "reader") : HolderFor(said);
+        return Told(world.Do(counter.Process, () => counter.Device.RefundAsync(rrn, said.Money("amount"), holder, CancellationToken.None)), holder);
+    }
+
     /// <summary>What the terminal has not had confirmed goes once more.</summary>
     internal StepResult Resolve(Arguments said)
     {
@@ -84,6 +111,8 @@ public sealed partial class Stage
         {
             SaleOutcome.Approved => "approved",
             SaleOutcome.Voided => "voided",
+            SaleOutcome.Refunded => "refunded",
+            SaleOutcome.RefundPending => "refund-pending",
             SaleOutcome.Declined => "declined",
             SaleOutcome.RetapForPin => "pin-wanted",
             SaleOutcome.SeePhone => "see-phone",
@@ -97,7 +126,7 @@ public sealed partial class Stage
         },
         holder.Refused.Count > 0 ? StepResult.Of(string.Empty, holder.Refused).Why : result.Why,
         [.. (result.ResponseCode is { } code ? new[] { code.Value } : []).Concat(holder.Refused.Select(reason => reason.Code).Distinct(StringComparer.Ordinal))],
-        result.Slip,
+        result.Slip?.Print(SlipCopy.Cardholder),
         holder.Asked);
 
     /// <summary>Wakes the phone, chooses, verifies, holds it there; types a PIN; tries once or twice more, then goes away.</summary>

@@ -11,8 +11,9 @@ namespace Majia.Simulation.Scenarios;
 /// <summary>What a step came to.</summary>
 /// <param name="Outcome">A word of its verb.</param>
 /// <param name="Codes">F39, or the codes of the refusals.</param>
+/// <param name="Slip">What a printer printed, or null.</param>
 /// <param name="Asked">Whether the holder was asked for the PIN.</param>
-public sealed record StepResult(string Outcome, Text Why, IReadOnlyList<string> Codes, Slip? Slip = null, bool Asked = false)
+public sealed record StepResult(string Outcome, Text Why, IReadOnlyList<string> Codes, string? Slip = null, bool Asked = false)
 {
     public static StepResult Done { get; } = new("done", new("done", "完成"), []);
 
@@ -101,7 +102,7 @@ public sealed partial class Stage
     /// The state of whatever <paramref name="who"/> names: a plastic card (<c>mingyue-01</c>: normal, lost …), a device card at the token service
     /// (<c>mingyue-01@mi5</c>: active, suspended, deactivated, none), an account (open, closed), a handset's screen (<c>mi5</c>: dark, ready …),
     /// or a count (<c>cards@mi5</c> that can pay, <c>places@mi5</c> and <c>devices@mingyue-01</c> at the token service, <c>messages@mingyue-01</c> to the holder,
-    /// <c>reader@mi5</c>: what a bare reader finds, <c>reversals@books</c> that a terminal keeps). Null: nobody knows what that is.
+    /// <c>reader@mi5</c>: what a bare reader finds, <c>reversals@books</c> and <c>refunds@books</c> that a terminal keeps). Null: nobody knows what that is.
     /// </summary>
     public string? StateOf(string who)
     {
@@ -115,6 +116,7 @@ public sealed partial class Stage
                 "devices" when Cast.Card(where) is { } card => Count(DeskOf(card).DeviceCards(card.Id).Count(device => device.State != TokenState.Deactivated)),
                 "messages" when Cast.Card(where) is { } card => Count(DeskOf(card).Messages(card.Customer).Count),
                 "reversals" when Cast.Tills.Any(till => till.Id == where) => Count(At(where).Device.Pending.Count),
+                "refunds" when Cast.Tills.Any(till => till.Id == where) => Count(At(where).Device.PendingRefunds.Count),
                 _ when Cast.Card(what) is not null && Find(where) is not null => Token(what, where),
                 _ => null,
             };

@@ -61,6 +61,9 @@ public static class Verbs
             [Shop, new("amount", ParameterKind.Money, Needed: true), AnyCard, OnPhone, new("finger", ParameterKind.OneOf("yes", "no", "late", "other")), new("wake", ParameterKind.OneOf("reader", "gesture"))],
             Paying, static (stage, step) => stage.Tap(step.Arguments, step.As)),
         new("void", new("the merchant voids a sale of this batch", "商户撤销本批次的消费"), [Sale, new("shop", ParameterKind.Shop), AnyCard, OnPhone], ["voided", .. Paying], static (stage, step) => stage.Void(step.Arguments)),
+        new("batch-close", new("the shop closes its batch", "商户批结算"), [Shop], ["balanced", "not-balanced", "empty", "unfinished", "no-answer"], static (stage, step) => stage.CloseBatch(step.Arguments)),
+        new("refund", new("the merchant refunds a settled sale, all that is left of it or a part", "商户对已结算的消费退货，可部分退"),
+            [Sale, new("amount", ParameterKind.Money), new("shop", ParameterKind.Shop), AnyCard, OnPhone], ["refunded", "refund-pending", "declined", "refused", "see-phone", "no-card", "card-removed", "cancelled"], static (stage, step) => stage.Refund(step.Arguments)),
         new("resolve", new("the terminal sends the reversals that it keeps", "终端补发冲正"), [Shop], Simple, static (stage, step) => stage.Resolve(step.Arguments)),
         new("replay", new("a thief sends the same cryptogram in a new message", "盗用者以新报文重放密文"), [Sale], ["declined", "approved", "no-answer", "nothing-overheard"], static (stage, step) => stage.Replay(step.Arguments)),
 

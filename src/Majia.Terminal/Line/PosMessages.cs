@@ -10,6 +10,9 @@ public enum TransactionKind
 {
     Sale,
     Void,
+
+    /// <summary>After settlement, the whole or a part.</summary>
+    Refund,
 }
 
 /// <summary>F39 of a 0400: why it is sent (protocols.md 6.4).</summary>
@@ -29,8 +32,8 @@ public static class ReversalReason
 /// <summary>One request as the journal keeps it until its fate is known: enough to build the 0200's reversal after a restart. No track, no PIN, no cryptogram.</summary>
 /// <param name="EntryMode">F22, three digits.</param>
 /// <param name="ReversalChipData">F55 of the 0400; empty when no card was tapped (a void without re-tap).</param>
-/// <param name="OriginalRrn">F37 of the sale that a void undoes.</param>
-/// <param name="OriginalReference">F61 of a void: batch, trace, date of the sale.</param>
+/// <param name="OriginalRrn">F37 of the sale that a void or refund undoes.</param>
+/// <param name="OriginalReference">F61 of a void or refund: batch, trace, date of the sale.</param>
 public sealed record Request(
     TransactionKind Kind,
     string Batch,
@@ -44,21 +47,21 @@ public sealed record Request(
     string? OriginalAuthorisation,
     string? OriginalReference)
 {
-    public string ProcessingCode => Kind == TransactionKind.Void ? "200000" : "000000";
+    public string ProcessingCode => Kind == TransactionKind.Sale ? "000000" : "200000";
 
-    /// <summary>F60.1: 22 sale, 23 void (protocols.md 6.3).</summary>
-    public string Type => Kind == TransactionKind.Void ? "23" : "22";
+    /// <summary>F60.1: 22 sale, 23 void, 25 refund (protocols.md 6.3).</summary>
+    public string Type => Kind switch { TransactionKind.Sale => "22", TransactionKind.Void => "23", _ => "25" };
 }
 
 /// <summary>Requests and reversals of the POS line, field by field in the table's order (protocols.md 6.4).</summary>
 public static class PosMessages
 {
-    /// <summary>0200: sale or void. F64 is added by whoever holds the key.</summary>
+    /// <summary>0200: sale or void; 0220: refund. F64 is added by whoever holds the key.</summary>
     /// <param name="card">What was tapped for this request; null for a void without re-tap.</param>
     /// <param name="pinBlock">Empty when no PIN was entered.</param>
     public static IsoMessage Financial(TerminalOptions terminal, Request request, AccountNumber number, CardAnswer? card, CvmResult cvm, ReadOnlySpan<byte> pinBlock)
     {
-        var message = Common(new IsoMessage(Mti.FinancialRequest), terminal, request, number);
+        var message = Common(new IsoMessage(request.Kind == TransactionKind.Refund ? Mti.FinancialAdvice : Mti.FinancialRequest), terminal, request, number);
         if (card is not null)
         {
             message.Set(35, card.Track2).Set(55, Field55.Request(card, cvm, terminal.TerminalId, request.Stan));
@@ -69,8 +72,19 @@ public static class PosMessages
             message.Set(26, PinPad.PinLength.ToString("D2", CultureInfo.InvariantCulture)).Set(52, pinBlock).Set(53, terminal.PinSecurity);
         }
 
-        return message.Set(37, request.OriginalRrn).Set(38, request.OriginalAuthorisation);
+        // 63.1: the card organisation, wanted of a refund (protocols.md 6.4).
+        return message.Set(37, request.OriginalRrn).Set(38, request.OriginalAuthorisation).Set(63, request.Kind == TransactionKind.Refund ? "CUP" : null);
     }
+
+    /// <summary>0500: the totals of a batch (protocols.md 6.4), with a MAC: nobody else closes it.</summary>
+    public static IsoMessage Settlement(TerminalOptions terminal, string batch, string stan, SettlementTotals totals) => new IsoMessage(Mti.SettlementRequest)
+        .Set(11, stan)
+        .Set(41, terminal.TerminalId)
+        .Set(42, terminal.MerchantId)
+        .Set(48, totals.Format(BatchBalance.Open))
+        .Set(49, Currency.Cny.Digits)
+        .Set(60, new Field60Pos("00", batch, "201").Format())
+        .Set(63, terminal.Operator.PadLeft(3, '0'));
 
     /// <summary>0400: the original's fields and trace number, with the reason.</summary>
     public static IsoMessage Reversal(TerminalOptions terminal, Request request, AccountNumber number, string reason)
@@ -105,7 +119,7 @@ public static class PosMessages
         foreach (var (field, mandatory) in AnswerFields)
         {
             var got = answer.Text(field);
-            if (got is null ? mandatory : got != request.Text(field))
+            if (got is null ? mandatory && request.Has(field) : got != request.Text(field))
             {
                 return field;
             }

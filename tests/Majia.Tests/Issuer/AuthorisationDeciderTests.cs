@@ -105,7 +105,7 @@ public sealed class AuthorisationDeciderTests
 
 public sealed class UndoDeciderTests
 {
-    private static readonly Authorisation Sale = new("sale", Operation.Sale, AuthorisationState.Approved, "c", "a", "a", Amount.Cny(8_800), null, "000000000001");
+    private static readonly Authorisation Sale = new("sale", Operation.Sale, AuthorisationState.Approved, "c", "a", "a", Amount.Cny(8_800), null, "000000000001", Amount.Cny(0));
     private static readonly Authorisation Void = Sale with { SwitchKey = "void", Operation = Operation.Void, OriginalKey = "sale" };
 
     [Theory]

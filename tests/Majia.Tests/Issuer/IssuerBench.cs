@@ -101,6 +101,9 @@ internal sealed class IssuerBench : IAsyncDisposable
         Message(Mti.FinancialRequest, card, "200000", minor ?? sale.Number(4)!.Value).Set(22, "072").Set(90, F90(sale))
             .Set(63, new Field63Token(true, Token, "3012", "12", "01", "99900000001").Format());
 
+    public IsoMessage Refund(SeedCard card, IsoMessage sale, long minor) =>
+        Message(Mti.FinancialAdvice, card, "200000", minor).Set(22, "000").Set(90, F90(sale));
+
     public IsoMessage Reversal(IsoMessage original, Mti? mti = null)
     {
         var message = new IsoMessage(mti ?? Mti.ReversalAdvice);

@@ -38,6 +38,12 @@ public class SlipTests
 
     private static readonly Slip Void = Sale with { Kind = TransactionKind.Void, Voucher = "000043", OriginalVoucher = "000042", Rrn = "000000000100", NoSignatureLimit = null, Chip = null, Cvm = CvmResult.None };
 
+    private static readonly Slip Refund = Void with { Kind = TransactionKind.Refund, Voucher = "000001", Batch = "000002", Rrn = "000000000107", Amount = Amount.Cny(3800) };
+
+    private static readonly SettlementSlip Settlement = new(
+        new Text("Morning Light Books", "晨光书店"), "990031058120001", "10000001", "01", "000001", "000000000101", new DateTime(2026, 7, 1, 22, 0, 3),
+        new(1_240_000, 17, 38_00, 1), new(1_240_000, 17, 38_00, 1), Majia.Core.Iso8583.BatchBalance.Balanced);
+
     public static TheoryData<string> Names => new(Papers.Keys);
 
     private static SortedDictionary<string, Func<string>> Papers { get; } = new(StringComparer.Ordinal)
@@ -47,6 +53,9 @@ public class SlipTests
         ["pin-merchant.txt"] = () => WithPin.Print(SlipCopy.Merchant),
         ["pin-under-limit-cardholder.txt"] = () => (WithPin with { Amount = Amount.Cny(9900), NoSignatureLimit = Amount.Cny(100_000) }).Print(SlipCopy.Cardholder),
         ["void-merchant.txt"] = () => Void.Print(SlipCopy.Merchant),
+        ["refund-merchant.txt"] = () => Refund.Print(SlipCopy.Merchant),
+        ["settlement.txt"] = () => Settlement.Print(),
+        ["settlement-not-balanced-32.txt"] = () => (Settlement with { Host = new(880_000, 2, 0, 0), Balance = Majia.Core.Iso8583.BatchBalance.NotBalanced }).Print(columns: 32),
     };
 
     [Theory]

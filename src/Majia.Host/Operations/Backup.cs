@@ -1,0 +1,279 @@
+using System.Formats.Tar;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Storage;
+using Majia.TokenService.Vault;
+using VaultFence = Majia.TokenService.Vault.Fence;
+
+namespace Majia.Host.Operations;
+
+/// <summary>A backup, a restoration or what is named cannot be used: which file, what was expected, what was found.</summary>
+public sealed class BackupException(string message) : Exception(message);
+
+/// <param name="Path">In the backup, with / between folders.</param>
+/// <param name="Schemas">Of a database: <c>party=version</c>.</param>
+public sealed record BackupFile(string Path, long Bytes, string Sha256, IReadOnlyList<string>? Schemas = null);
+
+/// <param name="At">When it began: what happened later need not be in it.</param>
+public sealed record BackupManifest(int Version, DateTimeOffset At, bool WithKeys, IReadOnlyList<BackupFile> Files);
+
+/// <summary>A copy of a data folder, taken while its process runs, and the way back with the fence of decisions.md 24.</summary>
+public static class Backup
+{
+    public const string ManifestFile = "manifest.json";
+
+    private const int Version = 1;
+
+    private static readonly JsonSerializerOptions Json = new(JsonEndpoint.Json) { WriteIndented = true };
+
+    /// <summary>Databases of the parties, of phones and of terminals, chips, and with <paramref name="withKeys"/> the keys, into a new folder, or into one file when its name ends with <c>.tar</c>.</summary>
+    /// <exception cref="BackupException">The target is there, or there is nothing to copy.</exception>
+    /// <exception cref="StoreException">A database cannot be read.</exception>
+    public static BackupManifest Take(string data, string target, bool withKeys, TimeProvider time)
+    {
+        if (Path.Exists(target))
+        {
+            throw new BackupException($"{target} is there already; name a new one");
+        }
+
+        var sources = Sources(data, withKeys);
+        if (sources.Count == 0)
+        {
+            throw new BackupException($"{Path.GetFullPath(data)} holds no data");
+        }
+
+        var folder = IsTar(target) ? target + ".making" : target;
+        Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        try
+        {
+            var at = time.GetUtcNow();
+            var files = new List<BackupFile>();
+            foreach (var name in sources)
+            {
+                var (from, to) = (Path.Combine(data, name), Path.Combine(folder, name));
+                Directory.CreateDirectory(Path.GetDirectoryName(to)!);
+                if (name.EndsWith(".db", StringComparison.Ordinal))
+                {
+                    Snapshots.Take(from, to);
+                }
+                else
+                {
+                    File.Copy(from, to);
+                }
+
+                files.Add(new BackupFile(name, new FileInfo(to).Length, Hash(to), name.EndsWith(".db", StringComparison.Ordinal) ? Snapshots.Versions(to) : null));
+            }
+
+            var manifest = new BackupManifest(Version, at, withKeys, files);
+            File.WriteAllBytes(Path.Combine(folder, ManifestFile), JsonSerializer.SerializeToUtf8Bytes(manifest, Json));
+            if (IsTar(target))
+            {
+                TarFile.CreateFromDirectory(folder, target, includeBaseDirectory: false);
+                File.SetUnixFileMode(target, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            }
+
+            return manifest;
+        }
+        finally
+        {
+            if (IsTar(target))
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+        }
+    }
+
+    /// <summary>Brings a backup back into a folder that no process holds. Databases that are there are moved aside; devices and keys that are there stay.</summary>
+    /// <param name="withDevices">Phones, chips and terminals too: their counters go back, and what they pay next may be taken for a replay.</param>
+    /// <returns>What was restored, by path, and where the old files are (null: there were none).</returns>
+    public static (IReadOnlyList<string> Restored, string? Aside) Restore(string source, string data, bool withDevices, TimeProvider time)
+    {
+        var folder = IsTar(source) ? Directory.CreateTempSubdirectory("majia-restore-").FullName : source;
+        try
+        {
+            if (IsTar(source))
+            {
+                TarFile.ExtractToDirectory(source, folder, overwriteFiles: false);
+            }
+
+            var manifest = Check(folder);
+            using var held = DataFolder.Open(data);
+            var now = time.GetUtcNow();
+            string? aside = null;
+            var restored = new List<string>();
+            foreach (var file in manifest.Files)
+            {
+                var to = Path.Combine(held.Path, file.Path);
+                var belongsToDevice = file.Path.Contains('/', StringComparison.Ordinal);
+                if (File.Exists(to))
+                {
+                    if (belongsToDevice && (!withDevices || file.Path.StartsWith("keys/", StringComparison.Ordinal)))
+                    {
+                        continue;
+                    }
+
+                    aside ??= Directory.CreateDirectory(Path.Combine(held.Path, $"before-restore-{now.UtcDateTime:yyyyMMdd-HHmmss}")).FullName;
+                    MoveAside(held.Path, file.Path, aside);
+                }
+
+                Directory.CreateDirectory(Path.GetDirectoryName(to)!);
+                File.Copy(Path.Combine(folder, file.Path), to);
+                File.SetUnixFileMode(to, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                restored.Add(file.Path);
+            }
+
+            if (restored.Contains("majia.db"))
+            {
+                Fence(held.Database, manifest.At, now, time);
+            }
+
+            return (restored, aside);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            throw new BackupException($"{source}: {error.Message}");
+        }
+        finally
+        {
+            if (folder != source)
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+        }
+    }
+
+    /// <summary>Takes the fence away by hand, where nobody is left who could tell what was missed. Whoever does it answers for taps of that time;
+    /// device cards whose chips are in the same folder (one process for all) take their counters from there, so that nothing older is good.</summary>
+    /// <returns>How many counters were taken from chips; null when there was no fence.</returns>
+    public static int? Lift(string data, TimeProvider time, Entropy entropy)
+    {
+        using var held = DataFolder.Open(data);
+        var chips = ChipCounters.Read(held.Path, entropy);
+        return WithSession<int?>(held.Database, time, session =>
+        {
+            if (VaultFence.Up(session) is null)
+            {
+                return null;
+            }
+
+            var taken = chips.Counters.Sum(chip => session.Execute(
+                "UPDATE token_token SET atc_high = $3, atc_bits = -1 WHERE seid = $1 AND instance_aid = $2 AND state <> 'Deactivated' AND atc_high < $3", chip.Seid, chip.InstanceAid, (long)chip.Counter));
+            VaultFence.Lift(session, time.GetUtcNow(), FormattableString.Invariant($"lifted by hand, {taken} counters taken from chips"));
+            return taken;
+        });
+    }
+
+    /// <exception cref="BackupException">No manifest, one of another version, a file missing or altered.</exception>
+    private static BackupManifest Check(string folder)
+    {
+        var path = Path.Combine(folder, ManifestFile);
+        BackupManifest manifest;
+        try
+        {
+            manifest = JsonSerializer.Deserialize<BackupManifest>(File.ReadAllBytes(path), Json) ?? throw new JsonException();
+        }
+        catch (Exception wrong) when (wrong is JsonException or IOException)
+        {
+            throw new BackupException($"{path}: expected the manifest of a backup, got {(File.Exists(path) ? "something else" : "no file")}");
+        }
+
+        if (manifest.Version != Version)
+        {
+            throw new BackupException($"{path}: expected version {Version}, got {manifest.Version}");
+        }
+
+        foreach (var file in manifest.Files)
+        {
+            var full = Path.GetFullPath(Path.Combine(folder, file.Path));
+            if (!full.StartsWith(Path.GetFullPath(folder) + Path.DirectorySeparatorChar, StringComparison.Ordinal))
+            {
+                throw new BackupException($"{path}: '{file.Path}' is not inside the backup");
+            }
+
+            if (!File.Exists(full) || Hash(full) != file.Sha256)
+            {
+                throw new BackupException($"{full}: expected SHA-256 {file.Sha256}, got {(File.Exists(full) ? Hash(full) : "no file")}; nothing was restored");
+            }
+
+            if (file.Schemas is not null && Snapshots.Damage(full) is { Count: > 0 } damage)
+            {
+                throw new BackupException($"{full}: {damage[0]}; nothing was restored");
+            }
+        }
+
+        return manifest;
+    }
+
+    /// <summary>Paths relative to the data folder.</summary>
+    private static List<string> Sources(string data, bool withKeys)
+    {
+        var found = new List<string>();
+        foreach (var name in (string[])["majia.db", "trace.db"])
+        {
+            if (File.Exists(Path.Combine(data, name)))
+            {
+                found.Add(name);
+            }
+        }
+
+        foreach (var (folder, pattern) in ((string, string)[])[("phones", "*.db"), ("terminals", "*.db"), ("chips", "*.chip"), .. withKeys ? [("keys", "*")] : ((string, string)[])[]])
+        {
+            var full = Path.Combine(data, folder);
+            if (Directory.Exists(full))
+            {
+                found.AddRange(Directory.EnumerateFiles(full, pattern).Select(file => $"{folder}/{Path.GetFileName(file)}").Order(StringComparer.Ordinal));
+            }
+        }
+
+        return found;
+    }
+
+    private static void MoveAside(string data, string name, string aside)
+    {
+        foreach (var part in (string[])["", "-wal", "-shm"])
+        {
+            var from = Path.Combine(data, name + part);
+            if (File.Exists(from))
+            {
+                var to = Path.Combine(aside, name + part);
+                Directory.CreateDirectory(Path.GetDirectoryName(to)!);
+                File.Move(from, to);
+            }
+        }
+    }
+
+    private static void Fence(string database, DateTimeOffset backupAt, DateTimeOffset now, TimeProvider time) => WithSession(database, time, session =>
+    {
+        new Restoration(backupAt, now).Write(session);
+        if (session.Number("SELECT count(*) FROM schema_version WHERE party = 'token'") > 0)
+        {
+            VaultFence.Raise(session, now, backupAt);
+        }
+
+        return true;
+    });
+
+    private static T WithSession<T>(string database, TimeProvider time, Func<Session, T> work)
+    {
+        var parties = Snapshots.Versions(database).Select(row => row.Split('=')[0]).ToList();
+        var store = SqliteStore.Open(database, [Restoration.Schema, .. parties.Contains("token") ? [VaultTables.Schema] : (PartySchema[])[]], time);
+        try
+        {
+            return store.CommitAsync(work).GetAwaiter().GetResult();
+        }
+        finally
+        {
+            store.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        }
+    }
+
+    private static bool IsTar(string path) => path.EndsWith(".tar", StringComparison.OrdinalIgnoreCase);
+
+    private static string Hash(string path)
+    {
+        using var file = File.OpenRead(path);
+        return Convert.ToHexString(SHA256.HashData(file));
+    }
+}

@@ -1,0 +1,37 @@
+using System.Globalization;
+using Microsoft.Data.Sqlite;
+
+namespace Majia.Storage;
+
+/// <summary>Copies of databases, taken while they are used, and what a copy is looked at with.</summary>
+public static class Snapshots
+{
+    /// <summary>A whole and consistent copy of a database that a process may be writing to. Owner-readable only.</summary>
+    /// <exception cref="StoreException">The source cannot be read, or the copy is there already.</exception>
+    public static void Take(string source, string copy)
+    {
+        try
+        {
+            if (File.Exists(copy))
+            {
+                throw new IOException("it is there already");
+            }
+
+            // VACUUM INTO takes an empty file as its target.
+            SqliteStore.CreateForOwner(copy);
+            SqliteStore.Peek(source, session => session.Execute("VACUUM INTO $1", copy));
+        }
+        catch (Exception error) when (error is SqliteException or IOException or UnauthorizedAccessException)
+        {
+            throw new StoreException($"{source} cannot be copied to {copy}: {error.Message}", error);
+        }
+    }
+
+    /// <summary>Schema versions of a database, as <c>party=version</c>.</summary>
+    public static IReadOnlyList<string> Versions(string path) => SqliteStore.Peek(path, static session =>
+        session.Query("SELECT party, version FROM schema_version ORDER BY party", static row => string.Create(CultureInfo.InvariantCulture, $"{row.GetString(0)}={row.GetInt64(1)}")));
+
+    /// <summary>What SQLite itself finds wrong with a file; empty is good.</summary>
+    public static IReadOnlyList<string> Damage(string path) => SqliteStore.Peek(path, static session =>
+        session.Query("PRAGMA integrity_check", static row => row.GetString(0)).Where(static line => line != "ok").ToList());
+}

@@ -1,0 +1,136 @@
+using System.Net;
+using System.Net.Sockets;
+using Majia.Core.Primitives;
+using Majia.Host;
+using Majia.Host.Composition;
+using Majia.Host.Keys;
+using Majia.Host.Seed;
+using Majia.Phone;
+using Majia.Scenarios.Stage;
+using Majia.Terminal;
+
+namespace Majia.Scenarios.Operations;
+
+/// <summary>The token service apart from everybody else, each with folder and keys of its own, over sockets: what two processes are, in one.</summary>
+internal sealed class TwoProcesses : IAsyncDisposable
+{
+    public const string Finger = "right thumb";
+
+    private static readonly IReadOnlySet<Role> Vault = new HashSet<Role> { Role.Token };
+
+    private static readonly IReadOnlySet<Role> Others = Roles.All.Except(Vault).ToHashSet();
+
+    private readonly string folder = Directory.CreateTempSubdirectory("majia-two-").FullName;
+    private readonly int basePort = FreeBase();
+
+    public string VaultData => Path.Combine(folder, "token");
+
+    public string OtherData => Path.Combine(folder, "others");
+
+    public string Spare(string name) => Path.Combine(folder, name);
+
+    /// <summary>Null while it is stopped.</summary>
+    public MajiaSystem? Token { get; private set; }
+
+    public MajiaSystem Rest { get; private set; } = null!;
+
+    public static async Task<TwoProcesses> OpenAsync()
+    {
+        var two = new TwoProcesses();
+        IReadOnlyList<string> banks = [.. SeedData.Banks.Select(bank => bank.Institution)];
+        await TrialCeremony.HoldAsync([new(two.VaultData, Vault, banks), new(two.OtherData, Others, banks)], TimeProvider.System, new SeededEntropy(1, "two"));
+        await two.StartTokenAsync();
+        two.Rest = await MajiaSystem.OpenAsync(two.Options(two.OtherData, Others));
+        return two;
+    }
+
+    public async Task StartTokenAsync() => Token = await MajiaSystem.OpenAsync(Options(VaultData, Vault));
+
+    public async Task StopTokenAsync()
+    {
+        await Token!.DisposeAsync();
+        Token = null;
+    }
+
+    /// <summary>Adds a card that its bank takes without a code, or with the code that it sends.</summary>
+    public async Task<string> AddAsync(string card, string phone = "mi5")
+    {
+        var handset = Rest.Phones[phone];
+        if (handset.State.Account is null)
+        {
+            await handset.SignInAsync(SeedData.WalletAccounts[0].Account, SeedData.WalletAccounts[0].Password);
+            await handset.SetFindDeviceAsync(true);
+            await handset.EnrolFingerprintAsync(Finger);
+        }
+
+        var plastic = SeedData.Card(card);
+        var outcome = await handset.AddCardAsync(SeedData.AsTyped(plastic));
+        if (outcome.Step == EnrolmentStep.CodeNeeded)
+        {
+            var message = (await Rest.Windows[SeedData.Banks.First(bank => bank.Cards.Contains(plastic)).Institution].MessagesAsync(plastic.Customer))[^1].Body.En;
+            outcome = await handset.EnterCodeAsync(outcome.CardReference!, string.Concat(message.SkipWhile(letter => letter != ']').SkipWhile(letter => !char.IsAsciiDigit(letter)).TakeWhile(char.IsAsciiDigit)));
+        }
+
+        Assert.Equal(EnrolmentStep.Added, outcome.Step);
+        return outcome.CardReference!;
+    }
+
+    public async Task<SaleResult> SellAsync(string card, long fen = 100, string phone = "mi5")
+    {
+        var handset = Rest.Phones[phone];
+        await handset.OpenByReader();
+        await handset.ChooseAsync(card);
+        await handset.VerifyFingerprintAsync(Finger);
+        var field = Rest.Fields[World.Books];
+        field.Clear();
+        field.Present(handset.Tap());
+        return await Rest.Terminals[World.Books].SellAsync(Amount.Cny(fen), field, new Majia.Host.Devices.HoldersHand(SeedData.TestPin), CancellationToken.None);
+    }
+
+    public async Task PumpAsync()
+    {
+        await Rest.PumpAsync(CancellationToken.None);
+        if (Token is not null)
+        {
+            await Token.PumpAsync(CancellationToken.None);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Rest.DisposeAsync();
+        if (Token is not null)
+        {
+            await Token.DisposeAsync();
+        }
+
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private SystemOptions Options(string data, IReadOnlySet<Role> roles) => new(data, TimeProvider.System, new SystemEntropy()) { Roles = roles, BasePort = basePort, PasswordIterations = 1_000 };
+
+    private static int FreeBase()
+    {
+        for (var candidate = 12_000 + (Environment.ProcessId % 100 * 12); ; candidate += 12)
+        {
+            if (Enumerable.Range(candidate, 12).All(Free))
+            {
+                return candidate;
+            }
+        }
+
+        static bool Free(int port)
+        {
+            using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                probe.Bind(new IPEndPoint(IPAddress.Loopback, port));
+                return true;
+            }
+            catch (SocketException)
+            {
+                return false;
+            }
+        }
+    }
+}
