@@ -83,7 +83,7 @@ public sealed class SecureChannelTests
                 var answer = bench.Send(host!.Wrap(CommandApdu.Of(0x80, 0xF2, 0x80, 0x02, [0x4F, 0x00])));
                 Assert.True(host.TryUnwrap(answer, out var plain));
                 Assert.Equal("E3134F08A000000151000000" + "9F70010F" + "C5039E0000", Convert.ToHexString(plain.Data.Span));
-                Assert.Contains($"04{option:X2}", bench.CardData(), StringComparison.Ordinal);
+                Assert.Contains($"640B06092A864886FC6B0403{option:X2}", bench.CardData(), StringComparison.Ordinal);
             }
         }
     }
