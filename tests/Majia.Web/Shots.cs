@@ -82,7 +82,7 @@ public sealed class Shots(Browser browser) : IClassFixture<Browser>
         await window.ClickAsync("#knows");
         await Assertions.Expect(window["#knows-table"]).ToBeVisibleAsync();
         await Shoot("who-knows");
-        await window.ClickAsync("#take-slip");
+        await window["#take-slip"].PressAsync("Enter");
         await Assertions.Expect(window["#slip"]).ToBeVisibleAsync();
         await Shoot("slip");
         await window.ClickAsync("#slip-close");
@@ -164,11 +164,12 @@ internal sealed class Film
     public async Task<int> EndAsync()
     {
         await session.SendAsync("Page.stopScreencast");
-        var list = new List<string>();
+        var list = new List<string> { "ffconcat version 1.0" };
+        frames.Sort((one, other) => one.At.CompareTo(other.At));
         for (var i = 0; i < frames.Count; i++)
         {
             list.Add($"file '{frames[i].File}'");
-            list.Add(string.Create(CultureInfo.InvariantCulture, $"duration {(i + 1 < frames.Count ? frames[i + 1].At - frames[i].At : 2):0.000}"));
+            list.Add(string.Create(CultureInfo.InvariantCulture, $"duration {(i + 1 < frames.Count ? Math.Max(frames[i + 1].At - frames[i].At, 0.001) : 2):0.000}"));
         }
 
         await File.WriteAllLinesAsync(Path.Combine(folder, "frames.txt"), list);
