@@ -20,6 +20,7 @@ using Majia.SecureElement;
 using Majia.Storage;
 using Majia.Terminal;
 using Majia.TokenService;
+using Majia.Transit;
 using Majia.Wallet;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -78,6 +79,8 @@ public sealed class Wires(TimeProvider time)
     public LinkFaults NetworkIssuer { get; } = new(time);
 
     public LinkFaults PhoneWallet { get; } = new(time);
+
+    public LinkFaults PhoneTransit { get; } = new(time);
 
     public LinkFaults WalletToken { get; } = new(time);
 
@@ -187,6 +190,11 @@ public sealed class MajiaSystem : IAsyncDisposable
         posLine = lines.Listen(
             Line.Pos, acquirer, Wires.PosLine, Store, innerHop: false,
             acquirer is null ? null : OverloadAnswers.Pos(modules[KeyTable.Acquirer], acquiring.Mac, acquiring.Institution, acquiring.UtcOffset, Time));
+        if (HasTransit)
+        {
+            Transit = new TransitSystem(folder, modules[KeyTable.SeIssuer], Store, Time, entropy, Trace);
+        }
+
         if (Has(Role.Wallet))
         {
             wallet = new WalletParty(
@@ -274,6 +282,9 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     /// <summary>By the ids of <see cref="SeedData.Handsets"/>.</summary>
     public IReadOnlyDictionary<string, PhoneDevice> Phones => phones;
+
+    /// <summary>The transit operator and its gates, where phones and the phone maker's key store are here; else null.</summary>
+    public TransitSystem? Transit { get; }
 
     /// <summary>The customers' plastic, and the authority's keys that terminals check it with.</summary>
     public PlasticCards Plastics { get; }
@@ -389,6 +400,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     {
         devices.ForEach(device => device.Dispose());
         await Lines.DisposeAsync();
+        await (Transit?.DisposeAsync() ?? ValueTask.CompletedTask);
         foreach (var deviceStore in deviceStores)
         {
             await deviceStore.DisposeAsync();
@@ -417,6 +429,9 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     public bool Has(Role role) => Roles.Contains(role);
 
+    /// <summary>The operator has no role of its own yet: it is where phones and the SE issuer meet (docs/decisions/0020-transit.md).</summary>
+    private bool HasTransit => Has(Role.Wallet) && Has(Role.Phone);
+
     /// <summary>Tables of the parties that are here.</summary>
     private static IReadOnlyList<PartySchema> Schemas(IReadOnlySet<Role> roles) =>
     [
@@ -425,6 +440,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         .. roles.Contains(Role.Network) ? [NetworkParty.Schema] : (PartySchema[])[],
         .. roles.Contains(Role.Acquirer) ? [AcquirerParty.Schema] : (PartySchema[])[],
         .. roles.Contains(Role.Wallet) ? [WalletParty.Schema] : (PartySchema[])[],
+        .. roles.Contains(Role.Wallet) && roles.Contains(Role.Phone) ? [TransitParty.Schema] : (PartySchema[])[],
         OperationsSchema.Schema,
         Restoration.Schema,
     ];
@@ -515,7 +531,8 @@ public sealed class MajiaSystem : IAsyncDisposable
             Lines.Json(Line.PhoneWallet, "wallet", null, wallet?.Endpoint, Wires.PhoneWallet, Store, innerHop: false),
             Time,
             entropy,
-            Trace);
+            Trace,
+            Transit is null ? null : new InMemoryJsonLink(Transit.Operator.Endpoint, Wires.PhoneTransit, Store));
         devices.Insert(0, phone);
         phones.Add(handset.Id, phone);
         if (bindingKey is not null)

@@ -24,12 +24,14 @@ public sealed partial class PhoneDevice : IDisposable
     /// <summary>A sign-in that was not answered: the same request again.</summary>
     private (string Account, string RequestId)? signingIn;
 
-    public PhoneDevice(PhoneOptions options, Store store, IChip chip, IJsonLink wallet, TimeProvider time, Entropy entropy, ITrace trace)
+    /// <param name="transit">The line to the transit operator; null: there is none.</param>
+    public PhoneDevice(PhoneOptions options, Store store, IChip chip, IJsonLink wallet, TimeProvider time, Entropy entropy, ITrace trace, IJsonLink? transit = null)
     {
         this.options = options;
         this.store = store;
         this.chip = chip;
         this.wallet = new CutLink(wallet);
+        this.transit = transit is null ? null : new CutLink(transit, "transit");
         this.time = time;
         this.entropy = entropy;
         this.trace = trace;
@@ -58,7 +60,11 @@ public sealed partial class PhoneDevice : IDisposable
     public IReadOnlyList<Refusal> Conditions() => PhoneRules.MissingToAdd(state, Trusted.FunctionOn, !wallet.IsCut);
 
     /// <summary>Cuts the phone's network, or gives it back. What is under way on it does not come through either.</summary>
-    public void SetAeroplaneMode(bool on) => wallet.IsCut = on;
+    public void SetAeroplaneMode(bool on)
+    {
+        wallet.IsCut = on;
+        transit?.IsCut = on;
+    }
 
     public void Dispose()
     {
@@ -519,10 +525,8 @@ public sealed partial class PhoneDevice : IDisposable
     }
 
     /// <summary>The phone's network. Cut, nothing leaves and nothing comes in.</summary>
-    private sealed class CutLink(IJsonLink inner) : IJsonLink
+    private sealed class CutLink(IJsonLink inner, string party = "wallet") : IJsonLink
     {
-        private const string Party = "wallet";
-
         public bool IsCut { get; set; }
 
         public async Task<ApiReply<TResponse>> CallAsync<TRequest, TResponse>(string operation, TRequest request, CancellationToken cancellation)
@@ -531,11 +535,11 @@ public sealed partial class PhoneDevice : IDisposable
         {
             if (IsCut)
             {
-                throw new PartyUnreachableException(Party);
+                throw new PartyUnreachableException(party);
             }
 
             var reply = await inner.CallAsync<TRequest, TResponse>(operation, request, cancellation);
-            return IsCut ? throw new PartyUnreachableException(Party) : reply;
+            return IsCut ? throw new PartyUnreachableException(party) : reply;
         }
     }
 }

@@ -69,6 +69,7 @@ public sealed partial class WalletParty
         Map<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, ActivateAsync);
         Map<PhoneWallet.ListCardsRequest, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, ListCardsAsync);
         Map<PhoneWallet.DeleteCardRequest, PhoneWallet.Done>(PhoneWallet.Operations.DeleteCard, DeleteCardAsync);
+        Map<PhoneWallet.PrepareTransitRequest, PhoneWallet.PrepareTransitReply>(PhoneWallet.Operations.PrepareTransit, PrepareTransitAsync);
         Map<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(PhoneWallet.Operations.FetchCommands, FetchCommandsAsync);
         Map<PhoneWallet.ReportInventoryRequest, PhoneWallet.ReportInventoryReply>(PhoneWallet.Operations.ReportInventory, ReportInventoryAsync);
     }

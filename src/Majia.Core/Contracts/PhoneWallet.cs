@@ -9,7 +9,7 @@ public static class PhoneWallet
     {
         public const string SignIn = "signIn", SignOut = "signOut", SetFindDevice = "setFindDevice", CheckHandset = "checkHandset", GetEnrolmentKey = "getEnrolmentKey",
             AddCard = "addCard", ExchangeScript = "exchangeScript", RequestActivationCode = "requestActivationCode", Activate = "activate",
-            ListCards = "listCards", DeleteCard = "deleteCard", FetchCommands = "fetchCommands", ReportInventory = "reportInventory";
+            ListCards = "listCards", DeleteCard = "deleteCard", FetchCommands = "fetchCommands", ReportInventory = "reportInventory", PrepareTransit = "prepareTransit";
     }
 
     /// <summary>What a handset can be told to do.</summary>
@@ -73,6 +73,12 @@ public static class PhoneWallet
     public sealed record ListCardsReply(IReadOnlyList<ListedCard> Cards);
 
     public sealed record ListedCard(string CardReference, EnrolmentState State, CardFace Face);
+
+    /// <summary>A security domain for the transit operator: answers of the chip to the last commands, empty at the first call.</summary>
+    public sealed record PrepareTransitRequest(string DeviceId, string Credential, IReadOnlyList<string> Responses);
+
+    /// <param name="Keys">At the end: the domain's initial keys under the operator's transport key, for the phone to pass on.</param>
+    public sealed record PrepareTransitReply(IReadOnlyList<string> Commands, WalletToken.SecurityDomainKeys? Keys);
 
     public sealed record DeleteCardRequest(string RequestId, string DeviceId, string Credential, string CardReference);
 
