@@ -29,8 +29,22 @@ public sealed class ChipFuzzTests
 
     [Fact]
     public void A_plastic_card_in_any_reader_counts_only_its_own_transactions_and_keeps_its_keys() =>
-        Fuzzer.Run("plastic, contacts and field", dice => Session(dice, PlasticCommands), static () => Reader, [.. PlasticCommands.Select(static command => Sequence((ChipPort.Contact, command), (ChipPort.Contactless, command)))],
+        Fuzzer.Run("plastic, contacts and field", static dice => dice.Once(4) ? Session(dice, PlasticCommands) : Inserted(dice), static () => Reader, [.. PlasticCommands.Select(static command => Sequence((ChipPort.Contact, command), (ChipPort.Contactless, command)))],
             memory: 32 << 20); // an SM2 signature by the library allocates some 2.5 MB, and one input may ask for several
+
+    /// <summary>One reader, the application selected, and then what commands come.</summary>
+    private static byte[] Inserted(Dice dice)
+    {
+        var port = dice.Once(2) ? ChipPort.Contact : ChipPort.Contactless;
+        var begun = port == ChipPort.Contact ? PlasticCommands[3] : PlasticCommands[4];
+        var commands = new List<(ChipPort, byte[])> { (port, PlasticCommands[1]), (port, dice.Once(4) ? Mutator.Bytes(dice, PlasticCommands, 261) : begun) };
+        for (var left = dice.Below(6); left > 0; left--)
+        {
+            commands.Add((port, dice.Once(2) ? dice.Of(PlasticCommands) : Mutator.Bytes(dice, PlasticCommands, 261)));
+        }
+
+        return Sequence([.. commands]);
+    }
 
     private static readonly ChipState Plastic = new PlasticBench(sm2: true, electronicCash: 20_000).State;
 
