@@ -49,6 +49,9 @@ public sealed partial class PhoneDevice : IDisposable
 
     public PhoneOptions Handset => options;
 
+    /// <summary>Of the chip inside: 20 hex digits, no secret (the handset's settings show it).</summary>
+    public string Seid => chip.Seid;
+
     public bool AeroplaneMode => wallet.IsCut;
 
     public bool IsOn { get; private set; } = true;
