@@ -28,6 +28,7 @@ public sealed partial class AcquirerParty
         var (terminal, merchant) = (message.Text(41)!.TrimEnd(), message.Text(42)!.TrimEnd());
         var (place, batch, balance) = await store.WriteAsync(session =>
         {
+            PosTransaction.Lock(session, terminal, merchant, field60.Batch);
             var at = AcquirerSchema.Place(session, terminal, field60.Batch);
             if (at is null || at.Merchant != merchant)
             {

@@ -133,6 +133,7 @@ public sealed partial class AcquirerParty : IIsoServer
         var box = request.NumberIsToken || !canSeal ? null : keys.Seal(NumberKey, Encoding.ASCII.GetBytes(request.Number.Reveal()), NumberContext(request.Terminal, request.Stan));
         var (claim, row, place, original) = await store.WriteAsync(session =>
         {
+            PosTransaction.Lock(session, request);
             var at = AcquirerSchema.Place(session, request.Terminal, request.Batch);
             var sameTrace = PosTransaction.OfTrace(session, request);
             var sale = request.Operation is PosOperation.Void or PosOperation.Refund ? PosTransaction.ByRrn(session, request.OriginalRrn!) is { } found && (request.Operation == PosOperation.Refund || found.Terminal == request.Terminal) ? found : null : null;
@@ -148,7 +149,7 @@ public sealed partial class AcquirerParty : IIsoServer
                 inserted.Insert(session);
                 if (decided is Claim.Forward && sale is not null && !(inserted.IsRefund ? PosTransaction.TryTakeForRefund(session, sale, request.Amount) : PosTransaction.TryTakeForVoid(session, sale, numbers.Rrn)))
                 {
-                    throw new InvalidOperationException("a sale changed under its own undoing");
+                    throw new LostRaceException("a sale that was to be undone");
                 }
             }
 
@@ -161,6 +162,11 @@ public sealed partial class AcquirerParty : IIsoServer
             }
 
             return (decided, inserted, at, sale);
+        }, wanted =>
+        {
+            AcquirerSchema.Want(wanted, request.Terminal, request.Batch);
+            PosTransaction.Want(wanted, request);
+            SystemTrace.Want(wanted);
         });
 
         if (row is not null)
@@ -240,6 +246,7 @@ public sealed partial class AcquirerParty : IIsoServer
     /// <summary>The second write. Without an answer: 98, and a reversal in the same unit.</summary>
     private Task<PosTransaction> FinishAsync(PosTransaction row, NetworkAnswer? answer, TerminalPlace place) => store.WriteAsync(session =>
     {
+        PosTransaction.Lock(session, row);
         if (answer is not null && PosTransaction.TryAnswer(session, row, answer))
         {
             if (!answer.Code.IsApproval && row.Undoes is not null)
@@ -273,7 +280,7 @@ public sealed partial class AcquirerParty : IIsoServer
 
         PosTransaction.Close(session, now, code, time.GetUtcNow());
         return now with { Code = code.Value };
-    });
+    }, wanted => PosTransaction.Want(wanted, row));
 
     private static readonly NetworkAnswer Accepted = new(ResponseCode.Approved, null, null, null, null);
 
@@ -317,6 +324,7 @@ public sealed partial class AcquirerParty : IIsoServer
         var now = time.GetUtcNow();
         var (undo, at) = await store.WriteAsync(session =>
         {
+            PosTransaction.Lock(session, reversal);
             var decided = PosDecider.Decide(reversal, PosTransaction.OfTrace(session, reversal));
             switch (decided)
             {

@@ -80,15 +80,28 @@ internal static class AcquirerSchema
         }
     }
 
+    /// <summary>A terminal with its merchant; of no batch.</summary>
+    private static readonly HotTable<TerminalPlace> Places = new(
+        "acquirer_terminal JOIN acquirer_merchant ON number = merchant", keys: 1, columns: "id, number, name_en, name_zh, category", stays: true,
+        map: static row => new TerminalPlace(row.GetString(1), new Text(row.GetString(2), row.GetString(3)), row.GetString(4), BatchClosed: false));
+
+    /// <summary>Batches that are settled: there is a row.</summary>
+    private static readonly HotTable<string> Closed = new("acquirer_batch", keys: 3, columns: "terminal, merchant, batch", stays: true, map: static row => row.GetString(2));
+
     /// <summary>Where a terminal stands, or null when it is unknown; and whether <paramref name="batch"/> of it is closed.</summary>
-    public static TerminalPlace? Place(Session session, string terminal, string batch = "") => session.One(
-        """
-        SELECT m.number, m.name_en, m.name_zh, m.category, b.batch
-        FROM acquirer_terminal t JOIN acquirer_merchant m ON m.number = t.merchant LEFT JOIN acquirer_batch b ON b.terminal = t.id AND b.merchant = t.merchant AND b.batch = $2
-        WHERE t.id = $1
-        """,
-        static row => new TerminalPlace(row.GetString(0), new Text(row.GetString(1), row.GetString(2)), row.GetString(3), !row.IsDBNull(4)),
-        terminal, batch);
+    public static TerminalPlace? Place(Session session, string terminal, string batch = "") =>
+        session.Find(Places, terminal) is not { } place ? null
+        : batch.Length > 0 && session.Find(Closed, terminal, place.Merchant, batch) is not null ? place with { BatchClosed = true }
+        : place;
+
+    /// <summary>Names what <see cref="Place"/> will look at.</summary>
+    public static void Want(Wanted wanted, string terminal, string batch)
+    {
+        if (wanted.Row(Places, terminal) is { } place)
+        {
+            wanted.Row(Closed, terminal, place.Merchant, batch);
+        }
+    }
 }
 
 /// <summary>The merchant at whose counter a terminal stands.</summary>

@@ -23,7 +23,14 @@ internal sealed record PosTransaction(
 
     private const string Read = Columns + ", refunded";
 
-    private const string Key = "terminal = $1 AND merchant = $2 AND batch = $3 AND stan = $4";
+    /// <summary>Looked up by trace number: everything that came with it is looked at together.</summary>
+    private static readonly HotTable<PosTransaction> Table = new(
+        "acquirer_transaction", keys: 5, group: 4, columns: Read, map: Map, changing: "code, authorisation, settlement_date, institutions, chip_data, reversed_at, undone_by, refunded",
+        values: static row =>
+        [
+            row.Terminal, row.Merchant, row.Batch, row.Stan, row.Kind, row.Digest, row.Rrn, row.Transmission, row.Trace, row.At, row.Deadline,
+            row.Token, row.NumberBox, row.Amount, row.Code, row.Authorisation, row.SettlementDate, row.Institutions, row.ChipData, row.ReversedAt, row.Undoes, row.UndoneBy, row.Refunded,
+        ]);
 
     /// <summary>Fen of this sale that refunds have taken, approved or under way.</summary>
     public long Refunded { get; init; }
@@ -36,9 +43,35 @@ internal sealed record PosTransaction(
 
     public bool Approved => Code is { } code && new ResponseCode(code).IsApproval;
 
+    /// <summary>A terminal's batch is one unit's at a time, whether it has rows already or not: a sale, its reversal and the settlement may come to different nodes.</summary>
+    private static string LockKey(string terminal, string merchant, string batch) => $"acquirer/{terminal}/{merchant}/{batch}";
+
+    public static void Lock(Session session, string terminal, string merchant, string batch) => session.Lock(LockKey(terminal, merchant, batch));
+
+    public static void Lock(Session session, PosRequest request) => Lock(session, request.Terminal, request.Merchant, request.Batch);
+
+    public static void Lock(Session session, PosTransaction row) => Lock(session, row.Terminal, row.Merchant, row.Batch);
+
     /// <summary>Everything that came with this trace number.</summary>
-    public static List<PosTransaction> OfTrace(Session session, PosRequest request) => session.Query(
-        $"SELECT {Read} FROM acquirer_transaction WHERE {Key}", Map, request.Terminal, request.Merchant, request.Batch, request.Stan);
+    public static IReadOnlyList<PosTransaction> OfTrace(Session session, PosRequest request) =>
+        session.Rows(Table, request.Terminal, request.Merchant, request.Batch, request.Stan);
+
+    /// <summary>Names what <see cref="OfTrace"/> will look at.</summary>
+    public static void Want(Wanted wanted, PosRequest request)
+    {
+        wanted.Lock(LockKey(request.Terminal, request.Merchant, request.Batch));
+        wanted.Row(Table, request.Terminal, request.Merchant, request.Batch, request.Stan);
+    }
+
+    public static void Want(Wanted wanted, PosTransaction row)
+    {
+        wanted.Lock(LockKey(row.Terminal, row.Merchant, row.Batch));
+        wanted.Row(Table, row.Terminal, row.Merchant, row.Batch, row.Stan);
+    }
+
+    /// <summary>As it stands now.</summary>
+    private static PosTransaction? Now(Session session, PosTransaction row) =>
+        session.Rows(Table, row.Terminal, row.Merchant, row.Batch, row.Stan).FirstOrDefault(now => now.Kind == row.Kind);
 
     public static PosTransaction? ByRrn(Session session, string rrn) =>
         session.One($"SELECT {Read} FROM acquirer_transaction WHERE rrn = $1", Map, rrn);
@@ -53,33 +86,66 @@ internal sealed record PosTransaction(
     public static List<PosTransaction> OfBatch(Session session, string terminal, string merchant, string batch) =>
         session.Query($"SELECT {Read} FROM acquirer_transaction WHERE terminal = $1 AND merchant = $2 AND batch = $3 ORDER BY stan", Map, terminal, merchant, batch);
 
-    public void Insert(Session session) => session.Execute(
-        $"INSERT INTO acquirer_transaction ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
-        Terminal, Merchant, Batch, Stan, Kind, Digest, Rrn, Transmission, Trace, At, Deadline, Token, NumberBox, Amount, Code, Authorisation, SettlementDate, Institutions, ChipData, ReversedAt, Undoes, UndoneBy);
+    public void Insert(Session session)
+    {
+        if (!session.TryAdd(Table, this))
+        {
+            throw new LostRaceException("a trace number");
+        }
+    }
 
     /// <summary>Stores the answer, once: false when it has one, or its reversal came first.</summary>
-    public static bool TryAnswer(Session session, PosTransaction row, NetworkAnswer answer) => session.Execute(
-        $"UPDATE acquirer_transaction SET code = $6, authorisation = $7, settlement_date = $8, institutions = $9, chip_data = $10 WHERE {Key} AND kind = $5 AND code IS NULL AND reversed_at IS NULL",
-        row.Terminal, row.Merchant, row.Batch, row.Stan, row.Kind, answer.Code.Value, answer.Authorisation, answer.SettlementDate, answer.Institutions, answer.ChipData) == 1;
+    public static bool TryAnswer(Session session, PosTransaction row, NetworkAnswer answer)
+    {
+        if (Now(session, row) is not { Code: null, ReversedAt: null } now)
+        {
+            return false;
+        }
+
+        session.Put(Table, now with { Code = answer.Code.Value, Authorisation = answer.Authorisation, SettlementDate = answer.SettlementDate, Institutions = answer.Institutions, ChipData = answer.ChipData });
+        return true;
+    }
 
     /// <summary>Closes it without the network's word: the code, and whether it is undone from now on.</summary>
-    public static void Close(Session session, PosTransaction row, ResponseCode code, DateTimeOffset? reversedAt) => session.Execute(
-        $"UPDATE acquirer_transaction SET code = $6, reversed_at = COALESCE(reversed_at, $7) WHERE {Key} AND kind = $5",
-        row.Terminal, row.Merchant, row.Batch, row.Stan, row.Kind, code.Value, reversedAt);
+    public static void Close(Session session, PosTransaction row, ResponseCode code, DateTimeOffset? reversedAt)
+    {
+        if (Now(session, row) is { } now)
+        {
+            session.Put(Table, now with { Code = code.Value, ReversedAt = now.ReversedAt ?? reversedAt });
+        }
+    }
 
-    public static void MarkReversed(Session session, PosTransaction row, DateTimeOffset at) => session.Execute(
-        $"UPDATE acquirer_transaction SET reversed_at = $6 WHERE {Key} AND kind = $5 AND reversed_at IS NULL",
-        row.Terminal, row.Merchant, row.Batch, row.Stan, row.Kind, at);
+    public static void MarkReversed(Session session, PosTransaction row, DateTimeOffset at)
+    {
+        if (Now(session, row) is { ReversedAt: null } now)
+        {
+            session.Put(Table, now with { ReversedAt = at });
+        }
+    }
 
     /// <summary>Takes a sale for one void: false when another void has it.</summary>
-    public static bool TryTakeForVoid(Session session, PosTransaction sale, string voidRrn) => session.Execute(
-        $"UPDATE acquirer_transaction SET undone_by = $6 WHERE {Key} AND kind = $5 AND undone_by IS NULL",
-        sale.Terminal, sale.Merchant, sale.Batch, sale.Stan, sale.Kind, voidRrn) == 1;
+    public static bool TryTakeForVoid(Session session, PosTransaction sale, string voidRrn)
+    {
+        if (Now(session, sale) is not { UndoneBy: null } now)
+        {
+            return false;
+        }
+
+        session.Put(Table, now with { UndoneBy = voidRrn });
+        return true;
+    }
 
     /// <summary>Takes a part of a sale for one refund: false when there is not so much left of it, or it is undone.</summary>
-    public static bool TryTakeForRefund(Session session, PosTransaction sale, long amount) => session.Execute(
-        $"UPDATE acquirer_transaction SET refunded = refunded + $6 WHERE {Key} AND kind = $5 AND refunded + $6 <= amount AND undone_by IS NULL AND reversed_at IS NULL",
-        sale.Terminal, sale.Merchant, sale.Batch, sale.Stan, sale.Kind, amount) == 1;
+    public static bool TryTakeForRefund(Session session, PosTransaction sale, long amount)
+    {
+        if (Now(session, sale) is not { UndoneBy: null, ReversedAt: null } now || now.Refunded + amount > now.Amount)
+        {
+            return false;
+        }
+
+        session.Put(Table, now with { Refunded = now.Refunded + amount });
+        return true;
+    }
 
     /// <summary>The void or refund did not happen: the sale stands as before.</summary>
     public static void Release(Session session, PosTransaction undo)

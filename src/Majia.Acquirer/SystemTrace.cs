@@ -11,19 +11,25 @@ internal sealed record SystemTrace(string Rrn, string Trace, string Transmission
 {
     private const string Base36 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
+    /// <param name="Before">What <paramref name="Value"/> was when the hour began.</param>
+    private sealed record Counter(long Hour, long Before, long Value);
+
+    private static readonly HotTable<Counter> Counters = new(
+        "acquirer_sequence", keys: 1, columns: "name, hour, before, value", changing: "hour, before, value", stays: true,
+        map: static row => new Counter(row.GetInt64(1), row.GetInt64(2), row.GetInt64(3)), values: static row => ["rrn", row.Hour, row.Before, row.Value]);
+
+    /// <summary>Names what <see cref="Next"/> will look at.</summary>
+    public static void Want(Wanted wanted) => wanted.Row(Counters, "rrn");
+
     /// <summary>Takes the next numbers. A clock set back does not give a number twice: the hour never goes back.</summary>
     public static SystemTrace Next(Session session, DateTimeOffset local)
     {
         var hour = (long)Math.Floor((local.DateTime - DateTime.UnixEpoch).TotalHours);
-        var (lastHour, before, last) = session.One("SELECT hour, before, value FROM acquirer_sequence WHERE name = 'rrn'", static row => Tuple.Create(row.GetInt64(0), row.GetInt64(1), row.GetInt64(2)))!;
-        if (hour > lastHour)
-        {
-            before = last;
-        }
-
-        hour = Math.Max(hour, lastHour);
-        var value = last + 1;
-        session.Execute("UPDATE acquirer_sequence SET hour = $1, before = $2, value = $3 WHERE name = 'rrn'", hour, before, value);
+        var last = session.Find(Counters, "rrn")!;
+        var before = hour > last.Hour ? last.Value : last.Before;
+        hour = Math.Max(hour, last.Hour);
+        var value = last.Value + 1;
+        session.Put(Counters, new Counter(hour, before, value));
         var serial = value - before;
         var named = DateTime.UnixEpoch.AddHours(hour);
         return new SystemTrace(

@@ -20,6 +20,10 @@ public static class Running
         {
             throw new EnvironmentException(error.Message);
         }
+        catch (StoreUnavailableException away)
+        {
+            throw new EnvironmentException(away.Message);
+        }
         catch (Exception error) when (error is StoreFailedException or IOException or UnauthorizedAccessException)
         {
             throw new EnvironmentException($"the data folder {Path.GetFullPath(options.DataPath)} cannot be used: {error.Message}");

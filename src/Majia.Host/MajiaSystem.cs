@@ -11,6 +11,7 @@ using Majia.Host.Links;
 using Majia.Host.Operations;
 using Majia.Host.Seed;
 using Majia.Host.Tracing;
+using Majia.Host.Web.TokenApi;
 using Majia.Hsm;
 using Majia.Issuer;
 using Majia.Network;
@@ -19,6 +20,7 @@ using Majia.SecureElement;
 using Majia.Storage;
 using Majia.Terminal;
 using Majia.TokenService;
+using Majia.Transit;
 using Majia.Wallet;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -55,6 +57,11 @@ public sealed record SystemOptions(string DataPath, TimeProvider Time, Entropy E
     public IPAddress? Bind { get; init; }
 
     public ILogger Log { get; init; } = NullLogger.Instance;
+
+    /// <summary>A connection string of PostgreSQL, or <see cref="Books.Private"/>; null: a file of SQLite in the data folder.</summary>
+    public string? Store { get; init; }
+
+    public PostgresOptions Postgres { get; init; } = new();
 }
 
 /// <summary>Production mode was asked for, and what is here is for demonstration and test.</summary>
@@ -73,6 +80,8 @@ public sealed class Wires(TimeProvider time)
 
     public LinkFaults PhoneWallet { get; } = new(time);
 
+    public LinkFaults PhoneTransit { get; } = new(time);
+
     public LinkFaults WalletToken { get; } = new(time);
 
     public LinkFaults TokenIssuer { get; } = new(time);
@@ -86,7 +95,7 @@ public sealed class Wires(TimeProvider time)
 
 /// <summary>The parties of one process, composed by role: who has which store, keys and wires stands here and nowhere else.</summary>
 /// <remarks>
-/// All server parties of a process share one log (majia.db), so one wait for the disk covers a whole authorisation; phones, chips and terminals have their own (decisions.md 22, 30).
+/// All server parties of a process share one log (majia.db, or one PostgreSQL), so one wait for the disk covers a whole authorisation; phones, chips and terminals have their own (decisions.md 22, 30).
 /// A party apart has its own folder with its own log and keys, and its lines leave the process.
 /// </remarks>
 public sealed class MajiaSystem : IAsyncDisposable
@@ -107,6 +116,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     private readonly ConcurrentDictionary<string, IReadOnlyList<DeskMessage>> letters = new(StringComparer.Ordinal);
     private readonly List<IDisposable> devices = [];
     private readonly List<Store> deviceStores = [];
+    private readonly Books books;
 
     private readonly AcquirerParty? acquirer;
     private readonly NetworkParty? network;
@@ -116,7 +126,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     private readonly PartyTls? tls;
     private readonly (IJsonLink Network, IJsonLink Wallet)? journals;
 
-    private MajiaSystem(SystemOptions options, DataFolder folder, SystemLines lines, PartyTls? tls)
+    private MajiaSystem(SystemOptions options, DataFolder folder, Func<Books> open, SystemLines lines, PartyTls? tls)
     {
         this.folder = folder;
         this.tls = tls;
@@ -129,7 +139,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         LoadKeys(options.Production, here);
         Plastics = new PlasticCards(folder.Chips, folder.Keys, party => modules[party], entropy);
         devices.Add(Plastics);
-        Store = SqliteStore.Open(folder.Database, Schemas(), Time);
+        books = open();
         Trace = new TraceStore(SqliteStore.Open(Path.Combine(folder.Path, "trace.db"), [TraceStore.Schema], Time), Time);
 
         var (acquiring, switching, wallets) = (new AcquirerOptions(), new NetworkOptions(), new WalletOptions { PasswordIterations = options.PasswordIterations });
@@ -138,7 +148,7 @@ public sealed class MajiaSystem : IAsyncDisposable
             foreach (var bank in SeedData.Banks.Where(bank => here.Contains(bank.Institution)))
             {
                 var name = KeyTable.Issuer(bank.Institution);
-                var issuer = new IssuerParty(new IssuerOptions(bank.Institution, bank.Name), Store, modules[name], Time, entropy, Trace);
+                var issuer = new IssuerParty(new IssuerOptions(bank.Institution, bank.Name), books.Of(IssuerParty.Schema), modules[name], Time, entropy, Trace);
                 issuers.Add(bank.Institution, issuer);
                 lines.Answer(Line.TokenIssuer, name, issuer.Endpoint, Store);
                 lines.Answer(Line.BankDesk, name, BankWindow.Of(issuer.Desk, name), Store);
@@ -153,7 +163,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         if (Has(Role.Token))
         {
             tokenService = new TokenServiceParty(
-                new TokenServiceOptions(), Store, modules[KeyTable.TokenService],
+                new TokenServiceOptions(), books.Of(TokenServiceParty.Schema), modules[KeyTable.TokenService],
                 banks.ToDictionary(bank => bank, bank => lines.Json(Line.TokenIssuer, KeyTable.Issuer(bank), bank, issuers.GetValueOrDefault(bank)?.Endpoint, Wires.TokenIssuer, Store, innerHop: true)), Time, entropy, Trace);
             lines.Answer(Line.WalletToken, KeyTable.TokenService, tokenService.EndpointFor(wallets.TokenRequestorId), Store);
         }
@@ -163,7 +173,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         if (Has(Role.Network))
         {
             network = new NetworkParty(
-                switching, Store, modules[KeyTable.Network], toTokenService(new(switching.Institution, switching.TokenService)),
+                switching, books.Of(NetworkParty.Schema), modules[KeyTable.Network], toTokenService(new(switching.Institution, switching.TokenService)),
                 banks.ToDictionary(
                     bank => bank,
                     bank => (IIsoLink)(issuers.ContainsKey(bank) ? toIssuers(new(switching.Institution, bank)) : lines.Elsewhere(Line.NetworkIssuer, new(switching.Institution, bank), Wires.NetworkIssuer, Store))),
@@ -174,19 +184,33 @@ public sealed class MajiaSystem : IAsyncDisposable
             Line.AcquirerNetwork, network, Wires.AcquirerNetwork, Store, innerHop: true, OverloadAnswers.Switch((_, source) => (modules[KeyTable.Network], $"zak.{source}"), switching.Mac));
         if (Has(Role.Acquirer))
         {
-            acquirer = new AcquirerParty(acquiring, Store, modules[KeyTable.Acquirer], toNetwork(new(acquiring.Institution, acquiring.Network)), Time, entropy, Trace);
+            acquirer = new AcquirerParty(acquiring, books.Of(AcquirerParty.Schema), modules[KeyTable.Acquirer], toNetwork(new(acquiring.Institution, acquiring.Network)), Time, entropy, Trace);
         }
 
         posLine = lines.Listen(
             Line.Pos, acquirer, Wires.PosLine, Store, innerHop: false,
             acquirer is null ? null : OverloadAnswers.Pos(modules[KeyTable.Acquirer], acquiring.Mac, acquiring.Institution, acquiring.UtcOffset, Time));
+        if (HasTransit)
+        {
+            Transit = new TransitSystem(folder, modules[KeyTable.SeIssuer], Store, Time, entropy, Trace);
+        }
+
         if (Has(Role.Wallet))
         {
             wallet = new WalletParty(
-                wallets, Store, new SeIssuer(modules[KeyTable.SeIssuer], Store, Time, Trace),
+                wallets, books.Of(WalletParty.Schema), new SeIssuer(modules[KeyTable.SeIssuer], books.Of(WalletParty.Schema), Time, Trace),
                 lines.Json(Line.WalletToken, KeyTable.TokenService, null, tokenService?.EndpointFor(wallets.TokenRequestorId), Wires.WalletToken, Store, innerHop: true), Time, entropy, Trace);
             lines.Answer(Line.PhoneWallet, "wallet", wallet.Endpoint, Store);
             lines.Answer(Line.TokenWallet, "wallet", wallet.Journal, Store);
+            lines.Answer(Line.TokenWallet, "wallet-notices", wallet.NoticeEndpoint, Store);
+        }
+
+        if (tokenService is not null)
+        {
+            tokenService.Requestors = new Dictionary<string, IJsonLink>
+            {
+                [wallets.TokenRequestorId] = lines.Json(Line.TokenWallet, "wallet-notices", null, wallet?.NoticeEndpoint, Wires.WalletToken, Store, innerHop: true),
+            };
         }
 
         if (network is not null)
@@ -218,7 +242,8 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     public TimeProvider Time { get; }
 
-    public Store Store { get; }
+    /// <summary>The rows of all parties of this process.</summary>
+    public Store Store => books.Whole;
 
     public TraceStore Trace { get; }
 
@@ -258,6 +283,9 @@ public sealed class MajiaSystem : IAsyncDisposable
     /// <summary>By the ids of <see cref="SeedData.Handsets"/>.</summary>
     public IReadOnlyDictionary<string, PhoneDevice> Phones => phones;
 
+    /// <summary>The transit operator and its gates, where phones and the phone maker's key store are here; else null.</summary>
+    public TransitSystem? Transit { get; }
+
     /// <summary>The customers' plastic, and the authority's keys that terminals check it with.</summary>
     public PlasticCards Plastics { get; }
 
@@ -273,15 +301,21 @@ public sealed class MajiaSystem : IAsyncDisposable
         var folder = DataFolder.Open(options.DataPath);
         SystemLines? lines = null;
         PartyTls? tls = null;
+        Books? books = null;
         MajiaSystem system;
         try
         {
             tls = options.Tls is { } certificates ? PartyTls.Load(certificates, options.Roles, Institutions(options), options.Time, options.Log) : null;
             lines = await SystemLines.OpenAsync(new LineOptions(options.Links, options.BasePort, options.Roles, options.Peers, tls, options.Bind), options.Time, options.Entropy);
-            system = new MajiaSystem(options, folder, lines, tls);
+            system = new MajiaSystem(options, folder, () => books = Books.Open(options, folder, Schemas(options.Roles)), lines, tls);
         }
         catch
         {
+            if (books is not null)
+            {
+                await books.DisposeAsync();
+            }
+
             if (lines is not null)
             {
                 await lines.DisposeAsync();
@@ -342,6 +376,8 @@ public sealed class MajiaSystem : IAsyncDisposable
             await PumpAsync("phone", async () => letters[window.Institution] = await window.RecentAsync(LettersShown));
         }
 
+        await PumpAsync("wallet", () => wallet?.ReconcileDailyAsync(cancellation));
+        await PumpAsync("token-service", () => tokenService?.ReconcileDailyAsync(cancellation));
         await Store.DurableAsync();
     }
 
@@ -364,19 +400,27 @@ public sealed class MajiaSystem : IAsyncDisposable
     {
         devices.ForEach(device => device.Dispose());
         await Lines.DisposeAsync();
+        await (Transit?.DisposeAsync() ?? ValueTask.CompletedTask);
         foreach (var deviceStore in deviceStores)
         {
             await deviceStore.DisposeAsync();
         }
 
         await Trace.DisposeAsync();
-        await Store.DisposeAsync();
+        await books.DisposeAsync();
         tls?.Dispose();
         folder.Dispose();
     }
 
     /// <summary>A terminal's key module, for a merchant who turned thief: the demonstration's replay signs with it.</summary>
     internal KeyModule TerminalKeys(string terminal) => modules[KeyTable.Terminal(terminal)];
+
+    /// <summary>The token service's door for callers outside; made where the token service runs and pages are served.</summary>
+    internal TokenApiRoutes TokenApi()
+    {
+        string[] requestors = [.. new TokenServiceOptions().TokenRequestors], banks = [.. SeedData.Banks.Select(bank => bank.Institution)];
+        return new TokenApiRoutes(TokenService, ApiSecrets.Open(folder.Keys, [.. requestors, .. banks], entropy), requestors, banks, Store, entropy);
+    }
 
     /// <summary>A party's key module, for whoever proves what keys may and may not do.</summary>
     internal KeyModule Keys(string party) => modules[party];
@@ -385,14 +429,18 @@ public sealed class MajiaSystem : IAsyncDisposable
 
     public bool Has(Role role) => Roles.Contains(role);
 
+    /// <summary>The operator has no role of its own yet: it is where phones and the SE issuer meet (docs/decisions/0020-transit.md).</summary>
+    private bool HasTransit => Has(Role.Wallet) && Has(Role.Phone);
+
     /// <summary>Tables of the parties that are here.</summary>
-    private IReadOnlyList<PartySchema> Schemas() =>
+    private static IReadOnlyList<PartySchema> Schemas(IReadOnlySet<Role> roles) =>
     [
-        .. Has(Role.Issuer) ? [IssuerParty.Schema] : (PartySchema[])[],
-        .. Has(Role.Token) ? [TokenServiceParty.Schema] : (PartySchema[])[],
-        .. Has(Role.Network) ? [NetworkParty.Schema] : (PartySchema[])[],
-        .. Has(Role.Acquirer) ? [AcquirerParty.Schema] : (PartySchema[])[],
-        .. Has(Role.Wallet) ? [WalletParty.Schema] : (PartySchema[])[],
+        .. roles.Contains(Role.Issuer) ? [IssuerParty.Schema] : (PartySchema[])[],
+        .. roles.Contains(Role.Token) ? [TokenServiceParty.Schema] : (PartySchema[])[],
+        .. roles.Contains(Role.Network) ? [NetworkParty.Schema] : (PartySchema[])[],
+        .. roles.Contains(Role.Acquirer) ? [AcquirerParty.Schema] : (PartySchema[])[],
+        .. roles.Contains(Role.Wallet) ? [WalletParty.Schema] : (PartySchema[])[],
+        .. roles.Contains(Role.Wallet) && roles.Contains(Role.Phone) ? [TransitParty.Schema] : (PartySchema[])[],
         OperationsSchema.Schema,
         Restoration.Schema,
     ];
@@ -424,7 +472,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     {
         foreach (var bank in SeedData.Banks.Where(bank => issuers.ContainsKey(bank.Institution)))
         {
-            await IssuerSeed.ApplyAsync(bank, Store, modules[KeyTable.Issuer(bank.Institution)], Time);
+            await IssuerSeed.ApplyAsync(bank, books.Of(IssuerParty.Schema), modules[KeyTable.Issuer(bank.Institution)], Time);
         }
 
         if (acquirer is not null)
@@ -483,7 +531,8 @@ public sealed class MajiaSystem : IAsyncDisposable
             Lines.Json(Line.PhoneWallet, "wallet", null, wallet?.Endpoint, Wires.PhoneWallet, Store, innerHop: false),
             Time,
             entropy,
-            Trace);
+            Trace,
+            Transit is null ? null : new InMemoryJsonLink(Transit.Operator.Endpoint, Wires.PhoneTransit, Store));
         devices.Insert(0, phone);
         phones.Add(handset.Id, phone);
         if (bindingKey is not null)

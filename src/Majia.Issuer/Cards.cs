@@ -77,8 +77,14 @@ public sealed record Card(
 {
     private const string Columns = "card, account, customer, masked, expiry, sequence_number, kind, state, pin_policy, amount_limit, pin_locked, risk, identity_failures, identity_failed_at";
 
-    internal static Card? ByNumber(Session session, string institution, byte[] index) =>
-        session.One($"SELECT {Columns} FROM issuer_cards WHERE institution = $1 AND pan_index = $2", Map, institution, index);
+    /// <summary>By the keyed hash of its number, as payments look for it.</summary>
+    private static readonly HotTable<Card> Numbers = new(
+        "issuer_cards", keys: 2, columns: "institution, pan_index, " + Columns, stays: true, map: static row => Map(row, 2));
+
+    internal static Card? ByNumber(Session session, string institution, byte[] index) => session.Find(Numbers, institution, index);
+
+    /// <summary>Names what <see cref="ByNumber"/> will look at.</summary>
+    internal static Card? Want(Wanted wanted, string institution, byte[] index) => wanted.Row(Numbers, institution, index);
 
     internal static Card? ById(Session session, string institution, string card) =>
         session.One($"SELECT {Columns} FROM issuer_cards WHERE institution = $1 AND card = $2", Map, institution, card);
@@ -90,10 +96,13 @@ public sealed record Card(
     internal static List<Card> All(Session session, string institution) =>
         session.Query($"SELECT {Columns} FROM issuer_cards WHERE institution = $1 ORDER BY card", Map, institution);
 
-    private static Card Map(DbDataReader row) => new(
-        row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetString(5),
-        Enum.Parse<CardKind>(row.GetString(6)), Enum.Parse<CardState>(row.GetString(7)), Enum.Parse<PinPolicy>(row.GetString(8)),
-        row.IsDBNull(9) ? null : row.GetInt64(9), row.GetInt64(10) != 0, Enum.Parse<EnrolmentRisk>(row.GetString(11)), (int)row.GetInt64(12), row.Instant(13));
+    private static Card Map(DbDataReader row) => Map(row, 0);
+
+    /// <param name="at">Where the columns begin.</param>
+    private static Card Map(DbDataReader row, int at) => new(
+        row.GetString(at), row.GetString(at + 1), row.GetString(at + 2), row.GetString(at + 3), row.GetString(at + 4), row.GetString(at + 5),
+        Enum.Parse<CardKind>(row.GetString(at + 6)), Enum.Parse<CardState>(row.GetString(at + 7)), Enum.Parse<PinPolicy>(row.GetString(at + 8)),
+        row.IsDBNull(at + 9) ? null : row.GetInt64(at + 9), row.GetInt64(at + 10) != 0, Enum.Parse<EnrolmentRisk>(row.GetString(at + 11)), (int)row.GetInt64(at + 12), row.Instant(at + 13));
 }
 
 /// <summary>A customer's account. Balance as the customer sees it: below zero is owed to the bank.</summary>
@@ -104,12 +113,25 @@ public sealed record Account(string Id, string Customer, CardKind Kind, Amount B
 
     internal const string Columns = "account, customer, kind, currency, balance, credit_limit, closed";
 
-    internal static Account? ById(Session session, string institution, string account) =>
-        session.One($"SELECT {Columns} FROM issuer_accounts WHERE institution = $1 AND account = $2", Map, institution, account);
+    private sealed record Row(string Institution, Account Account);
 
-    internal static Account Map(DbDataReader row) => new(
-        row.GetString(0), row.GetString(1), Enum.Parse<CardKind>(row.GetString(2)),
-        new Amount(row.GetInt64(4), new Currency((int)row.GetInt64(3))), row.GetInt64(5), row.GetInt64(6) != 0);
+    private static readonly HotTable<Row> Table = new(
+        "issuer_accounts", keys: 2, columns: "institution, " + Columns, changing: "balance", stays: true,
+        map: static row => new Row(row.GetString(0), Map(row, 1)), values: static row => [row.Institution, row.Account.Id, row.Account.Balance.Minor]);
+
+    internal static Account? ById(Session session, string institution, string account) => session.Find(Table, institution, account)?.Account;
+
+    /// <summary>Names what <see cref="ById"/> will look at.</summary>
+    internal static void Want(Wanted wanted, string institution, string account) => wanted.Row(Table, institution, account);
+
+    /// <summary>Writes the balance.</summary>
+    internal void Put(Session session, string institution) => session.Put(Table, new(institution, this));
+
+    internal static Account Map(DbDataReader row) => Map(row, 0);
+
+    private static Account Map(DbDataReader row, int at) => new(
+        row.GetString(at), row.GetString(at + 1), Enum.Parse<CardKind>(row.GetString(at + 2)),
+        new Amount(row.GetInt64(at + 4), new Currency((int)row.GetInt64(at + 3))), row.GetInt64(at + 5), row.GetInt64(at + 6) != 0);
 }
 
 /// <summary>A customer. Print only the masked forms.</summary>
@@ -134,11 +156,24 @@ internal static class PinTries
     /// <summary>The face of a card that was shown: a device card by the keyed hash of its number.</summary>
     public static string DeviceFace(byte[] tokenIndex) => Convert.ToHexStringLower(tokenIndex);
 
-    public static int Left(Session session, string institution, string card, string face, int full) =>
-        (int)(session.Number("SELECT tries_left FROM issuer_pin_tries WHERE institution = $1 AND card = $2 AND face = $3", institution, card, face) ?? full);
+    private sealed record Tries(string Institution, string Card, string Face, long Left);
 
-    public static void Set(Session session, string institution, string card, string face, int left) =>
-        session.Execute(
-            "INSERT INTO issuer_pin_tries (institution, card, face, tries_left) VALUES ($1, $2, $3, $4) ON CONFLICT (institution, card, face) DO UPDATE SET tries_left = excluded.tries_left",
-            institution, card, face, left);
+    private static readonly HotTable<Tries> Table = new(
+        "issuer_pin_tries", keys: 3, columns: "institution, card, face, tries_left", changing: "tries_left", stays: true,
+        map: static row => new Tries(row.GetString(0), row.GetString(1), row.GetString(2), row.GetInt64(3)), values: static row => [row.Institution, row.Card, row.Face, row.Left]);
+
+    public static int Left(Session session, string institution, string card, string face, int full) =>
+        (int)(session.Find(Table, institution, card, face)?.Left ?? full);
+
+    /// <summary>Names what <see cref="Left"/> will look at.</summary>
+    public static void Want(Wanted wanted, string institution, string card, string face) => wanted.Row(Table, institution, card, face);
+
+    public static void Set(Session session, string institution, string card, string face, int left)
+    {
+        var row = new Tries(institution, card, face, left);
+        if (!session.TryAdd(Table, row))
+        {
+            session.Put(Table, row);
+        }
+    }
 }

@@ -21,6 +21,7 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
         .Map<DeliverActivationCodeRequest, DeliverActivationCodeReply>(Operations.DeliverActivationCode, DeliverAsync)
         .Map<ValidateActivationCodeRequest, ValidateActivationCodeReply>(Operations.ValidateActivationCode, ValidateAsync)
         .Map<NotifyServiceActivatedRequest, Done>(Operations.NotifyServiceActivated, ActivatedAsync)
+        .Map<ReconcileTokensRequest, ReconcileTokensReply>(Operations.ReconcileTokens, (request, _) => new Reconciliation(options, store, time).CompareAsync(request))
         .Map<NotifyTokenUpdatedRequest, Done>(Operations.NotifyTokenUpdated, UpdatedAsync);
 
     // ---- authorizeService ----

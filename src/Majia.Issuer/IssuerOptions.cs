@@ -132,5 +132,22 @@ internal static class IssuerSchema
         -- What refunds have given back of a sale: never more than it.
         ALTER TABLE issuer_authorisations ADD COLUMN refunded BIGINT NOT NULL DEFAULT 0;
         """,
+        """
+        -- What each payment adds: the row stands in its key's tree and has no second one.
+        CREATE TABLE issuer_ledger_next (
+          institution TEXT NOT NULL, account TEXT NOT NULL, entry TEXT NOT NULL, transaction_key TEXT NOT NULL, amount BIGINT NOT NULL, currency BIGINT NOT NULL,
+          kind TEXT NOT NULL, at BIGINT NOT NULL, PRIMARY KEY (institution, account, entry)) WITHOUT ROWID;
+        INSERT INTO issuer_ledger_next (institution, account, entry, transaction_key, amount, currency, kind, at)
+          SELECT institution, account, entry, transaction_key, amount, currency, kind, at FROM issuer_ledger;
+        DROP TABLE issuer_ledger;
+        ALTER TABLE issuer_ledger_next RENAME TO issuer_ledger;
+        CREATE INDEX issuer_ledger_by_transaction ON issuer_ledger (institution, transaction_key);
+        CREATE TABLE issuer_rewards_next (
+          institution TEXT NOT NULL, account TEXT NOT NULL, entry TEXT NOT NULL, transaction_key TEXT NOT NULL, points BIGINT NOT NULL, at BIGINT NOT NULL,
+          PRIMARY KEY (institution, account, entry)) WITHOUT ROWID;
+        INSERT INTO issuer_rewards_next (institution, account, entry, transaction_key, points, at) SELECT institution, account, entry, transaction_key, points, at FROM issuer_rewards;
+        DROP TABLE issuer_rewards;
+        ALTER TABLE issuer_rewards_next RENAME TO issuer_rewards;
+        """,
     ]);
 }

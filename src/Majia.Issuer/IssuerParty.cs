@@ -13,7 +13,7 @@ namespace Majia.Issuer;
 /// MAC before anything is believed; one unit of work from the stored answer of a repeat to the answer of this one.
 /// What came before its reversal's tombstone was laid is undone; what comes after it is answered 12 and moves no money.
 /// </remarks>
-public sealed class IssuerParty : IIsoServer
+public sealed class IssuerParty : IMessageServer
 {
     private static readonly int[] Echo = [2, 3, 4, 7, 11, 12, 13, 25, 32, 33, 37, 41, 42, 49];
 
@@ -55,6 +55,14 @@ public sealed class IssuerParty : IIsoServer
             return Sealed(Answer(message, MacFailure, approval: null), source, destination);
         }
 
+        return Sealed(await AnswerAsync(message), source, destination);
+    }
+
+    public async Task<IsoMessage?> AnswerAsync(string destination, string source, IsoMessage request, CancellationToken cancellation) => await AnswerAsync(request);
+
+    /// <summary>What is said to a message that the network has really sent.</summary>
+    private async Task<IsoMessage> AnswerAsync(IsoMessage message)
+    {
         var reference = message.Text(37) is { } rrn ? TraceReference.Rrn(rrn) : string.Empty;
         trace.Message(reference, message, TraceDirection.Received);
 
@@ -71,9 +79,8 @@ public sealed class IssuerParty : IIsoServer
                 : await ReverseAsync(message, request, reference);
         }
 
-        var answerFrame = Sealed(answer, source, destination);
         trace.Message(reference, answer, TraceDirection.Sent);
-        return answerFrame;
+        return answer;
     }
 
     private byte[] Sealed(IsoMessage answer, string to, string from) =>
@@ -94,6 +101,7 @@ public sealed class IssuerParty : IIsoServer
 
         var done = await store.WriteAsync(session =>
         {
+            session.Lock(LockKey(request.Key));
             if (StoredAnswer(session, request.Key, fingerprint) is { } stored) return stored;
 
             var card = Card.ByNumber(session, options.Institution, index);
@@ -101,7 +109,7 @@ public sealed class IssuerParty : IIsoServer
             var entries = Array.Empty<LedgerEntry>();
             Decision decision;
             Authorisation? original = null;
-            if (session.Number("SELECT 1 FROM issuer_tombstones WHERE institution = $1 AND switch_key = $2", options.Institution, request.Key) is not null)
+            if (Tombstone.Stands(session, options.Institution, request.Key))
             {
                 decision = AfterReversal;
             }
@@ -124,7 +132,22 @@ public sealed class IssuerParty : IIsoServer
             var answer = Answer(message, decision, decision.Approved ? approval : null);
             var bytes = IsoCodec.Write(Dialect.Switch, answer.Remove(2));
             Insert(session, request, fingerprint, card, entries.Length > 0 ? entries[0].Account : account?.Id ?? "", decision, decision.Approved ? approval : "", bytes, now);
-            return new Outcome(bytes, decision, entries);
+            return new Outcome(bytes, decision, entries, answer);
+        }, wanted =>
+        {
+            wanted.Lock(LockKey(request.Key));
+            StoredAuthorisation.Want(wanted, options.Institution, request.Key);
+            Tombstone.Want(wanted, options.Institution, request.Key);
+            if (request.OriginalKey is { } original)
+            {
+                StoredAuthorisation.Want(wanted, options.Institution, original);
+            }
+
+            if (Card.Want(wanted, options.Institution, index) is { } card)
+            {
+                Account.Want(wanted, options.Institution, card.Account);
+                PinTries.Want(wanted, options.Institution, card.Id, face);
+            }
         });
 
         trace.Decision(reference, done.Decision);
@@ -134,21 +157,24 @@ public sealed class IssuerParty : IIsoServer
             return Answer(message, done.Decision, approval: null);
         }
 
+        if (done.Fresh is { } fresh)
+        {
+            return fresh.Set(2, message);
+        }
+
         return IsoCodec.TryRead(Dialect.Switch, done.Answer, out var stored, out _)
             ? stored.Set(2, message)
             : throw new InvalidOperationException("a stored answer cannot be read");
     }
 
     /// <param name="Answer">The answer as stored, without number and MAC: a repeat brings the same number. Null when nothing is stored (94).</param>
-    private sealed record Outcome(byte[]? Answer, Decision Decision, LedgerEntry[] Entries);
+    /// <param name="Fresh">The same as it was made, when it was made now.</param>
+    private sealed record Outcome(byte[]? Answer, Decision Decision, LedgerEntry[] Entries, IsoMessage? Fresh = null);
 
     /// <summary>Same key, other content is answered 94.</summary>
     private Outcome? StoredAnswer(Session session, string key, byte[] fingerprint)
     {
-        var row = session.One(
-            "SELECT fingerprint, answer, code, why_en, why_zh FROM issuer_authorisations WHERE institution = $1 AND switch_key = $2",
-            row => new StoredRow(row.Bytes(0), row.Bytes(1), new Decision(new ResponseCode(row.GetString(2)), new Text(row.GetString(3), row.GetString(4)))),
-            options.Institution, key);
+        var row = StoredAuthorisation.Find(session, options.Institution, key);
         if (row is null)
         {
             return null;
@@ -158,8 +184,6 @@ public sealed class IssuerParty : IIsoServer
             ? new Outcome(row.Answer, new(row.Decision.Code, new($"A repeat: the stored answer is given again. {row.Decision.Why.En}", $"重复请求，返回已存应答。{row.Decision.Why.Zh}")), [])
             : new Outcome(null, OtherContent, []);
     }
-
-    private sealed record StoredRow(byte[] Fingerprint, byte[] Answer, Decision Decision);
 
     private Decision Sell(Session session, AuthorisationRequest request, Card card, Account account, string face, PinEvidence pin, DateTimeOffset now, out LedgerEntry[] entries)
     {
@@ -247,14 +271,13 @@ public sealed class IssuerParty : IIsoServer
         var now = time.GetUtcNow();
         var (decision, entries) = await store.WriteAsync(session =>
         {
+            session.Lock(LockKey(request.OriginalKey!));
             var original = Find(session, request.OriginalKey!);
             var voided = original is { Operation: Operation.Void, OriginalKey: { } key } ? Find(session, key) : null;
             var outcome = UndoDecider.Reverse(original, voided, request.Amount);
             if (outcome.Tombstone)
             {
-                session.Execute(
-                    "INSERT INTO issuer_tombstones (institution, switch_key, at) VALUES ($1, $2, $3) ON CONFLICT (institution, switch_key) DO NOTHING",
-                    options.Institution, request.OriginalKey, now);
+                new Tombstone(options.Institution, request.OriginalKey!, now).Lay(session);
             }
 
             if (outcome.Original is { } state && !Move(session, original!.SwitchKey, original.State, state))
@@ -299,27 +322,17 @@ public sealed class IssuerParty : IIsoServer
         return entries;
     }
 
-    private Authorisation? Find(Session session, string key) => session.One(
-        "SELECT switch_key, operation, state, card, account, booked_account, amount, currency, original_key, rrn, refunded FROM issuer_authorisations WHERE institution = $1 AND switch_key = $2",
-        row => new Authorisation(
-            row.GetString(0), Enum.Parse<Operation>(row.GetString(1)), Enum.Parse<AuthorisationState>(row.GetString(2)), row.GetString(3), row.GetString(4), row.GetString(5),
-            new Amount(row.GetInt64(6), new Currency((int)row.GetInt64(7))), row.TextOrNull(8), row.GetString(9), new Amount(row.GetInt64(10), new Currency((int)row.GetInt64(7)))),
-        options.Institution, key);
+    /// <summary>An authorisation and its reversal may come at once, and neither has a row yet: one unit at a time.</summary>
+    private string LockKey(string key) => $"issuer/{options.Institution}/{key}";
 
-    private bool Move(Session session, string key, AuthorisationState from, AuthorisationState to) => session.Execute(
-        "UPDATE issuer_authorisations SET state = $4 WHERE institution = $1 AND switch_key = $2 AND state = $3",
-        options.Institution, key, from.ToString(), to.ToString()) == 1;
+    private Authorisation? Find(Session session, string key) => StoredAuthorisation.Find(session, options.Institution, key)?.Facts;
 
-    private void Insert(Session session, AuthorisationRequest request, byte[] fingerprint, Card? card, string booked, Decision decision, string approval, byte[] answer, DateTimeOffset now) => session.Execute(
-        """
-        INSERT INTO issuer_authorisations (institution, switch_key, fingerprint, answer, operation, state, code, why_en, why_zh, card, account, booked_account,
-          amount, currency, rrn, approval, device_last_four, merchant, terminal, merchant_name, original_key, at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
-        """,
-        options.Institution, request.Key, fingerprint, answer, request.Operation.ToString(),
-        (decision.Approved ? AuthorisationState.Approved : AuthorisationState.Declined).ToString(), decision.Code.Value, decision.Why.En, decision.Why.Zh,
-        card?.Id ?? "", card?.Account ?? "", booked, request.Amount.Minor, request.Amount.Currency.Numeric, request.Rrn, approval,
-        request.Token?.LastFour ?? "", request.Merchant, request.Terminal, request.MerchantName, request.OriginalKey, now);
+    private bool Move(Session session, string key, AuthorisationState from, AuthorisationState to) => StoredAuthorisation.Move(session, options.Institution, key, from, to);
+
+    private void Insert(Session session, AuthorisationRequest request, byte[] fingerprint, Card? card, string booked, Decision decision, string approval, byte[] answer, DateTimeOffset now) =>
+        new StoredAuthorisation(
+            options.Institution, request.Key, fingerprint, answer, request.Operation, decision.Approved ? AuthorisationState.Approved : AuthorisationState.Declined, decision,
+            card?.Id ?? "", card?.Account ?? "", booked, request.Amount, request.Rrn, approval, request.Token?.LastFour ?? "", request.Merchant, request.Terminal, request.MerchantName, request.OriginalKey, now).Add(session);
 
     // The key module checks the block against the offset before the unit; whether the result counts is decided inside it.
     private PinEvidence VerifyPin(AuthorisationRequest request, byte[] index, string reference)

@@ -29,6 +29,15 @@ public static class Ledger
     /// <summary>The other side of the balances that the bank started with.</summary>
     public const string Opening = "opening";
 
+    /// <summary>An entry in the books of one bank.</summary>
+    private sealed record Line(string Institution, LedgerEntry Entry);
+
+    private static readonly HotTable<Line> Table = new(
+        "issuer_ledger", keys: 3, columns: "institution, account, entry, transaction_key, amount, currency, kind, at",
+        map: static row => new Line(row.GetString(0), new(
+            row.GetString(2), row.GetString(3), row.GetString(1), new Amount(row.GetInt64(4), new Currency((int)row.GetInt64(5))), Enum.Parse<EntryKind>(row.GetString(6)), row.Instant(7))),
+        values: static line => [line.Institution, line.Entry.Account, line.Entry.Id, line.Entry.Transaction, line.Entry.Amount.Minor, (long)line.Entry.Amount.Currency.Numeric, line.Entry.Kind.ToString(), line.Entry.At]);
+
     /// <summary>Two lines: <paramref name="amount"/> to <paramref name="account"/>, its opposite to <paramref name="counter"/>.</summary>
     internal static LedgerEntry[] Pair(string transaction, EntryKind kind, string account, Amount amount, string counter, DateTimeOffset at)
     {
@@ -51,22 +60,23 @@ public static class Ledger
                 continue;
             }
 
-            var changed = session.Execute(
-                guarded
-                    ? "UPDATE issuer_accounts SET balance = balance + $3 WHERE institution = $1 AND account = $2 AND balance + credit_limit + $3 >= 0"
-                    : "UPDATE issuer_accounts SET balance = balance + $3 WHERE institution = $1 AND account = $2",
-                institution, entry.Account, entry.Amount.Minor);
-            if (changed == 0)
+            if (Account.ById(session, institution, entry.Account) is not { } account)
             {
                 return guarded ? false : throw new InvalidOperationException("a ledger entry names an account that is not there");
             }
+
+            var moved = account with { Balance = account.Balance + entry.Amount };
+            if (guarded && moved.Available.Minor < 0)
+            {
+                return false;
+            }
+
+            moved.Put(session, institution);
         }
 
         foreach (var entry in entries)
         {
-            session.Execute(
-                "INSERT INTO issuer_ledger (institution, account, entry, transaction_key, amount, currency, kind, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-                institution, entry.Account, entry.Id, entry.Transaction, entry.Amount.Minor, entry.Amount.Currency.Numeric, entry.Kind.ToString(), entry.At);
+            session.Add(Table, new(institution, entry));
         }
 
         return true;
@@ -110,9 +120,14 @@ public static class Rewards
     {
         if (points != 0)
         {
-            session.Execute(
-                "INSERT INTO issuer_rewards (institution, account, entry, transaction_key, points, at) VALUES ($1, $2, $3, $4, $5, $6)",
-                institution, account, $"{transaction}/{kind.ToString().ToLowerInvariant()}", transaction, points, at);
+            session.Add(Table, new(institution, account, $"{transaction}/{kind.ToString().ToLowerInvariant()}", transaction, points, at));
         }
     }
+
+    private sealed record Line(string Institution, string Account, string Entry, string Transaction, long Points, DateTimeOffset At);
+
+    private static readonly HotTable<Line> Table = new(
+        "issuer_rewards", keys: 3, columns: "institution, account, entry, transaction_key, points, at",
+        map: static row => new Line(row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetInt64(4), row.Instant(5)),
+        values: static line => [line.Institution, line.Account, line.Entry, line.Transaction, line.Points, line.At]);
 }

@@ -51,7 +51,7 @@ public sealed partial class NetworkParty
             }
 
             return (null, null);
-        });
+        }, wanted => SwitchedTransaction.Want(wanted, key));
 
         if (objection is not null)
         {
@@ -219,7 +219,7 @@ public sealed partial class NetworkParty
 
         SwitchedTransaction.Close(session, now.Key, code, institution, time.GetUtcNow());
         return now with { Code = code.Value, Institution = institution };
-    });
+    }, wanted => SwitchedTransaction.Want(wanted, row.Key));
 
     /// <summary>The answer of a request that another call is handling, here or on another node; null when it never comes.</summary>
     private async Task<SwitchedTransaction?> AnswerOfOtherAsync(SwitchedTransaction row, CancellationToken cancellation)

@@ -21,9 +21,13 @@ public sealed partial class NetworkParty
             switch (decided.Undo)
             {
                 case Undo.Bar:
-                    new SwitchedTransaction(
+                    if (!new SwitchedTransaction(
                         key, [], reversal.Rrn, string.Empty, now, now, null, null, reversal.Amount, reversal.Message.Text(41)!, reversal.Message.Text(42)!,
-                        SwitchDecider.ReversedFirst.Code.Value, null, null, null, null, now).TryInsert(session);
+                        SwitchDecider.ReversedFirst.Code.Value, null, null, null, null, now).TryInsert(session))
+                    {
+                        throw new LostRaceException("the original of a reversal");
+                    }
+
                     break;
 
                 case Undo.NothingMoved:

@@ -12,7 +12,7 @@ namespace Majia.Network;
 /// A device number goes to the token service first; its verdict decides whether the bank is asked at all (decisions.md 7). The PAN lives here for
 /// the length of one exchange: rows hold the device number, reversals resolve it again when they are sent. Nothing of a PAN goes back to an acquirer (R19).
 /// </remarks>
-public sealed partial class NetworkParty : IIsoServer
+public sealed partial class NetworkParty : IMessageServer
 {
     private const string Binding = "bind.token-service", NumberKey = "card.number";
 
@@ -73,6 +73,15 @@ public sealed partial class NetworkParty : IIsoServer
             return Sealed(source, SwitchMessages.Answer(message, SwitchDecider.MacWrong.Code));
         }
 
+        return await AnswerAsync(source, message, cancellation) is { } answer ? Sealed(source, answer) : ReadOnlyMemory<byte>.Empty;
+    }
+
+    public Task<IsoMessage?> AnswerAsync(string destination, string source, IsoMessage request, CancellationToken cancellation) =>
+        keys.TryInfo(MacKey(source), out _) ? AnswerAsync(source, request, cancellation) : Task.FromResult<IsoMessage?>(null);
+
+    /// <summary>What is said to a message that <paramref name="source"/> has really sent.</summary>
+    private async Task<IsoMessage?> AnswerAsync(string source, IsoMessage message, CancellationToken cancellation)
+    {
         var rrn = message.Text(37) ?? string.Empty;
         var token = message.Text(2) is { Length: > 6 } number && options.TokenBins.Contains(number[..6]);
         trace.FromAcquirer(rrn, message, token);
@@ -92,13 +101,12 @@ public sealed partial class NetworkParty : IIsoServer
                 : await AuthoriseAsync(request, source, cancellation);
         }
 
-        if (answer is null)
+        if (answer is not null)
         {
-            return ReadOnlyMemory<byte>.Empty;
+            trace.ToAcquirer(rrn, answer, token);
         }
 
-        trace.ToAcquirer(rrn, answer, token);
-        return Sealed(source, answer);
+        return answer;
     }
 
     private byte[] Sealed(string to, IsoMessage answer) =>

@@ -17,6 +17,14 @@ internal sealed record SwitchedTransaction(
     private const string Columns =
         "switch_key, digest, rrn, processing, at, deadline, token, number_box, amount, terminal, merchant, code, authorisation, institution, chip_data, account_reference, reversed_at";
 
+    private static readonly HotTable<SwitchedTransaction> Table = new(
+        "network_transaction", keys: 1, columns: Columns + ", counter", map: Map, changing: "code, authorisation, institution, chip_data, account_reference, reversed_at",
+        values: static row =>
+        [
+            row.Key, row.Digest, row.Rrn, row.Processing, row.At, row.Deadline, row.Token, row.NumberBox, row.Amount, row.Terminal, row.Merchant,
+            row.Code, row.Authorisation, row.Institution, row.ChipData, row.AccountReference, row.ReversedAt, row.Counter,
+        ]);
+
     public static readonly Outbox Outbox = new("network");
 
     public static readonly PartySchema Schema = new(
@@ -63,12 +71,12 @@ internal sealed record SwitchedTransaction(
     public bool Approved => Code is { } code && new ResponseCode(code).IsApproval;
 
     /// <summary>False when the key is taken.</summary>
-    public bool TryInsert(Session session) => session.Execute(
-        $"INSERT INTO network_transaction ({Columns}, counter) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING",
-        Key, Digest, Rrn, Processing, At, Deadline, Token, NumberBox, Amount, Terminal, Merchant, Code, Authorisation, Institution, ChipData, AccountReference, ReversedAt, Counter) == 1;
+    public bool TryInsert(Session session) => session.TryAdd(Table, this);
 
-    public static SwitchedTransaction? ByKey(Session session, string key) =>
-        session.One($"SELECT {Columns} FROM network_transaction WHERE switch_key = $1", Map, key);
+    public static SwitchedTransaction? ByKey(Session session, string key) => session.Find(Table, key);
+
+    /// <summary>Names what <see cref="ByKey"/> will look at.</summary>
+    public static void Want(Wanted wanted, string key) => wanted.Row(Table, key);
 
     /// <summary>In progress, and nobody can be waiting any more. A refund is not among them.</summary>
     public static List<SwitchedTransaction> Overdue(Session session, DateTimeOffset before) =>
@@ -83,16 +91,33 @@ internal sealed record SwitchedTransaction(
         static row => (row.GetString(0), row.GetString(1), row.Bytes(2), row.Instant(3)), since, after, limit);
 
     /// <summary>Stores the answer, once: false when it has one, or its reversal came first.</summary>
-    public static bool TryAnswer(Session session, string key, IssuerAnswer answer) => session.Execute(
-        "UPDATE network_transaction SET code = $2, authorisation = $3, institution = $4, chip_data = $5, account_reference = $6 WHERE switch_key = $1 AND code IS NULL AND reversed_at IS NULL",
-        key, answer.Code.Value, answer.Authorisation, answer.Institution, answer.ChipData, answer.AccountReference) == 1;
+    public static bool TryAnswer(Session session, string key, IssuerAnswer answer)
+    {
+        if (ByKey(session, key) is not { Code: null, ReversedAt: null } now)
+        {
+            return false;
+        }
+
+        session.Put(Table, now with { Code = answer.Code.Value, Authorisation = answer.Authorisation, Institution = answer.Institution, ChipData = answer.ChipData, AccountReference = answer.AccountReference });
+        return true;
+    }
 
     /// <summary>Closes it without the issuer's word.</summary>
-    public static void Close(Session session, string key, ResponseCode code, string? institution, DateTimeOffset reversedAt) => session.Execute(
-        "UPDATE network_transaction SET code = $2, institution = $3, reversed_at = COALESCE(reversed_at, $4) WHERE switch_key = $1", key, code.Value, institution, reversedAt);
+    public static void Close(Session session, string key, ResponseCode code, string? institution, DateTimeOffset reversedAt)
+    {
+        if (ByKey(session, key) is { } now)
+        {
+            session.Put(Table, now with { Code = code.Value, Institution = institution, ReversedAt = now.ReversedAt ?? reversedAt });
+        }
+    }
 
-    public static void MarkReversed(Session session, string key, DateTimeOffset at) =>
-        session.Execute("UPDATE network_transaction SET reversed_at = $2 WHERE switch_key = $1 AND reversed_at IS NULL", key, at);
+    public static void MarkReversed(Session session, string key, DateTimeOffset at)
+    {
+        if (ByKey(session, key) is { ReversedAt: null } now)
+        {
+            session.Put(Table, now with { ReversedAt = at });
+        }
+    }
 
     private static SwitchedTransaction Map(DbDataReader r) => new(
         r.GetString(0), r.Bytes(1), r.GetString(2), r.GetString(3), r.Instant(4), r.Instant(5), r.TextOrNull(6), r.BytesOrNull(7), r.GetInt64(8), r.GetString(9), r.GetString(10),

@@ -24,12 +24,14 @@ public sealed partial class PhoneDevice : IDisposable
     /// <summary>A sign-in that was not answered: the same request again.</summary>
     private (string Account, string RequestId)? signingIn;
 
-    public PhoneDevice(PhoneOptions options, Store store, IChip chip, IJsonLink wallet, TimeProvider time, Entropy entropy, ITrace trace)
+    /// <param name="transit">The line to the transit operator; null: there is none.</param>
+    public PhoneDevice(PhoneOptions options, Store store, IChip chip, IJsonLink wallet, TimeProvider time, Entropy entropy, ITrace trace, IJsonLink? transit = null)
     {
         this.options = options;
         this.store = store;
         this.chip = chip;
         this.wallet = new CutLink(wallet);
+        this.transit = transit is null ? null : new CutLink(transit, "transit");
         this.time = time;
         this.entropy = entropy;
         this.trace = trace;
@@ -47,6 +49,9 @@ public sealed partial class PhoneDevice : IDisposable
 
     public PhoneOptions Handset => options;
 
+    /// <summary>Of the chip inside: 20 hex digits, no secret (the handset's settings show it).</summary>
+    public string Seid => chip.Seid;
+
     public bool AeroplaneMode => wallet.IsCut;
 
     public bool IsOn { get; private set; } = true;
@@ -58,7 +63,11 @@ public sealed partial class PhoneDevice : IDisposable
     public IReadOnlyList<Refusal> Conditions() => PhoneRules.MissingToAdd(state, Trusted.FunctionOn, !wallet.IsCut);
 
     /// <summary>Cuts the phone's network, or gives it back. What is under way on it does not come through either.</summary>
-    public void SetAeroplaneMode(bool on) => wallet.IsCut = on;
+    public void SetAeroplaneMode(bool on)
+    {
+        wallet.IsCut = on;
+        transit?.IsCut = on;
+    }
 
     public void Dispose()
     {
@@ -354,10 +363,36 @@ public sealed partial class PhoneDevice : IDisposable
 
     // ---- notices ----
 
-    /// <summary>Delivers what the cloud has still to be told, ends a purge that lost its power, and learns faces that are still missing.</summary>
-    public Task PumpAsync(CancellationToken cancellation = default) => AloneAsync(async () =>
+    /// <summary>The owner's own name for a card; at most 24 characters.</summary>
+    public Task<bool> NameCardAsync(string cardReference, string nickname) => AloneAsync(async () =>
+    {
+        if (state.Card(cardReference) is not { } card || nickname.Length > 24 || nickname.Any(char.IsControl))
+        {
+            return false;
+        }
+
+        await SaveAsync(state with { Cards = state.Cards.Replace(card, card with { Nickname = nickname.Trim() }) });
+        return true;
+    });
+
+    /// <summary>Delivers what the cloud has still to be told, does what it wants done, ends a purge that lost its power, and learns faces that are still missing.</summary>
+    public async Task PumpAsync(CancellationToken cancellation = default)
+    {
+        await PumpOnceAsync(cancellation);
+        if (reportedAt is not { } last || time.GetUtcNow() - last >= ReportEvery)
+        {
+            await ReportInventoryAsync(cancellation);
+        }
+    }
+
+    private Task<int> PumpOnceAsync(CancellationToken cancellation) => AloneAsync(async () =>
     {
         await DeliverAsync(cancellation);
+        if (time.GetUtcNow() - askedAt >= Heartbeat)
+        {
+            await ObeyAsync(0, cancellation);
+        }
+
         if (!wallet.IsCut && state.SignedIn && state.Cards.Any(static card => card is { State: EnrolmentState.Active, Face.InstanceAid.Length: 0 }))
         {
             try
@@ -493,10 +528,8 @@ public sealed partial class PhoneDevice : IDisposable
     }
 
     /// <summary>The phone's network. Cut, nothing leaves and nothing comes in.</summary>
-    private sealed class CutLink(IJsonLink inner) : IJsonLink
+    private sealed class CutLink(IJsonLink inner, string party = "wallet") : IJsonLink
     {
-        private const string Party = "wallet";
-
         public bool IsCut { get; set; }
 
         public async Task<ApiReply<TResponse>> CallAsync<TRequest, TResponse>(string operation, TRequest request, CancellationToken cancellation)
@@ -505,11 +538,11 @@ public sealed partial class PhoneDevice : IDisposable
         {
             if (IsCut)
             {
-                throw new PartyUnreachableException(Party);
+                throw new PartyUnreachableException(party);
             }
 
             var reply = await inner.CallAsync<TRequest, TResponse>(operation, request, cancellation);
-            return IsCut ? throw new PartyUnreachableException(Party) : reply;
+            return IsCut ? throw new PartyUnreachableException(party) : reply;
         }
     }
 }

@@ -40,13 +40,14 @@ public sealed record PhoneState(
 }
 
 /// <summary>One device card as its owner sees it.</summary>
-public sealed record PhoneCard(string CardReference, EnrolmentState State, CardFace Face, int Position, ImmutableArray<ActivationMethod> Methods);
+/// <param name="Nickname">The owner's name for it; empty: none.</param>
+public sealed record PhoneCard(string CardReference, EnrolmentState State, CardFace Face, int Position, ImmutableArray<ActivationMethod> Methods, string Nickname = "");
 
 /// <summary>An AddCard whose answer has not come: the same request again, not a second card. The JWE opens at the token service alone.</summary>
 public sealed record PendingCard(string RequestId, string EncryptedCard, string Source);
 
 /// <summary>A line of the phone's history.</summary>
-/// <param name="Kind">CARD_READ, CARD_ADDED, CARD_REMOVED.</param>
+/// <param name="Kind">CARD_READ, CARD_ADDED, CARD_REMOVED, CARD_SUSPENDED, CARD_RESUMED, SIGNED_OUT, FIND_DEVICE_OFF, LOST, FOUND.</param>
 public sealed record PhoneMessage(DateTimeOffset At, string? CardReference, string Kind, Amount? Amount, Text Says);
 
 public enum ScreenKind

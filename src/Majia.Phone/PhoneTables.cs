@@ -37,11 +37,16 @@ public static class PhoneTables
         -- A code that was sent and not answered: the same request again, so that a right one is not lost with its answer.
         CREATE TABLE phone_code (card_reference TEXT PRIMARY KEY, request_id TEXT NOT NULL, digest BLOB NOT NULL);
         """,
+        """
+        -- The last command of the cloud that took effect here.
+        CREATE TABLE phone_commands (device_id TEXT PRIMARY KEY, done INTEGER NOT NULL);
+        ALTER TABLE phone_cards ADD COLUMN nickname TEXT NOT NULL DEFAULT '';
+        """,
     ]);
 
     public static PhoneState Load(Session session)
     {
-        var cards = session.Query("SELECT card_reference, state, face, methods, position FROM phone_cards ORDER BY position, card_reference", Card);
+        var cards = session.Query("SELECT card_reference, state, face, methods, position, nickname FROM phone_cards ORDER BY position, card_reference", Card);
         var pending = session.One("SELECT request_id, encrypted_card, source FROM phone_pending", static row => new PendingCard(row.GetString(0), row.GetString(1), row.GetString(2)));
         return session.One(
             "SELECT device_id, credential, account, find_device, purging, wake_gesture, default_card FROM phone_settings",
@@ -71,10 +76,10 @@ public static class PhoneTables
         {
             session.Execute(
                 """
-                INSERT INTO phone_cards (card_reference, state, face, methods, position) VALUES ($1, $2, $3, $4, $5)
-                ON CONFLICT (card_reference) DO UPDATE SET state = $2, face = $3, methods = $4, position = $5
+                INSERT INTO phone_cards (card_reference, state, face, methods, position, nickname) VALUES ($1, $2, $3, $4, $5, $6)
+                ON CONFLICT (card_reference) DO UPDATE SET state = $2, face = $3, methods = $4, position = $5, nickname = $6
                 """,
-                card.CardReference, card.State.ToString(), JsonSerializer.Serialize(card.Face), JsonSerializer.Serialize(card.Methods), card.Position);
+                card.CardReference, card.State.ToString(), JsonSerializer.Serialize(card.Face), JsonSerializer.Serialize(card.Methods), card.Position, card.Nickname);
         }
 
         if (before.Pending != after.Pending)
@@ -114,6 +119,11 @@ public static class PhoneTables
 
     internal static void CodeAnswered(Session session, string cardReference) => session.Execute("DELETE FROM phone_code WHERE card_reference = $1", cardReference);
 
+    internal static long CommandsDone(Session session, string deviceId) => session.Number("SELECT done FROM phone_commands WHERE device_id = $1", deviceId) ?? 0;
+
+    internal static void CommandDone(Session session, string deviceId, long sequence) => session.Execute(
+        "INSERT INTO phone_commands (device_id, done) VALUES ($1, $2) ON CONFLICT (device_id) DO UPDATE SET done = $2", deviceId, sequence);
+
     private static byte[] DigestOf(string request, string code) => SHA256.HashData(Encoding.UTF8.GetBytes($"{request}/{code}"));
 
     internal static byte[]? TrustedBox(Session session) => session.One("SELECT box FROM phone_trusted", static row => row.Bytes(0));
@@ -126,5 +136,6 @@ public static class PhoneTables
         Enum.Parse<EnrolmentState>(row.GetString(1)),
         JsonSerializer.Deserialize<CardFace>(row.GetString(2))!,
         row.GetInt32(4),
-        JsonSerializer.Deserialize<ImmutableArray<ActivationMethod>>(row.GetString(3)));
+        JsonSerializer.Deserialize<ImmutableArray<ActivationMethod>>(row.GetString(3)),
+        row.GetString(5));
 }

@@ -26,7 +26,7 @@ public sealed class InlineStore : Store
     /// <param name="snapshot">What another store had committed.</param>
     public InlineStore(IReadOnlyList<PartySchema> schemas, byte[]? snapshot = null)
     {
-        writer = Connect();
+        writer = Connect(writer: true);
         if (snapshot is not null)
         {
             using var source = Connect();
@@ -69,24 +69,23 @@ public sealed class InlineStore : Store
             if (!open)
             {
                 image = SQLitePCL.raw.sqlite3_serialize(writer.Connection.Handle, "main", out imageLength, 0);
-                writer.Execute("BEGIN IMMEDIATE");
+                writer.Run("BEGIN IMMEDIATE");
                 open = true;
             }
 
             running = true;
-            writer.Execute("SAVEPOINT unit");
+            writer.BeginUnit();
             try
             {
                 var result = unit(writer);
-                writer.Execute("RELEASE unit");
+                writer.EndUnit();
                 return Task.FromResult(result);
             }
 #pragma warning disable CA1031 // whatever a unit throws is its caller's, and undone here
             catch (Exception error)
 #pragma warning restore CA1031
             {
-                writer.Execute("ROLLBACK TO unit");
-                writer.Execute("RELEASE unit");
+                writer.UndoUnit();
                 return Task.FromException<T>(error);
             }
             finally
@@ -113,11 +112,11 @@ public sealed class InlineStore : Store
             if (FailNextCommit is { } message)
             {
                 failure = new StoreFailedException(message);
-                EndTransaction("ROLLBACK");
+                EndTransaction(commit: false);
                 return Task.FromException(failure);
             }
 
-            EndTransaction("COMMIT");
+            EndTransaction(commit: true);
             return Task.CompletedTask;
         }
     }
@@ -170,7 +169,7 @@ public sealed class InlineStore : Store
                 closed = true;
                 if (open)
                 {
-                    EndTransaction(failure is null ? "COMMIT" : "ROLLBACK");
+                    EndTransaction(commit: failure is null);
                 }
 
                 writer.Dispose();
@@ -180,9 +179,17 @@ public sealed class InlineStore : Store
         return ValueTask.CompletedTask;
     }
 
-    private void EndTransaction(string how)
+    private void EndTransaction(bool commit)
     {
-        writer.Execute(how);
+        if (commit)
+        {
+            writer.Commit();
+        }
+        else
+        {
+            writer.Rollback();
+        }
+
         open = false;
         reader?.Dispose();
         reader = null;
@@ -190,11 +197,11 @@ public sealed class InlineStore : Store
         image = 0;
     }
 
-    private static SqliteSession Connect()
+    private static SqliteSession Connect(bool writer = false)
     {
         var connection = new SqliteConnection("Data Source=:memory:;Pooling=False");
         connection.Open();
-        return new SqliteSession(connection);
+        return new SqliteSession(connection, writer);
     }
 
     /// <summary>Lets an empty connection read an image that stays its caller's.</summary>

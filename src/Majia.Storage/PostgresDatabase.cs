@@ -6,7 +6,10 @@ public sealed class PostgresDatabase : IAsyncDisposable
     private readonly SortedDictionary<string, PostgresStore> stores = new(StringComparer.Ordinal);
     private readonly PostgresLog log;
 
-    private PostgresDatabase(PostgresLog log) => this.log = log;
+    private PostgresDatabase(PostgresLog log, PostgresStore whole) => (this.log, Whole) = (log, whole);
+
+    /// <summary>Every party's rows, as the login sees them: for the health of the whole, not for a party.</summary>
+    public Store Whole { get; }
 
     /// <summary>Parties whose tables belong to the login itself, since it may make no roles.</summary>
     public IReadOnlyList<string> WithoutRole { get; private init; } = [];
@@ -16,11 +19,14 @@ public sealed class PostgresDatabase : IAsyncDisposable
     {
         options ??= new();
         var (target, roles) = Prepare(connectionString, schemas, options);
-        var database = new PostgresDatabase(new PostgresLog(target)) { WithoutRole = [.. roles.Where(static role => role.Value is null).Select(static role => role.Key)] };
+        var log = new PostgresLog(target);
+        var all = new PostgresTarget(connectionString, null, [.. schemas.Select(static schema => schema.Party)]);
+        var database = new PostgresDatabase(log, new PostgresStore(all, log, ownsLog: false, time, writers: 1)) { WithoutRole = [.. roles.Where(static role => role.Value is null).Select(static role => role.Key)] };
+        string[] shared = [.. schemas.Where(static schema => schema.ReadByAll).Select(static schema => schema.Party)];
         foreach (var schema in schemas)
         {
-            var own = new PostgresTarget(connectionString, roles[schema.Party], [schema.Party]);
-            database.stores.Add(schema.Party, new PostgresStore(own, database.log, ownsLog: false, time, options.Writers));
+            var own = new PostgresTarget(connectionString, roles[schema.Party], [schema.Party, .. shared.Where(party => party != schema.Party)]);
+            database.stores.Add(schema.Party, new PostgresStore(own, log, ownsLog: false, time, options.Writers));
         }
 
         return database;
@@ -36,6 +42,7 @@ public sealed class PostgresDatabase : IAsyncDisposable
             await store.DisposeAsync();
         }
 
+        await Whole.DisposeAsync();
         log.Dispose();
     }
 
@@ -54,6 +61,12 @@ public sealed class PostgresDatabase : IAsyncDisposable
             {
                 using var own = new PostgresTarget(connectionString, roles[schema.Party], [schema.Party]).Open(synchronous: true);
                 PostgresSchema.Migrate(own, schema, $"the database {target.Parsed.Database} at {PostgresTrouble.Place(target.Parsed)}");
+            }
+
+            foreach (var schema in schemas.Where(static schema => schema.ReadByAll))
+            {
+                using var owner = new PostgresTarget(connectionString, roles[schema.Party], [schema.Party]).Open(synchronous: true);
+                PostgresSchema.LetRead(owner, schema.Party, [.. roles.Values.OfType<string>()]);
             }
 
             return (target, roles);

@@ -126,6 +126,13 @@ internal sealed class PostgresLog : IDisposable
                 {
                     Away(away.Message);
                 }
+                catch (NpgsqlException failure)
+                {
+                    // Opened, and gone again before it could be used.
+                    connection?.Dispose();
+                    connection = null;
+                    Away(PostgresTrouble.WhyNotOpened(target.Parsed, failure));
+                }
 
                 continue;
             }
@@ -139,6 +146,7 @@ internal sealed class PostgresLog : IDisposable
                     throw new NpgsqlException("the standby did not confirm");
                 }
 
+                StorageMeasures.CommitUnits.Record((int)Math.Min(upTo - flushed, int.MaxValue));
                 lock (gate)
                 {
                     flushed = upTo;
@@ -217,6 +225,12 @@ internal sealed class PostgresLog : IDisposable
 
         // A wait for the standby that was cancelled ends well, with no more than a warning.
         connection.Notice += (_, _) => warned();
+        // A server that is set not to wait is made to wait here: this is the one wait there is.
+        using (var wait = new NpgsqlCommand("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'", connection))
+        {
+            wait.ExecuteNonQuery();
+        }
+
         var command = new NpgsqlCommand("SELECT pg_logical_emit_message(true, 'majia', '')", connection);
         command.Prepare();
         return command;

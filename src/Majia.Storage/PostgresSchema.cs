@@ -94,6 +94,15 @@ internal static partial class PostgresSchema
         transaction.Commit();
     }
 
+    /// <summary>Lets other parties look at a schema that is nobody's own.</summary>
+    public static void LetRead(NpgsqlConnection owner, string party, IReadOnlyList<string> roles)
+    {
+        foreach (var role in roles)
+        {
+            Unless(owner, $"SELECT has_schema_privilege('{role}', '{party}', 'USAGE')", $"GRANT USAGE ON SCHEMA {party} TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA {party} TO {role}");
+        }
+    }
+
     private static long Version(NpgsqlConnection connection, string party, string place)
     {
         if (Is(connection, $"SELECT to_regclass('{party}.schema_version') IS NOT NULL"))

@@ -7,7 +7,8 @@ namespace Majia.Storage;
 
 /// <summary>A session on one PostgreSQL connection: each SQL text is prepared once, its parameters typed by the values that come.</summary>
 /// <remarks>A parameter that was never anything but NULL has no type yet; the statement is prepared anew when its first value comes.</remarks>
-internal sealed class PostgresSession(NpgsqlConnection connection) : Session, IDisposable
+/// <param name="holds">A unit's: rows of hot tables that may change are read FOR UPDATE.</param>
+internal sealed class PostgresSession(NpgsqlConnection connection, bool holds) : Session, IDisposable
 {
     /// <summary>By the text's identity first: statements are constants, and hashing some hundred characters is not free.</summary>
     private readonly Dictionary<string, Statement> constants = new(ReferenceComparer.Instance);
@@ -82,6 +83,8 @@ internal sealed class PostgresSession(NpgsqlConnection connection) : Session, ID
             Close();
         }
     }
+
+    protected override bool HoldsRows => holds;
 
     public override void Lock(string key) => Number("SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended($1, 0))) AS held", key);
 

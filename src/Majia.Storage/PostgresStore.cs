@@ -14,7 +14,7 @@ public sealed record PostgresOptions(int Writers = 4, bool FsyncMayBeOff = false
 /// </remarks>
 public sealed class PostgresStore : Store
 {
-    private const int MostRaces = 30, MostTaken = 5;
+    private const int MostRaces = 30, MostTaken = 5, MostInBatch = 128;
 
     private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(200);
 
@@ -24,6 +24,7 @@ public sealed class PostgresStore : Store
     private readonly bool ownsLog;
     private readonly TimeProvider time;
     private readonly Queue<IUnit> queue = new();
+    private readonly Gatherer decides = new(holds: true), looks = new(holds: false);
     private readonly Stack<PostgresSession> idleReaders = new();
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int running;
@@ -36,11 +37,18 @@ public sealed class PostgresStore : Store
     internal PostgresStore(PostgresTarget target, PostgresLog log, bool ownsLog, TimeProvider time, int writers)
     {
         (this.target, this.log, this.ownsLog, this.time) = (target, log, ownsLog, time);
-        running = writers;
+        running = writers + 2;
         for (var i = 0; i < writers; i++)
         {
 #pragma warning disable RS0030 // each writer has a thread of its own: it blocks on the server, and a pool thread must not
             new Thread(Run) { IsBackground = true, Name = "storage writer" }.Start();
+#pragma warning restore RS0030
+        }
+
+        foreach (var gatherer in (Gatherer[])[decides, looks])
+        {
+#pragma warning disable RS0030 // so has each gatherer of hot units
+            new Thread(() => RunBatches(gatherer)) { IsBackground = true, Name = "storage gatherer" }.Start();
 #pragma warning restore RS0030
         }
     }
@@ -55,15 +63,40 @@ public sealed class PostgresStore : Store
 
     public override Task<T> WriteAsync<T>(Func<Session, T> unit)
     {
-        var entry = new Unit<T>(unit);
-        lock (gate)
+        var entry = new Unit<T>(unit, null);
+        ToWriters(entry);
+        return entry.Task;
+    }
+
+    /// <summary>Hot units gather while a batch of them is under way; the next batch takes all that have come.</summary>
+    public override Task<T> WriteAsync<T>(Func<Session, T> unit, Action<Wanted> wants) => Gather(decides, unit, wants);
+
+    public override Task<T> LookAsync<T>(Func<Session, T> unit, Action<Wanted> wants) => Gather(looks, unit, wants);
+
+    private Task<T> Gather<T>(Gatherer gatherer, Func<Session, T> unit, Action<Wanted> wants)
+    {
+        var entry = new Unit<T>(unit, wants);
+        lock (gatherer.Gate)
         {
             ObjectDisposedException.ThrowIf(stopping, this);
-            queue.Enqueue(entry);
-            Monitor.Pulse(gate);
+            gatherer.Queue.Enqueue(entry);
+            if (gatherer.Queue.Count == 1 || gatherer.Queue.Count >= gatherer.Company)
+            {
+                Monitor.Pulse(gatherer.Gate);
+            }
         }
 
         return entry.Task;
+    }
+
+    private void ToWriters(IUnit unit)
+    {
+        lock (gate)
+        {
+            ObjectDisposedException.ThrowIf(stopping && running == 0, this);
+            queue.Enqueue(unit);
+            Monitor.Pulse(gate);
+        }
     }
 
     public override StoreFailedException? Failure => log.Failure;
@@ -100,6 +133,14 @@ public sealed class PostgresStore : Store
 
             stopping = true;
             Monitor.PulseAll(gate);
+        }
+
+        foreach (var gatherer in (Gatherer[])[decides, looks])
+        {
+            lock (gatherer.Gate)
+            {
+                Monitor.PulseAll(gatherer.Gate);
+            }
         }
 
         await ended.Task;
@@ -206,6 +247,115 @@ public sealed class PostgresStore : Store
         }
     }
 
+    private void RunBatches(Gatherer gatherer)
+    {
+        NpgsqlConnection? connection = null;
+        var known = new Dictionary<HotTable, Columns>();
+        var units = new List<IUnit>();
+        while (NextBatch(gatherer, units))
+        {
+            RunBatch(ref connection, known, units, gatherer.Holds);
+            units.Clear();
+        }
+
+        connection?.Dispose();
+        lock (gate)
+        {
+            if (--running == 0)
+            {
+                ended.SetResult();
+            }
+        }
+    }
+
+    /// <summary>All that have come. Where the last batch was large, company is on its way: it is waited for a moment, for a batch costs the same for two units and for twenty.</summary>
+    private bool NextBatch(Gatherer gatherer, List<IUnit> units)
+    {
+        lock (gatherer.Gate)
+        {
+            while (gatherer.Queue.Count == 0)
+            {
+                if (stopping)
+                {
+                    return false;
+                }
+
+                Monitor.Wait(gatherer.Gate);
+            }
+
+            if (gatherer.Queue.Count < gatherer.Company && !stopping)
+            {
+                Monitor.Wait(gatherer.Gate, 1);
+            }
+
+            while (units.Count < MostInBatch && gatherer.Queue.TryDequeue(out var unit))
+            {
+                units.Add(unit);
+            }
+
+            gatherer.Company = units.Count < 4 ? 0 : units.Count;
+            return true;
+        }
+    }
+
+    private void RunBatch(ref NpgsqlConnection? connection, Dictionary<HotTable, Columns> known, List<IUnit> units, bool holds)
+    {
+        PostgresBatch? batch = null;
+        var others = new List<IUnit>();
+        try
+        {
+            connection ??= Opened(target.OpenForBatches);
+            batch = new PostgresBatch(connection, known, holds);
+            var done = batch.Run(units, others);
+            log.Ran();
+            done.ForEach(static unit => unit.Deliver());
+            others.ForEach(ToWriters);
+        }
+        catch (StoreUnavailableException away)
+        {
+            units.ForEach(unit => unit.Fail(away));
+        }
+#pragma warning disable CA1031 // what one batch cannot do, its units do each alone
+        catch (Exception thrown)
+#pragma warning restore CA1031
+        {
+            var away = PostgresTrouble.Of(thrown) == Trouble.Away || connection!.State != System.Data.ConnectionState.Open;
+            try
+            {
+                if (!away)
+                {
+                    batch!.Rollback();
+                }
+            }
+            catch (Exception broken) when (broken is NpgsqlException or InvalidOperationException)
+            {
+                away = true;
+            }
+
+            if (away)
+            {
+                connection?.Dispose();
+                connection = null;
+                log.Suspect();
+            }
+
+            if (batch is { Committing: true, Committed: true })
+            {
+                units.ForEach(unit => unit.Fail(thrown));
+                return;
+            }
+
+            if (away && batch is { Committing: true })
+            {
+                var lost = new StoreUnavailableException(PostgresTrouble.WhyNotOpened(target.Parsed, thrown), inDoubt: true, thrown);
+                units.ForEach(unit => unit.Fail(lost));
+                return;
+            }
+
+            units.FindAll(static unit => !unit.Ended).ForEach(ToWriters);
+        }
+    }
+
     private (T Result, bool Ahead) ReadOnce<T>(Func<Session, T> query)
     {
         for (var fresh = false; ; fresh = true)
@@ -220,7 +370,7 @@ public sealed class PostgresStore : Store
             }
 
             fresh |= reader is null;
-            reader ??= new PostgresSession(Opened(target.OpenReader));
+            reader ??= new PostgresSession(Opened(target.OpenReader), holds: false);
             try
             {
                 // Every statement of the query sees the same commits.
@@ -252,7 +402,7 @@ public sealed class PostgresStore : Store
         }
     }
 
-    private PostgresSession Connect() => new(Opened(() => target.Open(synchronous: false)));
+    private PostgresSession Connect() => new(Opened(() => target.Open(synchronous: false)), holds: true);
 
     private NpgsqlConnection Opened(Func<NpgsqlConnection> open)
     {
@@ -285,26 +435,38 @@ public sealed class PostgresStore : Store
         }
     }
 
-    private interface IUnit
+    private sealed class Gatherer(bool holds)
     {
-        void Run(Session session);
+        public object Gate { get; } = new();
 
-        void Deliver();
+        public Queue<IUnit> Queue { get; } = new();
 
-        void Fail(Exception why);
+        public bool Holds { get; } = holds;
+
+        /// <summary>How many came together last time.</summary>
+        public int Company { get; set; }
     }
 
-    private sealed class Unit<T>(Func<Session, T> unit) : IUnit
+    private interface IUnit : IBatchUnit
+    {
+        void Deliver();
+    }
+
+    private sealed class Unit<T>(Func<Session, T> unit, Action<Wanted>? wants) : IUnit
     {
         private readonly TaskCompletionSource<T> done = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private T result = default!;
 
         public Task<T> Task => done.Task;
 
+        public bool Ended => done.Task.IsCompleted;
+
+        public void Name(Wanted wanted) => wants?.Invoke(wanted);
+
         public void Run(Session session) => result = unit(session);
 
-        public void Deliver() => done.SetResult(result);
+        public void Deliver() => done.TrySetResult(result);
 
-        public void Fail(Exception why) => done.SetException(why);
+        public void Fail(Exception why) => done.TrySetException(why);
     }
 }

@@ -7,7 +7,8 @@ public sealed record Restoration(DateTimeOffset BackupAt, DateTimeOffset Restore
     public static PartySchema Schema { get; } = new("restoration",
     [
         "CREATE TABLE restoration_mark (restored_at BIGINT NOT NULL PRIMARY KEY, backup_at BIGINT NOT NULL)",
-    ]);
+    ],
+    ReadByAll: true);
 
     /// <summary>Written into a database while no process has it.</summary>
     public void Write(Session session) => session.Execute(

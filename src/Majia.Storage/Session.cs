@@ -36,6 +36,50 @@ public abstract class Session
 
     /// <summary>The same text for a database whose writer runs one unit at a time.</summary>
     internal static string WithoutRowLocks(string sql) => sql.Replace(" FOR UPDATE", string.Empty, StringComparison.Ordinal);
+
+    /// <summary>The row of a hot table with this key, or null. What earlier units made of it is seen, as everywhere.</summary>
+    /// <param name="key">Values of the columns by which the table is looked up, in order.</param>
+    public virtual T? Find<T>(HotTable<T> table, params ReadOnlySpan<object?> key)
+        where T : class => One(SelectOf(table), row => (T)table.Read(row), key);
+
+    /// <summary>All rows of one group of a hot table, in the order of their keys.</summary>
+    public virtual IReadOnlyList<T> Rows<T>(HotTable<T> table, params ReadOnlySpan<object?> group)
+        where T : class => Query(SelectOf(table), row => (T)table.Read(row), group);
+
+    /// <summary>Adds a row; false when its key is taken, and nothing changes.</summary>
+    public virtual bool TryAdd<T>(HotTable<T> table, T row)
+        where T : class => Execute(table.InsertUnlessThere, table.ValuesOf(row)) == 1;
+
+    /// <summary>Adds a row that cannot be there: a key that is taken is our own bug, and stops the commit.</summary>
+    public virtual void Add<T>(HotTable<T> table, T row)
+        where T : class => Execute(table.Insert, table.ValuesOf(row));
+
+    /// <summary>Changes a row that was found in this unit: its changing columns are written, the others stay.</summary>
+    public virtual void Put<T>(HotTable<T> table, T row)
+        where T : class
+    {
+        if (Execute(table.Update, table.UpdateValues(table.ValuesOf(row))) != 1)
+        {
+            throw new InvalidOperationException($"a row of {table.Source} that is not there cannot change");
+        }
+    }
+
+    /// <summary>True in a unit that runs beside others: rows that it may change are held from when it finds them.</summary>
+    protected virtual bool HoldsRows => false;
+
+    private string SelectOf(HotTable table) => HoldsRows && table.Changing.Length > 0 ? table.SelectForUpdate : table.Select;
+}
+
+/// <summary>Names the rows that a hot unit will look at, before it runs: a store that talks to its database over a wire fetches those of many units in one round trip.</summary>
+/// <remarks>A hint and no more: what was not named is read when the unit asks for it.</remarks>
+public abstract class Wanted
+{
+    /// <summary>The row, once it has come; null before, or when there is none. The naming is asked again as long as it names more.</summary>
+    public abstract T? Row<T>(HotTable<T> table, params ReadOnlySpan<object?> key)
+        where T : class;
+
+    /// <summary>A key that the unit will <see cref="Session.Lock"/>: it is held before any row is read.</summary>
+    public abstract void Lock(string key);
 }
 
 /// <summary>Another unit wrote first what this one was about to: the store undoes it and runs it again, on what stands now.</summary>

@@ -8,18 +8,42 @@ namespace Majia.Storage;
 
 /// <summary>A session on one SQLite connection: each SQL text is prepared once and its parameters are bound anew, straight on the library's statements.</summary>
 /// <remarks>A payment is some twenty statements; commands and readers made anew for each were most of what they cost.</remarks>
-internal sealed class SqliteSession(SqliteConnection connection) : Session, IDisposable
+internal sealed class SqliteSession : Session, IDisposable
 {
+    /// <summary>Rows of hot tables, for the writer alone.</summary>
+    private readonly RowCache? hot;
+    private bool inUnit;
+    private bool savepoint;
+
+    /// <param name="writer">Runs units; a reader looks at committed rows only.</param>
+    public SqliteSession(SqliteConnection connection, bool writer = false)
+    {
+        Connection = connection;
+        hot = writer ? new RowCache(Select, (sql, values) => Run(sql, values)) : null;
+    }
+
     /// <summary>By the text's identity first: statements are constants, and hashing some hundred characters is not free.</summary>
     private readonly Dictionary<string, Statement> constants = new(ReferenceComparer.Instance);
     private readonly Dictionary<string, Statement> prepared = new(StringComparer.Ordinal);
 
-    public SqliteConnection Connection { get; } = connection;
+    public SqliteConnection Connection { get; }
 
     /// <summary>True inside a transaction. SQLite ends one by itself when the disk is full or broken.</summary>
     public bool InTransaction => raw.sqlite3_get_autocommit(Connection.Handle) == 0;
 
     public override int Execute(string sql, params ReadOnlySpan<object?> parameters)
+    {
+        if (hot is not null)
+        {
+            Save();
+            hot.Forget();
+        }
+
+        return Run(sql, parameters);
+    }
+
+    /// <summary>A statement of the store itself, or of the row cache: not a unit's.</summary>
+    public int Run(string sql, params ReadOnlySpan<object?> parameters)
     {
         var statement = Bind(sql, parameters);
         try
@@ -38,6 +62,7 @@ internal sealed class SqliteSession(SqliteConnection connection) : Session, IDis
 
     public override List<T> Query<T>(string sql, Func<DbDataReader, T> map, params ReadOnlySpan<object?> parameters)
     {
+        Settle();
         var statement = Bind(sql, parameters);
         try
         {
@@ -58,6 +83,7 @@ internal sealed class SqliteSession(SqliteConnection connection) : Session, IDis
     public override T? One<T>(string sql, Func<DbDataReader, T> map, params ReadOnlySpan<object?> parameters)
         where T : class
     {
+        Settle();
         var statement = Bind(sql, parameters);
         try
         {
@@ -71,6 +97,7 @@ internal sealed class SqliteSession(SqliteConnection connection) : Session, IDis
 
     public override long? Number(string sql, params ReadOnlySpan<object?> parameters)
     {
+        Settle();
         var statement = Bind(sql, parameters);
         try
         {
@@ -84,10 +111,140 @@ internal sealed class SqliteSession(SqliteConnection connection) : Session, IDis
 
     public override string? Text(string sql, params ReadOnlySpan<object?> parameters)
     {
+        Settle();
         var statement = Bind(sql, parameters);
         try
         {
             return statement.Step() && !statement.Row.IsDBNull(0) ? statement.Row.GetString(0) : null;
+        }
+        finally
+        {
+            statement.Reset();
+        }
+    }
+
+    public override T? Find<T>(HotTable<T> table, params ReadOnlySpan<object?> key)
+        where T : class => hot is null ? base.Find(table, key) : (T?)hot.Find(table, key);
+
+    public override IReadOnlyList<T> Rows<T>(HotTable<T> table, params ReadOnlySpan<object?> group)
+        where T : class => hot is null ? base.Rows(table, group) : hot.Rows<T>(table, group);
+
+    public override bool TryAdd<T>(HotTable<T> table, T row)
+        where T : class => hot is null ? base.TryAdd(table, row) : hot.TryAdd(table, row, blind: false);
+
+    public override void Add<T>(HotTable<T> table, T row)
+        where T : class
+    {
+        if (hot is null)
+        {
+            base.Add(table, row);
+        }
+        else if (!hot.TryAdd(table, row, blind: true))
+        {
+            throw new InvalidOperationException($"a row of {table.Source} came twice");
+        }
+    }
+
+    public override void Put<T>(HotTable<T> table, T row)
+        where T : class
+    {
+        if (hot is null)
+        {
+            base.Put(table, row);
+        }
+        else
+        {
+            hot.Put(table, row);
+        }
+    }
+
+    // ---- units and commits, for the store ----
+
+    public void BeginUnit()
+    {
+        inUnit = true;
+        hot!.BeginUnit();
+    }
+
+    /// <summary>As if the unit had not run.</summary>
+    public void UndoUnit()
+    {
+        if (savepoint)
+        {
+            Run("ROLLBACK TO unit");
+            hot!.Forget();
+        }
+        else
+        {
+            hot!.UndoUnit();
+        }
+
+        EndUnit();
+    }
+
+    public void EndUnit()
+    {
+        inUnit = false;
+        if (savepoint)
+        {
+            savepoint = false;
+            Run("RELEASE unit");
+        }
+    }
+
+    public void Commit()
+    {
+        hot!.Write();
+        Run("COMMIT");
+        hot.Committed();
+    }
+
+    public void Rollback()
+    {
+        inUnit = savepoint = false;
+        hot!.Forget();
+        Run("ROLLBACK");
+    }
+
+    /// <summary>A unit has a statement of its own: what stands in the cache must be in the database first, and from here on the unit is undone by a savepoint.</summary>
+    private void Save()
+    {
+        if (hot is null || !inUnit)
+        {
+            return;
+        }
+
+        if (!savepoint)
+        {
+            hot.WriteEarlier();
+            Run("SAVEPOINT unit");
+            savepoint = true;
+        }
+
+        hot.Write();
+    }
+
+    /// <summary>Before a look of a unit's own.</summary>
+    private void Settle()
+    {
+        if (hot is { IsDirty: true })
+        {
+            Save();
+        }
+    }
+
+    private List<object> Select(HotTable table, object?[] group)
+    {
+        var statement = Bind(table.Select, group);
+        try
+        {
+            var rows = new List<object>(1);
+            while (statement.Step())
+            {
+                rows.Add(table.Read(statement.Row));
+            }
+
+            return rows;
         }
         finally
         {

@@ -32,8 +32,20 @@ public sealed class SqliteStore : Store
     private int company;
     private bool busy;
     private bool due;
+
+    /// <summary>How long the writer's thread sleeps at most, in milliseconds: it is woken only where that is too long.</summary>
+    private int patience = Timeout.Infinite;
     private bool stopping;
     private StoreFailedException? failure;
+
+    /// <summary>Before the first connection of this process. A connection here is never used by two threads at once, so the library need not lock each call (SQLITE_CONFIG_MULTITHREAD), nor count what it allocates.</summary>
+    static SqliteStore()
+    {
+        const int MultiThread = 2, MemoryStatus = 9;
+        SQLitePCL.Batteries_V2.Init();
+        _ = SQLitePCL.raw.sqlite3_config(MultiThread);
+        _ = SQLitePCL.raw.sqlite3_config(MemoryStatus, 0);
+    }
 
     private SqliteStore(SqliteSession writer, string readerConnection, TimeProvider time, GroupCommit policy)
     {
@@ -49,7 +61,7 @@ public sealed class SqliteStore : Store
         try
         {
             CreateForOwner(path);
-            var writer = new SqliteSession(Connect(new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite, Pooling = false }.ToString()));
+            var writer = new SqliteSession(Connect(new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite, Pooling = false }.ToString()), writer: true);
             try
             {
                 Migrations.Check(writer, schemas, path);
@@ -162,14 +174,14 @@ public sealed class SqliteStore : Store
         try
         {
             // A deferred transaction: every statement of the query sees the same commit.
-            reader.Execute("BEGIN");
+            reader.Run("BEGIN");
             try
             {
                 return query(reader);
             }
             finally
             {
-                reader.Execute("COMMIT");
+                reader.Run("COMMIT");
             }
         }
         finally
@@ -245,7 +257,8 @@ public sealed class SqliteStore : Store
         {
             busy = false;
             due |= commit;
-            if (due || queue.Count > 0 || batch.Units == 1 || batch.Waiting > 0 || stopping)
+            var soon = batch.Waiting > 0 && (batch.Waiting >= company || patience != 1);
+            if (due || queue.Count > 0 || soon || (batch.Units > 0 && patience == Timeout.Infinite) || stopping)
             {
                 Monitor.Pulse(gate);
             }
@@ -301,7 +314,7 @@ public sealed class SqliteStore : Store
 
                 // Quiet: nobody ran anything for this long, whoever is expected.
                 seen = batch.Units;
-                var patience = batch.Units == 0 && !busy ? Timeout.Infinite : batch.Waiting > 0 ? 1 : policy.IdleMilliseconds;
+                patience = batch.Units == 0 && !busy ? Timeout.Infinite : batch.Waiting > 0 ? 1 : policy.IdleMilliseconds;
                 quiet = !Monitor.Wait(gate, patience) && !busy && batch.Units == seen;
             }
         }
@@ -315,13 +328,13 @@ public sealed class SqliteStore : Store
             {
                 if (!writer.InTransaction)
                 {
-                    writer.Execute("BEGIN IMMEDIATE");
+                    writer.Run("BEGIN IMMEDIATE");
                 }
 
                 batch.Since = time.GetTimestamp();
             }
 
-            writer.Execute("SAVEPOINT unit");
+            writer.BeginUnit();
         }
         catch (SqliteException error)
         {
@@ -352,10 +365,12 @@ public sealed class SqliteStore : Store
 
             if (thrown is not null)
             {
-                writer.Execute("ROLLBACK TO unit");
+                writer.UndoUnit();
             }
-
-            writer.Execute("RELEASE unit");
+            else
+            {
+                writer.EndUnit();
+            }
         }
         catch (SqliteException error)
         {
@@ -394,7 +409,7 @@ public sealed class SqliteStore : Store
     {
         try
         {
-            writer.Execute("COMMIT");
+            writer.Commit();
             StorageMeasures.CommitUnits.Record(batch.Units);
         }
         catch (SqliteException error)
@@ -435,7 +450,7 @@ public sealed class SqliteStore : Store
         {
             try
             {
-                writer.Execute("ROLLBACK");
+                writer.Rollback();
             }
             catch (SqliteException)
             {

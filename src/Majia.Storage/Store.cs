@@ -3,7 +3,8 @@ using Majia.Core.Contracts;
 namespace Majia.Storage;
 
 /// <summary>One party's forward-only schema: version n is statement list n − 1. Table names start with the party's prefix.</summary>
-public sealed record PartySchema(string Party, IReadOnlyList<string> Migrations);
+/// <param name="ReadByAll">Not one party's: every party of the same database may look at it.</param>
+public sealed record PartySchema(string Party, IReadOnlyList<string> Migrations, bool ReadByAll = false);
 
 /// <summary>The one door to a database: one writer with group commit, any number of readers (decisions.md 22).</summary>
 /// <remarks>
@@ -15,6 +16,13 @@ public abstract class Store : IAsyncDisposable
 {
     /// <summary>Runs <paramref name="unit"/> on the writer, alone and in order. It must be synchronous and touch nothing but its session.</summary>
     public abstract Task<T> WriteAsync<T>(Func<Session, T> unit);
+
+    /// <summary>As <see cref="WriteAsync{T}(Func{Session, T})"/>, for a unit of the hot path: load, decide, save (docs/decisions/0010).</summary>
+    /// <param name="wants">Names the rows that the unit will look at. Only a store that gathers the reads of many units calls it.</param>
+    public virtual Task<T> WriteAsync<T>(Func<Session, T> unit, Action<Wanted> wants) => WriteAsync(unit);
+
+    /// <summary>As <see cref="WriteAsync{T}(Func{Session, T}, Action{Wanted})"/>, for a unit that only looks, at what it will look at again when it decides: nothing is held for it.</summary>
+    public virtual Task<T> LookAsync<T>(Func<Session, T> unit, Action<Wanted> wants) => WriteAsync(unit, wants);
 
     /// <summary>Completes when everything that ran before this call is on disk. Throws <see cref="StoreFailedException"/> when it never will be.</summary>
     /// <remarks>Of a database that can stop and come back this vouches for nothing that ran before it stopped: an edge takes a <see cref="Mark"/> when it begins and gives it to <see cref="DurableAsync(StoreMark)"/>.</remarks>

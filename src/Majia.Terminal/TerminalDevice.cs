@@ -395,12 +395,14 @@ public sealed partial class TerminalDevice : IDisposable
         }
     }
 
+    /// <summary>A card that approved offline was verified, and is declined all the same: this terminal keeps no offline sales, and its parameters ask every card to go online.</summary>
     private SaleResult Unread(SaleResult start, PresentationResult presented) => start with
     {
-        Why = presented.Why,
+        Why = presented is PresentationResult.Approved ? new("The card approved offline, and this terminal takes online approvals only.", "卡片已脱机批准，但本终端只受理联机批准。") : presented.Why,
         Outcome = presented switch
         {
             PresentationResult.Ended { Last: Outcome.Declined } => SaleOutcome.Declined,
+            PresentationResult.Approved => SaleOutcome.Declined,
             PresentationResult.Ended { Last: Outcome.SeePhone } => SaleOutcome.SeePhone,
             PresentationResult.Ended { Last: Outcome.TryAgain } => SaleOutcome.CardRemoved,
             PresentationResult.Ended { Last: Outcome.TryAnotherInterface } => SaleOutcome.TryAnotherInterface,

@@ -1,5 +1,6 @@
 using Majia.Core.Emv;
 using Majia.Core.Apdu;
+using Majia.Core.Contracts;
 using Majia.Core.Cryptography;
 using Majia.Core.Primitives;
 
@@ -20,6 +21,9 @@ public sealed record TerminalOptions(string TerminalId, string MerchantId, Text 
 
     /// <summary>6 bytes: class, specification version, state, software version (protocols.md 6.1).</summary>
     public ReadOnlyMemory<byte> Header { get; init; } = Convert.FromHexString("603100311001");
+
+    /// <summary>The certification authorities' public keys, asked for when a card approves offline.</summary>
+    public Func<CancellationToken, ValueTask<IReadOnlyList<AuthorityKey>>> Authorities { get; init; } = static _ => ValueTask.FromResult<IReadOnlyList<AuthorityKey>>([]);
 
     public MacAlgorithm Mac { get; init; } = MacAlgorithm.UnionPayEcb;
 

@@ -55,7 +55,7 @@ public sealed record TokenServiceOptions
 }
 
 /// <summary>The vault (标记服务): plastic number ↔ device number, enrolment, personalisation, life cycle, cryptogram check. One file for each use case.</summary>
-public sealed partial class TokenServiceParty : IIsoServer
+public sealed partial class TokenServiceParty : IMessageServer
 {
     /// <summary>As the audit trail names the token service itself.</summary>
     private const string Self = "TOKEN_SERVICE";
@@ -92,6 +92,9 @@ public sealed partial class TokenServiceParty : IIsoServer
     }
 
     public static PartySchema Schema => VaultTables.Schema;
+
+    /// <summary>A line to each token requestor that wants to hear what becomes of its device cards, by TRID. Given once, after both sides are made.</summary>
+    public IReadOnlyDictionary<string, IJsonLink> Requestors { get; set; } = new Dictionary<string, IJsonLink>();
 
     /// <summary>What one token requestor calls. Who it is belongs to its line, not to what it writes: it sees and changes its own device cards only.</summary>
     /// <param name="trid">Token requestor id, 11 digits, a registered one.</param>

@@ -8,17 +8,8 @@ namespace Majia.Wallet;
 /// <summary>Accounts, handsets, Find Device: what must hold before a card can be there, and what takes every card away (R4, R23, R24).</summary>
 public sealed partial class WalletParty
 {
-    /// <summary>Adds an account, or gives it another password. Repeating it changes nothing that a person sees.</summary>
-    public async Task AddAccountAsync(string account, string password)
-    {
-        var hash = PasswordHash.Of(password, options.PasswordIterations, entropy);
-        await store.WriteAsync(session => session.Execute(
-            """
-            INSERT INTO wallet_account (account, salt, iterations, password_hash, created_at) VALUES ($1, $2, $3, $4, $5)
-            ON CONFLICT (account) DO UPDATE SET salt = excluded.salt, iterations = excluded.iterations, password_hash = excluded.password_hash
-            """,
-            account, hash.Salt, hash.Iterations, hash.Hash, clock.GetUtcNow()));
-    }
+    /// <inheritdoc cref="OwnerAccounts.SetPasswordAsync"/>
+    public Task AddAccountAsync(string account, string password) => Owners.SetPasswordAsync(account, password);
 
     public Task<bool> HasAccountAsync(string account) =>
         store.WriteAsync(session => session.Number("SELECT 1 FROM wallet_account WHERE account = $1", account) is not null);
@@ -31,15 +22,9 @@ public sealed partial class WalletParty
             return new ApiError("INVALID_FIELD_VALUE", "handset.seid: expected 20 upper-case hex digits.", [new FieldError("handset.seid", "20 upper-case hex digits", $"{seid?.Length ?? 0} characters")]);
         }
 
-        var known = await store.WriteAsync(session => session.One(
-            "SELECT salt, iterations, password_hash FROM wallet_account WHERE account = $1",
-            static row => new PasswordHash(row.Bytes(0), row.GetInt32(1), row.Bytes(2)), request.Account));
-
-        // An unknown account costs as much time as a wrong password.
-        var matches = (known ?? new PasswordHash(new byte[16], options.PasswordIterations, new byte[32])).Matches(request.Password);
-        if (known is null || !matches)
+        if (await Owners.CheckPasswordAsync(request.Account, request.Password) is { } wrong)
         {
-            return Refused(new Refusal("WRONG_PASSWORD", new("Account or password is wrong.", "帐号或密码错误。")));
+            return Refused(wrong);
         }
 
         if (await store.WriteAsync(session => RepeatedSignIn(session, request)) is { } repeated)
@@ -79,6 +64,9 @@ public sealed partial class WalletParty
                 now?.DeviceId ?? fresh, seid, request.Account, true, now is { FindDevice: true } && !gone, now is { LostMode: true },
                 DeviceRow.HashOf(credential), request.Handset, Math.Max(now?.PurgeEpoch ?? 0, request.PurgeEpoch));
             made.Write(session, clock.GetUtcNow());
+
+            // What was to sign this handset out is overtaken: its owner has just signed in on it.
+            session.Execute("DELETE FROM wallet_command WHERE device_id = $1 AND kind IN ('SIGN_OUT', 'FIND_DEVICE_OFF')", made.DeviceId);
             new SignInRow(request.RequestId, request.Account, seid, made.DeviceId, credential).Insert(session, clock.GetUtcNow());
             return made;
         });
@@ -124,6 +112,11 @@ public sealed partial class WalletParty
             return failed;
         }
 
+        if (request.On)
+        {
+            await store.WriteAsync(session => session.Execute("DELETE FROM wallet_command WHERE device_id = $1 AND kind = 'FIND_DEVICE_OFF'", device.DeviceId));
+        }
+
         await ChangeAsync(device.DeviceId, now => request.PurgeEpoch < now.PurgeEpoch ? now : now with { FindDevice = request.On, PurgeEpoch = request.PurgeEpoch });
         return new PhoneWallet.Done();
     }
@@ -141,14 +134,14 @@ public sealed partial class WalletParty
 
     /// <summary>Signs a handset out from afar: its device cards are dead at the token service when this returns null.</summary>
     public Task<ApiError?> RemoteSignOutAsync(string deviceId, CancellationToken cancellation = default) =>
-        RemoteAsync(deviceId, "SIGNED_OUT_REMOTELY", now => now with { SignedIn = false }, cancellation);
+        RemoteAsync(deviceId, "SIGNED_OUT_REMOTELY", PhoneWallet.CommandKinds.SignOut, now => now with { SignedIn = false }, cancellation);
 
     public Task<ApiError?> RemoteFindDeviceOffAsync(string deviceId, CancellationToken cancellation = default) =>
-        RemoteAsync(deviceId, "FIND_DEVICE_OFF", now => now with { FindDevice = false }, cancellation);
+        RemoteAsync(deviceId, "FIND_DEVICE_OFF", PhoneWallet.CommandKinds.FindDeviceOff, now => now with { FindDevice = false }, cancellation);
 
     /// <summary>Payment off for one phone (R23): its device cards are deleted.</summary>
     public Task<ApiError?> PaymentOffAsync(string deviceId, CancellationToken cancellation = default) =>
-        RemoteAsync(deviceId, "PAYMENT_OFF", now => now, cancellation);
+        RemoteAsync(deviceId, "PAYMENT_OFF", null, now => now, cancellation);
 
     /// <summary>Lost mode suspends every device card of the phone, its end resumes them. Null when it is done; a part of it is not done, and the call can be repeated.</summary>
     public async Task<ApiError?> SetLostModeAsync(string deviceId, bool on, CancellationToken cancellation = default)
@@ -162,6 +155,7 @@ public sealed partial class WalletParty
         {
             // First, so that nothing which is under way finishes behind it.
             await ChangeAsync(deviceId, now => now with { LostMode = true });
+            await store.WriteAsync(session => session.Execute("UPDATE wallet_device SET lost_at = $2 WHERE device_id = $1", deviceId, clock.GetUtcNow()));
         }
 
         // Taken before the look: whoever looks later orders later, and the token service heeds the latest.
@@ -179,15 +173,18 @@ public sealed partial class WalletParty
             failed ??= now.Error;
             if (now.Value is { State: TokenState.Active or TokenState.Suspended } told)
             {
-                await store.WriteAsync(session => CardRow.OfDevice(session, deviceId)
-                    .Find(card => card.Tur == token.TokenUniqueReference && card.State is EnrolmentState.Active or EnrolmentState.Suspended)
-                    ?.TryMove(session, told.State == TokenState.Suspended ? EnrolmentState.Suspended : EnrolmentState.Active));
+                await store.WriteAsync(session => CardRow.OfToken(session, token.TokenUniqueReference) is { } card && Follow(session, card, told.State, on ? "LOST" : "FOUND"));
             }
         }
 
         if (failed is null && !on)
         {
             await ChangeAsync(deviceId, now => now with { LostMode = false });
+        }
+
+        if (failed is null && device.LostMode != on)
+        {
+            await store.WriteAsync(session => Command(session, deviceId, on ? PhoneWallet.CommandKinds.Lost : PhoneWallet.CommandKinds.Found, null, on ? "LOST" : "FOUND"));
         }
 
         return failed;
@@ -221,7 +218,8 @@ public sealed partial class WalletParty
         ? NotAuthenticated
         : HandsetDecider.Check(new PhoneWallet.HandsetConditions(true, true, true, true), device.SignedIn, device.FindDevice, device.LostMode) is { Count: > 0 } reasons ? Refused(reasons) : null;
 
-    private async Task<ApiError?> RemoteAsync(string deviceId, string reason, Func<DeviceRow, DeviceRow> change, CancellationToken cancellation)
+    /// <param name="command">What the handset is told beside the loss of its cards.</param>
+    private async Task<ApiError?> RemoteAsync(string deviceId, string reason, string? command, Func<DeviceRow, DeviceRow> change, CancellationToken cancellation)
     {
         var device = await store.WriteAsync(session => DeviceRow.Find(session, deviceId));
         if (device is null)
@@ -233,7 +231,13 @@ public sealed partial class WalletParty
         await ChangeAsync(deviceId, change);
         try
         {
-            return await DeleteAllAsync(device, long.MaxValue, reason, cancellation);
+            var failed = await DeleteAllAsync(device, long.MaxValue, reason, cancellation, tells: true);
+            if (failed is null && command is not null)
+            {
+                await store.WriteAsync(session => Command(session, deviceId, command, null, reason));
+            }
+
+            return failed;
         }
         catch (PartyUnreachableException)
         {
@@ -242,7 +246,8 @@ public sealed partial class WalletParty
     }
 
     /// <summary>Token service first, then the cloud's own rows. Null when it is done.</summary>
-    private async Task<ApiError?> DeleteAllAsync(DeviceRow device, long purgeEpoch, string reason, CancellationToken cancellation)
+    /// <param name="tells">The handset has to hear of it: it was not the one that asked.</param>
+    private async Task<ApiError?> DeleteAllAsync(DeviceRow device, long purgeEpoch, string reason, CancellationToken cancellation, bool tells = false)
     {
         var reply = await tokenService.CallAsync<WalletToken.DeleteDeviceRequest, WalletToken.SearchTokensReply>(
             WalletToken.Operations.DeleteDevice, new(entropy.NewId(), device.Seid, purgeEpoch, reason), cancellation);
@@ -256,6 +261,10 @@ public sealed partial class WalletParty
             foreach (var card in CardRow.OfDevice(session, device.DeviceId).Where(card => card.State != EnrolmentState.Deleted && card.PurgeEpoch < purgeEpoch))
             {
                 CardRow.Delete(session, card.CardReference);
+                if (tells)
+                {
+                    Command(session, device.DeviceId, PhoneWallet.CommandKinds.Delete, card.CardReference, reason);
+                }
             }
         });
         return null;

@@ -166,6 +166,26 @@ public sealed partial class WalletParty
         return new PhoneWallet.ExchangeScriptReply(next.Commands, next.State);
     }
 
+    /// <summary>The SE issuer makes a domain for the transit operator. A handset that is known is enough: transit wants no card, no fingerprint and no Find Device.</summary>
+    private async Task<ApiReply<PhoneWallet.PrepareTransitReply>> PrepareTransitAsync(PhoneWallet.PrepareTransitRequest request, CancellationToken cancellation)
+    {
+        if (await AuthenticateAsync(request.DeviceId, request.Credential) is not { } device)
+        {
+            return NotAuthenticated;
+        }
+
+        if (!TryResponses(request.Responses, out var answers))
+        {
+            return new ApiError("INVALID_FIELD_VALUE", "responses: expected response APDUs as hex.", [new FieldError("responses", "response APDUs as hex", "something else")]);
+        }
+
+        var reference = TraceReference.Card($"transit-{device.DeviceId}");
+        var script = answers.Count == 0 ? seIssuer.Start(device.Seid, reference, SeProvider.Transit) : await seIssuer.ContinueAsync(device.Seid, reference, answers, SeProvider.Transit);
+        return script.Why is { } why
+            ? Refused(why)
+            : new PhoneWallet.PrepareTransitReply([.. script.Commands.Select(command => Convert.ToHexString(command.ToBytes()))], script.Keys);
+    }
+
     /// <summary>After a call that may have made a token active: what changed at the handset meanwhile counts. A lost one's token is held before anybody hears of it.</summary>
     private async Task<ApiError?> StillHeldAsync(CardRow card, CancellationToken cancellation)
     {

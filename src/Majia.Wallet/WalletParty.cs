@@ -18,6 +18,19 @@ public sealed record WalletOptions
 
     /// <summary>A card that is not live after this is asked about at the token service (R8).</summary>
     public TimeSpan UnfinishedLife { get; init; } = TimeSpan.FromMinutes(30);
+
+    /// <summary>Wrong passwords of an account in a row, then it is locked for <see cref="LockOut"/> (requirement 30).</summary>
+    public int PasswordTries { get; init; } = 10;
+
+    public TimeSpan LockOut { get; init; } = TimeSpan.FromMinutes(30);
+
+    /// <summary>A session of the owner's site that nobody uses ends after this (requirement 27), and any after <see cref="SessionLife"/>.</summary>
+    public TimeSpan SessionIdle { get; init; } = TimeSpan.FromMinutes(15);
+
+    public TimeSpan SessionLife { get; init; } = TimeSpan.FromHours(12);
+
+    /// <summary>A handset that was lost within this is a doubt about new cards on it.</summary>
+    public TimeSpan LostLately { get; init; } = TimeSpan.FromDays(7);
 }
 
 /// <summary>The wallet cloud (钱包云): accounts, handsets, Find Device, card orchestration. It passes on what it cannot read: card data and scripts.</summary>
@@ -42,6 +55,7 @@ public sealed partial class WalletParty
         this.entropy = entropy;
         this.trace = trace;
         handsets = HandsetDirectory.Load(options.HandsetFile);
+        Owners = new OwnerAccounts(options, store, clock, entropy);
         Endpoint = new JsonEndpoint("wallet");
         Endpoint.Failed += (operation, failure) => Record("", "wallet", "phone-wallet", TraceKind.Decision, TraceDirection.Inside, $"{operation} failed: {failure.GetType().Name}", $"{operation} 处理异常：{failure.GetType().Name}");
         Map<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, SignInAsync);
@@ -55,9 +69,15 @@ public sealed partial class WalletParty
         Map<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, ActivateAsync);
         Map<PhoneWallet.ListCardsRequest, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, ListCardsAsync);
         Map<PhoneWallet.DeleteCardRequest, PhoneWallet.Done>(PhoneWallet.Operations.DeleteCard, DeleteCardAsync);
+        Map<PhoneWallet.PrepareTransitRequest, PhoneWallet.PrepareTransitReply>(PhoneWallet.Operations.PrepareTransit, PrepareTransitAsync);
+        Map<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(PhoneWallet.Operations.FetchCommands, FetchCommandsAsync);
+        Map<PhoneWallet.ReportInventoryRequest, PhoneWallet.ReportInventoryReply>(PhoneWallet.Operations.ReportInventory, ReportInventoryAsync);
     }
 
     public static PartySchema Schema => WalletTables.Schema;
+
+    /// <summary>Who may speak for an account.</summary>
+    public OwnerAccounts Owners { get; }
 
     /// <summary>What the phone calls.</summary>
     public JsonEndpoint Endpoint { get; }

@@ -30,6 +30,8 @@ public sealed record DeviceRow(string DeviceId, string Seid, string Account, boo
     public static DeviceRow? OfChip(Session session, string seid) =>
         session.One($"SELECT {Columns} FROM wallet_device WHERE seid = $1", Map, seid);
 
+    public static List<DeviceRow> All(Session session) => session.Query($"SELECT {Columns} FROM wallet_device ORDER BY device_id", Map);
+
     public static List<DeviceRow> OfAccount(Session session, string account) =>
         session.Query($"SELECT {Columns} FROM wallet_device WHERE account = $1 ORDER BY device_id", Map, account);
 
@@ -79,6 +81,8 @@ public sealed record CardRow(string CardReference, string DeviceId, string Reque
 
     public static CardRow? Find(Session session, string deviceId, string cardReference) =>
         session.One($"SELECT {Columns} FROM wallet_card WHERE card_reference = $1 AND device_id = $2", Map, cardReference, deviceId);
+
+    public static CardRow? OfToken(Session session, string tur) => session.One($"SELECT {Columns} FROM wallet_card WHERE tur = $1", Map, tur);
 
     public static CardRow? OfRequest(Session session, string deviceId, string requestId) =>
         session.One($"SELECT {Columns} FROM wallet_card WHERE device_id = $1 AND request_id = $2", Map, deviceId, requestId);

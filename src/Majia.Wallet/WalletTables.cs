@@ -61,5 +61,8 @@ public static class WalletTables
         -- Orders over a handset's device cards are numbered: the token service heeds the latest.
         ALTER TABLE wallet_device ADD COLUMN orders INTEGER NOT NULL DEFAULT 0;
         """,
+        OwnerAccounts.Migration,
+        WalletParty.CommandsMigration,
+        WalletParty.ReconciliationMigration,
     ]);
 }

@@ -19,7 +19,13 @@ public sealed class RunningPage : IAsyncDisposable
 
     public MajiaSystem System { get; }
 
+    /// <summary>Its data.</summary>
+    public string Folder => folder;
+
     public HttpClient Http { get; }
+
+    /// <summary>Every route that is served, with its method.</summary>
+    public IReadOnlyList<(string Method, string Pattern)> Routes => host.Routes;
 
     public string Address => $"http://localhost:{host.Port}";
 

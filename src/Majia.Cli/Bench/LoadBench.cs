@@ -22,11 +22,14 @@ public sealed class LoadBench : IAsyncDisposable
 
     public LoadWorld World { get; }
 
-    public static async Task<LoadBench> OpenAsync(LoadPlan plan)
+    /// <param name="postgres">A connection string; null: SQLite in a file.</param>
+    public static async Task<LoadBench> OpenAsync(LoadPlan plan, string? postgres = null)
     {
         var folder = Directory.CreateTempSubdirectory("majia-bench-").FullName;
         var trace = new TraceStore(SqliteStore.Open(Path.Combine(folder, "trace.db"), [TraceStore.Schema], TimeProvider.System), TimeProvider.System);
-        var world = await LoadWorld.OpenAsync(plan, Path.Combine(folder, "majia.db"), TimeProvider.System, trace);
+        var world = postgres is null
+            ? await LoadWorld.OpenAsync(plan, Path.Combine(folder, "majia.db"), TimeProvider.System, trace)
+            : await LoadWorld.OpenOnPostgresAsync(plan, postgres, TimeProvider.System, trace);
         var acquirer = new AcquirerOptions();
         var options = new TcpIsoServerOptions { Overload = OverloadAnswers.Pos(world.AcquirerKeys, acquirer.Mac, acquirer.Institution, acquirer.UtcOffset, TimeProvider.System) };
         var line = TcpIsoServer.Start(new IPEndPoint(IPAddress.Loopback, 0), Framing.Pos, world.Acquirer, TimeProvider.System, options, world.Store);
@@ -45,6 +48,9 @@ public sealed class LoadBench : IAsyncDisposable
     /// <summary>64 in flight as quality.md says, or another number.</summary>
     public Task<LoadResult> ClosedAsync(int inFlight, double seconds, bool hot = false) =>
         OrderAsync(string.Create(CultureInfo.InvariantCulture, $"closed {inFlight} {seconds} {(int)(20_000 * seconds)}{(hot ? " hot" : "")}"));
+
+    /// <summary>So many taps, however long they take.</summary>
+    public Task<LoadResult> ClosedAsync(int inFlight, int taps) => OrderAsync(string.Create(CultureInfo.InvariantCulture, $"closed {inFlight} 600 {taps}"));
 
     public Task<LoadResult> OpenAsync(double rate, double seconds) => OrderAsync(string.Create(CultureInfo.InvariantCulture, $"open {rate:F0} {seconds}"));
 

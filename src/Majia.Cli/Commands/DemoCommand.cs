@@ -31,20 +31,21 @@ public static class DemoCommand
             }
         });
         var language = Languages.Option();
-        var command = new Command("demo", "One story from an empty phone to a voided payment, every party real.") { json, seed, data, links, apart, language };
+        var store = Stores.Option();
+        var command = new Command("demo", "One story from an empty phone to a voided payment, every party real.") { json, seed, data, links, apart, store, language };
         command.SetAction(async parse => parse.GetValue(apart)
             ? await ApartAsync(parse.GetValue(json), parse.GetValue(data), Languages.Of(parse.GetValue(language)))
-            : await RunAsync(parse.GetValue(json), parse.GetValue(seed), parse.GetValue(data), parse.GetValue(links), Languages.Of(parse.GetValue(language))));
+            : await RunAsync(parse.GetValue(json), parse.GetValue(seed), parse.GetValue(data), parse.GetValue(links), Stores.Of(parse.GetValue(store)), Languages.Of(parse.GetValue(language))));
         return command;
     }
 
-    private static async Task<int> RunAsync(bool json, long? seed, string? data, LinkMode links, Language language)
+    private static async Task<int> RunAsync(bool json, long? seed, string? data, LinkMode links, string? store, Language language)
     {
         var folder = data ?? Directory.CreateTempSubdirectory("majia-demo-").FullName;
         try
         {
             Entropy entropy = seed is { } number ? new SeededEntropy(number, $"demo/{NextRun(folder)}") : new SystemEntropy();
-            await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, entropy) { Links = links });
+            await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, entropy) { Links = links, Store = store });
             return json ? await TellAsJsonAsync(system, language) : await TellAsync(system, language);
         }
         finally

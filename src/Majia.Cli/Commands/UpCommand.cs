@@ -39,14 +39,16 @@ public static class UpCommand
         var noBrowser = new Option<bool>("--no-browser") { Description = "do not open the page in a browser" };
         var mode = new Option<string?>("--mode") { Description = "demo (the default) | production, which refuses test keys and seeded cards", DefaultValueFactory = _ => "demo" };
         mode.AcceptOnlyFromAmong("demo", "production");
+        var store = Stores.Option();
         var apart = new ApartOptions();
         var language = Languages.Option();
-        var command = new Command("up", "Starts the parties, all or some of them, and a page to use them.") { port, data, bind, noBrowser, mode, language };
+        var command = new Command("up", "Starts the parties, all or some of them, and a page to use them.") { port, data, bind, noBrowser, mode, store, language };
         apart.AddTo(command);
         command.SetAction(async (parse, cancellation) =>
         {
             var folder = parse.GetValue(data) ?? Environment.GetEnvironmentVariable("MAJIA_DATA") ?? "data";
             var settings = apart.Over(parse, Settings(folder, parse.GetValue(port), parse.GetValue(bind), parse.GetValue(noBrowser)));
+            settings = parse.GetValue(store) is { } named ? settings with { Store = Stores.Of(named) } : settings;
             return await RunAsync(folder, settings, parse.GetValue(mode) == "production", Languages.Of(parse.GetValue(language)), cancellation);
         });
         return command;
@@ -74,6 +76,7 @@ public static class UpCommand
         var options = new SystemOptions(folder, time, new SystemEntropy())
         {
             Production = production,
+            Store = settings.Store,
             Roles = roles,
             Institutions = settings.Institutions,
             Links = settings.Links ?? LinkMode.Memory,

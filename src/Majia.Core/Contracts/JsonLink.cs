@@ -18,7 +18,12 @@ public interface IJsonLink
 /// <summary>The line is cut, or no answer came in time. Whether the request took effect is unknown: repeat it with the same requestId.</summary>
 public sealed class PartyUnreachableException(string party) : Exception($"{party} cannot be reached")
 {
+    private readonly SortedDictionary<string, (Type Request, Type Reply)> types = new(StringComparer.Ordinal);
+
     public string Party { get; } = party;
+
+    /// <summary>What each operation takes and gives, for whoever describes the table.</summary>
+    public IReadOnlyDictionary<string, (Type Request, Type Reply)> Types => types;
 }
 
 /// <summary>The party itself cannot go on, its store for one: it answers nothing any more, and whoever runs it has to look.</summary>
@@ -78,7 +83,12 @@ public sealed class JsonEndpoint(string party)
 
     private readonly SortedDictionary<string, Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>>> operations = new(StringComparer.Ordinal);
 
+    private readonly SortedDictionary<string, (Type Request, Type Reply)> types = new(StringComparer.Ordinal);
+
     public string Party { get; } = party;
+
+    /// <summary>What each operation takes and gives, for whoever describes the table.</summary>
+    public IReadOnlyDictionary<string, (Type Request, Type Reply)> Types => types;
 
     public IReadOnlyCollection<string> Operations => operations.Keys;
 
@@ -89,6 +99,7 @@ public sealed class JsonEndpoint(string party)
         where TRequest : notnull
         where TResponse : notnull
     {
+        types.Add(operation, (typeof(TRequest), typeof(TResponse)));
         operations.Add(operation, async (body, cancellation) =>
         {
             TRequest? request;
@@ -98,8 +109,7 @@ public sealed class JsonEndpoint(string party)
             }
             catch (JsonException malformed)
             {
-                // The message of a JsonException may quote the input; path and position do not.
-                return Written<TResponse>(new ApiError("INVALID_JSON", $"The request body is not valid at {malformed.Path ?? "$"}, line {malformed.LineNumber ?? 0}, byte {malformed.BytePositionInLine ?? 0}."));
+                return Written<TResponse>(Malformed(typeof(TRequest), body, malformed));
             }
 
             if (request is null)
@@ -120,6 +130,32 @@ public sealed class JsonEndpoint(string party)
             }
         });
         return this;
+    }
+
+    /// <summary>What is wrong with a body: the members that are missing by name, else the place. The message of a JsonException may quote the input; contract, path and position do not.</summary>
+    private static ApiError Malformed(Type request, ReadOnlyMemory<byte> body, JsonException malformed)
+    {
+        var missing = Missing(request, body);
+        var place = malformed.Path is { Length: > 2 } path && path.StartsWith("$.", StringComparison.Ordinal) ? path[2..].Split('[')[0] : "$";
+        return missing.Count > 0
+            ? new("MISSING_REQUIRED_FIELD", $"Missing: {string.Join(", ", missing)}.", [.. missing.Select(name => new FieldError(name, "a value", "nothing"))])
+            : new("INVALID_JSON", $"The request body is not valid at {malformed.Path ?? "$"}, line {malformed.LineNumber ?? 0}, byte {malformed.BytePositionInLine ?? 0}.", [new FieldError(place, "what the contract says", "something else")]);
+    }
+
+    private static List<string> Missing(Type request, ReadOnlyMemory<byte> body)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(body);
+            return document.RootElement.ValueKind != JsonValueKind.Object ? []
+                : [.. Json.GetTypeInfo(request).Properties
+                    .Where(property => property.IsRequired && (!document.RootElement.TryGetProperty(property.Name, out var value) || value.ValueKind == JsonValueKind.Null))
+                    .Select(property => property.Name)];
+        }
+        catch (JsonException)
+        {
+            return [];
+        }
     }
 
     private static byte[] Written<TResponse>(ApiReply<TResponse> reply)

@@ -9,7 +9,13 @@ public static class PhoneWallet
     {
         public const string SignIn = "signIn", SignOut = "signOut", SetFindDevice = "setFindDevice", CheckHandset = "checkHandset", GetEnrolmentKey = "getEnrolmentKey",
             AddCard = "addCard", ExchangeScript = "exchangeScript", RequestActivationCode = "requestActivationCode", Activate = "activate",
-            ListCards = "listCards", DeleteCard = "deleteCard";
+            ListCards = "listCards", DeleteCard = "deleteCard", FetchCommands = "fetchCommands", ReportInventory = "reportInventory", PrepareTransit = "prepareTransit";
+    }
+
+    /// <summary>What a handset can be told to do.</summary>
+    public static class CommandKinds
+    {
+        public const string Suspend = "SUSPEND", Resume = "RESUME", Delete = "DELETE", Refresh = "REFRESH", SignOut = "SIGN_OUT", FindDeviceOff = "FIND_DEVICE_OFF", Lost = "LOST", Found = "FOUND";
     }
 
     /// <param name="Track">stable or developer: never compared with the other's minimum (R3).</param>
@@ -68,7 +74,33 @@ public static class PhoneWallet
 
     public sealed record ListedCard(string CardReference, EnrolmentState State, CardFace Face);
 
+    /// <summary>A security domain for the transit operator: answers of the chip to the last commands, empty at the first call.</summary>
+    public sealed record PrepareTransitRequest(string DeviceId, string Credential, IReadOnlyList<string> Responses);
+
+    /// <param name="Keys">At the end: the domain's initial keys under the operator's transport key, for the phone to pass on.</param>
+    public sealed record PrepareTransitReply(IReadOnlyList<string> Commands, WalletToken.SecurityDomainKeys? Keys);
+
     public sealed record DeleteCardRequest(string RequestId, string DeviceId, string Credential, string CardReference);
+
+    /// <summary>What the cloud wants done. Each command comes in order and until it is said to be done; doing one twice is doing it once.</summary>
+    /// <param name="Done">The last command that took effect here; 0: none yet.</param>
+    /// <param name="WaitSeconds">How long the cloud may hold the request while there is nothing; 0: not at all.</param>
+    public sealed record FetchCommandsRequest(string DeviceId, string Credential, long Done, int WaitSeconds = 0);
+
+    /// <summary>What the handset and its chip hold, once a day and after a start.</summary>
+    /// <param name="LiveInChip">Live payment instances in the chip, whosever they are.</param>
+    public sealed record ReportInventoryRequest(string DeviceId, string Credential, long PurgeEpoch, int LiveInChip, IReadOnlyList<HeldCard> Cards);
+
+    /// <param name="InChip">The chip answers to its instance.</param>
+    public sealed record HeldCard(string CardReference, EnrolmentState State, bool InChip);
+
+    /// <summary>What was different; what the handset has to do about it is among its commands.</summary>
+    public sealed record ReportInventoryReply(IReadOnlyList<Difference> Differences);
+
+    public sealed record FetchCommandsReply(IReadOnlyList<HandsetCommand> Commands);
+
+    /// <param name="Kind">Of <see cref="CommandKinds"/>; one that a handset does not know is passed over.</param>
+    public sealed record HandsetCommand(long Sequence, string Kind, string? CardReference, string ReasonCode);
 }
 
 /// <summary>Where one card of a phone stands. Scripts run in PROVISIONING and ACTIVATING (make selectable).</summary>

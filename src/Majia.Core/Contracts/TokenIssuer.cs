@@ -8,7 +8,7 @@ public static class TokenIssuer
     public static class Operations
     {
         public const string GetPublicKey = "getPublicKey", AuthorizeService = "authorizeService", DeliverActivationCode = "deliverActivationCode",
-            ValidateActivationCode = "validateActivationCode", NotifyServiceActivated = "notifyServiceActivated", NotifyTokenUpdated = "notifyTokenUpdated";
+            ValidateActivationCode = "validateActivationCode", NotifyServiceActivated = "notifyServiceActivated", NotifyTokenUpdated = "notifyTokenUpdated", ReconcileTokens = "reconcileTokens";
     }
 
     public sealed record GetPublicKeyRequest();
@@ -41,6 +41,13 @@ public static class TokenIssuer
 
     /// <param name="SuspendedBy">Who holds it back, of <see cref="Contracts.SuspendedBy"/>; null: nobody.</param>
     public sealed record NotifyTokenUpdatedRequest(string RequestId, string TokenUniqueReference, TokenState State, string ReasonCode, IReadOnlyList<string>? SuspendedBy = null);
+
+    /// <summary>The vault's device cards of this bank with references after <paramref name="After"/> up to <paramref name="Through"/> (null: to the end). The bank brings its records to it and names what was different.</summary>
+    public sealed record ReconcileTokensRequest(string After, string? Through, IReadOnlyList<KnownToken> Tokens);
+
+    public sealed record KnownToken(string TokenUniqueReference, TokenState State, string DeviceLastFour, string DeviceModel);
+
+    public sealed record ReconcileTokensReply(IReadOnlyList<Difference> Differences);
 
     public sealed record Done();
 }

@@ -90,6 +90,19 @@ public static class WalletToken
     public sealed record GetAssetReply(string AssetId, string MediaType, int Width, int Height, string Data);
 }
 
+/// <summary>Token service → token requestor: what became of a device card, whoever did it.</summary>
+public static class TokenWallet
+{
+    public static class Operations
+    {
+        public const string NotifyTokenUpdated = "notifyTokenUpdated";
+    }
+
+    public sealed record NotifyTokenUpdatedRequest(string RequestId, string TokenUniqueReference, TokenState State, IReadOnlyList<string> SuspendedBy, string ReasonCode);
+
+    public sealed record Done();
+}
+
 /// <summary>Any red declines, all green passes, anything yellow verifies (features.md B4).</summary>
 public enum Colour
 {

@@ -58,7 +58,7 @@ public static class TransitPurse
         eight.CopyTo(block);
         for (var i = 0; i < 8; i++)
         {
-            block[8 + i] = (byte)~eight[i];
+            block[8 + i] = (byte)(eight[i] ^ 0xFF);
         }
 
         return Cipher.EncryptEcb(CipherAlgorithm.Sm4, key, block);

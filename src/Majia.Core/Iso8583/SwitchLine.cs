@@ -17,6 +17,11 @@ public sealed class SwitchLine(
     /// <summary>Sends once; null when no answer to it came in time whose MAC is right. Not cancellable: what has left is seen through to an answer or a reversal.</summary>
     public async Task<IsoMessage?> ExchangeAsync(IsoMessage request)
     {
+        if (link is IMessageLink { Direct: { } party })
+        {
+            return await HandOverAsync(party, request);
+        }
+
         var frame = SwitchFrame.Write(destination, source, IsoSealing.Seal(Dialect.Switch, request, mac));
         using var hangUp = new CancellationTokenSource();
         ReadOnlyMemory<byte> received;
@@ -40,5 +45,34 @@ public sealed class SwitchLine(
             && Array.TrueForAll(Echo, field => !answer.Has(field) || answer.Text(field) == request.Text(field))
                 ? answer
                 : null;
+    }
+
+    /// <summary>To a party of the same process. F128 stands empty, as the message matrix wants the field and nobody reads it.</summary>
+    private async Task<IsoMessage?> HandOverAsync(IMessageServer party, IsoMessage request)
+    {
+        request.Set(Dialect.Switch.MacField, stackalloc byte[MacBlock.MacBytes]);
+        using var hangUp = new CancellationTokenSource();
+        IsoMessage? answer;
+        try
+        {
+            var answering = party.AnswerAsync(destination, source, request, hangUp.Token);
+            answer = answering.IsCompleted ? await answering : await answering.WaitAsync(patience, time);
+        }
+#pragma warning disable CA1031 // however a party fails, the fate of the request is unknown
+        catch (Exception)
+#pragma warning restore CA1031
+        {
+            await hangUp.CancelAsync();
+            return null;
+        }
+
+        if (answer is null)
+        {
+            // A dropped request is silence, and silence is known by waiting.
+            await Task.Delay(patience, time);
+            return null;
+        }
+
+        return answer.Mti == request.Mti.Response && answer.Text(39) is { Length: 2 } ? answer : null;
     }
 }

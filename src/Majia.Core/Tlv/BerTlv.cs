@@ -305,39 +305,76 @@ public static class BerTlv
     public ref struct Enumerator
     {
         private readonly ReadOnlySpan<byte> data;
-        private int next;
+        private int next, start, valueStart, valueLength;
+        private Tag tag;
 
         internal Enumerator(ReadOnlySpan<byte> data) => this.data = data;
 
-        public Item Current { get; private set; }
+        public readonly Item Current => new(tag, data.Slice(valueStart, valueLength), start, valueStart);
 
         /// <summary>After the loop: what stopped it early; default when it came to the end.</summary>
         public ParseError Error { get; private set; }
 
         /// <summary>True when the walk met a malformed object.</summary>
-        public readonly bool Failed => Error.Field is not null;
+        public bool Failed { get; private set; }
 
         public readonly Enumerator GetEnumerator() => this;
 
         public bool MoveNext()
         {
-            var rest = data[next..];
-            if (Failed || IsPadding(rest))
+            // The usual object: a tag of one or two bytes, a length of one, its whole value. Everything else is Read's.
+            var rest = data;
+            var at = next;
+            unchecked
             {
-                return false;
-            }
+                while ((uint)at < (uint)rest.Length && rest[at] == 0)
+                {
+                    at++;
+                }
 
-            var fault = Read(rest, out var tag, out var value, out var consumed, out var at);
+                start = at;
+                if ((uint)at >= (uint)rest.Length || Failed)
+                {
+                    return false;
+                }
+
+                int value = rest[at++];
+                if ((value & 0x1F) == 0x1F && (uint)at < (uint)rest.Length && (rest[at] & 0x80) == 0)
+                {
+                    value = (value << 8) | rest[at++];
+                }
+                else if ((value & 0x1F) == 0x1F)
+                {
+                    return MoveSlowly();
+                }
+
+                if ((uint)at >= (uint)rest.Length || rest[at] > 0x7F || rest[at] > rest.Length - at - 1)
+                {
+                    return MoveSlowly();
+                }
+
+                tag = new Tag(value);
+                valueLength = rest[at];
+                valueStart = at + 1;
+                next = at + 1 + valueLength;
+                return true;
+            }
+        }
+
+        private bool MoveSlowly()
+        {
+            var rest = data[start..];
+            var fault = Read(rest, out tag, out var value, out var consumed, out var at);
             if (fault != Fault.None)
             {
                 var found = Explain(fault, rest, tag, at);
-                Error = found with { Offset = found.Offset + next };
+                Error = found with { Offset = found.Offset + start };
+                Failed = true;
                 return false;
             }
 
-            var start = next + rest.IndexOfAnyExcept((byte)0);
-            Current = new Item(tag, value, start, next + at);
-            next += consumed;
+            (valueStart, valueLength) = (start + at, value.Length);
+            next = start + consumed;
             return true;
         }
     }

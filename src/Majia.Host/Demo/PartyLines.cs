@@ -1,3 +1,5 @@
+using System.Globalization;
+using Majia.Core.Apdu;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 
@@ -35,16 +37,29 @@ public static class PartyLines
             var row = events[i];
             if (row.Kind == TraceKind.Apdu)
             {
-                var (from, bytes, commands) = (i, 0, 0);
+                var (from, bytes, commands, command, slow, fast) = (i, 0, 0, 0, 0.0, 0.0);
                 for (; i < events.Count && events[i].Kind == TraceKind.Apdu; i++)
                 {
-                    bytes += events[i].Hex.Length / 2;
-                    commands += events[i].Direction == TraceDirection.Sent ? 1 : 0;
+                    var length = events[i].Hex.Length / 2;
+                    bytes += length;
+                    if (events[i].Direction == TraceDirection.Sent)
+                    {
+                        (commands, command) = (commands + 1, length);
+                    }
+                    else
+                    {
+                        slow += AirTime.Milliseconds(command, length, AirTime.Rates[0]);
+                        fast += AirTime.Milliseconds(command, length, AirTime.Rates[^1]);
+                    }
                 }
 
+                // The phone talks to its own chip by wire.
+                var air = row.Party == "phone" ? new Text("", "") : new Text(
+                    string.Create(CultureInfo.InvariantCulture, $"; {slow:F0} ms on the air at {AirTime.Rates[0]} kbit/s, {fast:F0} ms at {AirTime.Rates[^1]}"),
+                    string.Create(CultureInfo.InvariantCulture, $"；空中耗时 {slow:F0} 毫秒（{AirTime.Rates[0]} kbit/s），{fast:F0} 毫秒（{AirTime.Rates[^1]} kbit/s）"));
                 yield return new PartyLine(NameOf(row.Party, language), new Text(
-                    $"{commands} {(commands == 1 ? "command" : "commands")} to the {NameOf(events[from].Peer, Language.English)}, {bytes} bytes both ways",
-                    $"向{NameOf(events[from].Peer, Language.Chinese)}发送 {commands} 条命令，往返共 {bytes} 字节").In(language));
+                    $"{commands} {(commands == 1 ? "command" : "commands")} to the {NameOf(events[from].Peer, Language.English)}, {bytes} bytes both ways{air.En}",
+                    $"向{NameOf(events[from].Peer, Language.Chinese)}发送 {commands} 条命令，往返共 {bytes} 字节{air.Zh}").In(language));
                 continue;
             }
 

@@ -3,12 +3,14 @@ using Majia.Storage;
 
 namespace Majia.Host.Links;
 
-/// <summary>An ISO 8583 line inside one process: the frames are whole and real, only the socket is missing.</summary>
+/// <summary>An ISO 8583 line inside one process: what goes as frames is whole and real, only the socket is missing; an inner hop between parties needs no frames (docs/decisions/0011).</summary>
 /// <param name="leaves">The store that must be durable before an answer may leave on this line; null on an inner hop, where a later commit of the
 /// same log covers this one (decisions.md 22).</param>
-public sealed class InMemoryIsoLink(IIsoServer server, LinkFaults faults, Store? leaves = null) : ITappedLink
+public sealed class InMemoryIsoLink(IIsoServer server, LinkFaults faults, Store? leaves = null) : ITappedLink, IMessageLink
 {
     public event Action<ReadOnlyMemory<byte>>? Overheard;
+
+    public IMessageServer? Direct => leaves is null && Overheard is null && !faults.IsSet ? server as IMessageServer : null;
 
     public async Task<ReadOnlyMemory<byte>> ExchangeAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation)
     {

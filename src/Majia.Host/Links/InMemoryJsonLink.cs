@@ -20,6 +20,12 @@ public sealed class InMemoryJsonLink(JsonEndpoint endpoint, LinkFaults faults, S
             throw new PartyUnreachableException(endpoint.Party);
         }
 
+        // A party whose database is away for now is a party that cannot be reached: nothing was done, and a repeat is good.
+        if (leaves?.Failure is StoreUnavailableException)
+        {
+            throw new PartyUnreachableException(endpoint.Party);
+        }
+
         var since = leaves?.Mark() ?? default;
         var reply = await faults.PassAsync(fault, () => endpoint.HandleAsync(operation, body, cancellation), cancellation);
         if (leaves is not null)

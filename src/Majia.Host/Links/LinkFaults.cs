@@ -46,6 +46,18 @@ public sealed class LinkFaults(TimeProvider? time = null)
 
     public void Clear() => Set(LinkFault.None);
 
+    /// <summary>True while the next exchange, or one behind it, suffers something.</summary>
+    public bool IsSet
+    {
+        get
+        {
+            lock (gate)
+            {
+                return left != 0 && next != LinkFault.None;
+            }
+        }
+    }
+
     /// <summary>The fault of the exchange that starts now.</summary>
     public LinkFault Take()
     {

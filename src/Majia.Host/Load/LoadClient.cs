@@ -10,7 +10,8 @@ namespace Majia.Host.Load;
 /// <param name="LatenciesMs">Of the approved ones: 50th, 99th, 99.9th percentile, highest. In open loop from the moment at which the tap was due.</param>
 /// <param name="RefusalsMs">Of the others, the same.</param>
 /// <param name="Unanswered">Taps without an answer when the run was given up.</param>
-public sealed record LoadResult(SortedDictionary<string, int> Answers, double Seconds, double[] LatenciesMs, double[] RefusalsMs, int Unanswered)
+/// <param name="CpuMicroseconds">What the generator itself used of the machine from the first request to the last answer.</param>
+public sealed record LoadResult(SortedDictionary<string, int> Answers, double Seconds, double[] LatenciesMs, double[] RefusalsMs, int Unanswered, double CpuMicroseconds)
 {
     public int Approved => Answers.GetValueOrDefault("00");
 
@@ -87,6 +88,7 @@ public sealed class LoadClient : IAsyncDisposable
             run = next;
         }
 
+        var before = Environment.CpuUsage.TotalTime;
         next.Start();
         if (next.InFlight > 0)
         {
@@ -110,7 +112,7 @@ public sealed class LoadClient : IAsyncDisposable
             run = null;
         }
 
-        return next.Result();
+        return next.Result(Environment.CpuUsage.TotalTime - before);
     }
 
     private async Task PaceAsync(Run next)
@@ -320,11 +322,11 @@ public sealed class LoadClient : IAsyncDisposable
             }
         }
 
-        public LoadResult Result()
+        public LoadResult Result(TimeSpan cpu)
         {
             lock (gate)
             {
-                return new LoadResult(answers, time.GetElapsedTime(started, last).TotalSeconds, Percentiles(approved), Percentiles(refused), under.Count);
+                return new LoadResult(answers, time.GetElapsedTime(started, last).TotalSeconds, Percentiles(approved), Percentiles(refused), under.Count, cpu.TotalMicroseconds);
             }
         }
 

@@ -20,9 +20,13 @@ namespace Majia.Host.Load;
 /// <remarks>Cards are put into vault and bank as enrolment would leave them; everything that a payment goes through is the product's own code and the product's own store.</remarks>
 public sealed class LoadWorld : IAsyncDisposable
 {
-    private LoadWorld(LoadPlan plan, Store store, KeyModule acquirerKeys, AcquirerParty acquirer, NetworkParty network)
+    private static readonly PartySchema[] Schemas = [IssuerParty.Schema, TokenServiceParty.Schema, NetworkParty.Schema, AcquirerParty.Schema];
+
+    private readonly IAsyncDisposable database;
+
+    private LoadWorld(LoadPlan plan, Store store, IAsyncDisposable database, KeyModule acquirerKeys, AcquirerParty acquirer, NetworkParty network)
     {
-        (Plan, Store, AcquirerKeys, Acquirer, Network) = (plan, store, acquirerKeys, acquirer, network);
+        (Plan, Store, this.database, AcquirerKeys, Acquirer, Network) = (plan, store, database, acquirerKeys, acquirer, network);
     }
 
     public LoadPlan Plan { get; }
@@ -38,10 +42,22 @@ public sealed class LoadWorld : IAsyncDisposable
 
     /// <summary>Opens the database, new or with what an earlier world of the same plan left in it.</summary>
     /// <param name="path">Of the database file.</param>
-    public static async Task<LoadWorld> OpenAsync(LoadPlan plan, string path, TimeProvider time, ITrace trace, GroupCommit? commit = null)
+    public static Task<LoadWorld> OpenAsync(LoadPlan plan, string path, TimeProvider time, ITrace trace, GroupCommit? commit = null)
+    {
+        var store = SqliteStore.Open(path, Schemas, time, commit);
+        return OpenAsync(plan, store, store, _ => store, time, trace);
+    }
+
+    /// <summary>On a PostgreSQL, each party with its own schema and role.</summary>
+    public static Task<LoadWorld> OpenOnPostgresAsync(LoadPlan plan, string connectionString, TimeProvider time, ITrace trace, PostgresOptions? options = null)
+    {
+        var database = PostgresDatabase.Open(connectionString, Schemas, time, options);
+        return OpenAsync(plan, database.Whole, database, schema => database[schema.Party], time, trace);
+    }
+
+    private static async Task<LoadWorld> OpenAsync(LoadPlan plan, Store whole, IAsyncDisposable database, Func<PartySchema, Store> of, TimeProvider time, ITrace trace)
     {
         var entropy = new SystemEntropy();
-        var store = SqliteStore.Open(path, [IssuerParty.Schema, TokenServiceParty.Schema, NetworkParty.Schema, AcquirerParty.Schema], time, commit);
         KeyModule acquirerKeys = KeyModule.InMemory("acquirer", entropy), networkKeys = KeyModule.InMemory("network", entropy), vaultKeys = KeyModule.InMemory("token-service", entropy);
         const string Self = MajiaSystem.AcquirerInstitution;
         Share(networkKeys, $"zak.{Self}", acquirerKeys, "zak.network", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes);
@@ -69,18 +85,18 @@ public sealed class LoadWorld : IAsyncDisposable
             plan.Keys.Form(keys, "pvk", $"{bank.Institution}/pvk", KeyUsage.PinVerification, CipherAlgorithm.TripleDes);
             Own(keys, $"{bank.Institution}/card.pan", "card.pan", KeyUsage.DataEncryption);
             Own(keys, $"{bank.Institution}/card.index", "card.index", KeyUsage.KeyedHash);
-            await IssuerSeed.ApplyAsync(Customers(plan, bank), store, keys, time);
-            issuers.Add(bank.Institution, new IssuerParty(new IssuerOptions(bank.Institution, bank.Name), store, keys, time, entropy, trace));
+            await IssuerSeed.ApplyAsync(Customers(plan, bank), of(IssuerParty.Schema), keys, time);
+            issuers.Add(bank.Institution, new IssuerParty(new IssuerOptions(bank.Institution, bank.Name), of(IssuerParty.Schema), keys, time, entropy, trace));
         }
 
-        await EnrolAsync(plan, store, vaultKeys, time);
+        await EnrolAsync(plan, of(TokenServiceParty.Schema), vaultKeys, time);
         var inner = new LinkFaults();
-        var vault = new TokenServiceParty(new TokenServiceOptions(), store, vaultKeys, new Dictionary<string, IJsonLink>(), time, entropy, trace);
+        var vault = new TokenServiceParty(new TokenServiceOptions(), of(TokenServiceParty.Schema), vaultKeys, new Dictionary<string, IJsonLink>(), time, entropy, trace);
         var network = new NetworkParty(
-            new NetworkOptions(), store, networkKeys, new InMemoryIsoLink(vault, inner), issuers.ToDictionary(bank => bank.Key, bank => (IIsoLink)new InMemoryIsoLink(bank.Value, inner)), time, entropy, trace);
-        var acquirer = new AcquirerParty(new AcquirerOptions(), store, acquirerKeys, new InMemoryIsoLink(network, inner), time, entropy, trace);
+            new NetworkOptions(), of(NetworkParty.Schema), networkKeys, new InMemoryIsoLink(vault, inner), issuers.ToDictionary(bank => bank.Key, bank => (IIsoLink)new InMemoryIsoLink(bank.Value, inner)), time, entropy, trace);
+        var acquirer = new AcquirerParty(new AcquirerOptions(), of(AcquirerParty.Schema), acquirerKeys, new InMemoryIsoLink(network, inner), time, entropy, trace);
         await acquirer.SeedAsync(new AcquirerSeed([new Merchant(LoadPlan.Merchant, new("Morning Light Books", "晨光书店"), LoadPlan.CategoryCode, terminals)]));
-        return new LoadWorld(plan, store, acquirerKeys, acquirer, network);
+        return new LoadWorld(plan, whole, database, acquirerKeys, acquirer, network);
 
         void Own(KeyModule module, string shared, string name, KeyUsage usage) => plan.Keys.Form(module, name, shared, usage, CipherAlgorithm.Aes);
 
@@ -97,7 +113,7 @@ public sealed class LoadWorld : IAsyncDisposable
     /// <summary>Approved sales in the books.</summary>
     public long Sales() => Store.Read(session => session.Number("SELECT COUNT(*) FROM issuer_ledger WHERE kind = 'Sale' AND amount < 0") ?? 0);
 
-    public ValueTask DisposeAsync() => Store.DisposeAsync();
+    public ValueTask DisposeAsync() => database.DisposeAsync();
 
     /// <summary>One customer of each bank, who has all its cards; the hot cards share one account.</summary>
     private static SeedBank Customers(LoadPlan plan, SeedBank bank)

@@ -12,6 +12,12 @@ public sealed class Visit
 
     public Language Language { get; private set; }
 
+    /// <summary>The document came with an owner's session: it is worth asking whose.</summary>
+    public bool BringsSession { get; set; }
+
+    /// <summary>A session's cookie is there, whether or not it is still good.</summary>
+    public static bool HasSession(HttpContext? context) => context?.Request.Cookies.Keys.Any(static name => name is "majia-owner" or "__Host-majia-owner") == true;
+
     public void Speak(Language language)
     {
         Language = language;

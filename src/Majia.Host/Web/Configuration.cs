@@ -29,6 +29,9 @@ public sealed record Configuration(int? Port = null, IPAddress? Bind = null, boo
     /// <summary>The folder with the certificates.</summary>
     public string? Tls { get; init; }
 
+    /// <summary>A connection string of PostgreSQL, or <c>postgres</c> for a private one in the data folder; null: a file of SQLite.</summary>
+    public string? Store { get; init; }
+
     /// <summary>json, or text.</summary>
     public string? Log { get; init; }
 
@@ -47,6 +50,7 @@ public sealed record Configuration(int? Port = null, IPAddress? Bind = null, boo
         ("institutions", "MAJIA_INSTITUTIONS", static (settings, text) => ReadInstitutions(text) is { } banks ? settings with { Institutions = banks } : null),
         ("links", "MAJIA_LINKS", static (settings, text) => text switch { "memory" => settings with { Links = LinkMode.Memory }, "tcp" => settings with { Links = LinkMode.Tcp }, _ => null }),
         ("peers", "MAJIA_PEERS", static (settings, text) => settings with { Peers = text }),
+        ("store", "MAJIA_STORE", static (settings, text) => settings with { Store = text == "sqlite" ? null : text }),
         ("tls", "MAJIA_TLS", static (settings, text) => settings with { Tls = text }),
         ("log", "MAJIA_LOG", static (settings, text) => text is "json" or "text" ? settings with { Log = text } : null),
         ("operations", "MAJIA_OPERATIONS", static (settings, text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and <= 65535 ? settings with { Operations = port } : null),
@@ -68,6 +72,7 @@ public sealed record Configuration(int? Port = null, IPAddress? Bind = null, boo
         ["institutions"] = $"some of {string.Join(",", SeedData.Banks.Select(bank => bank.Institution))}",
         ["links"] = "memory or tcp",
         ["peers"] = "PARTY=HOST[:N] or LINE[/BANK]=HOST:PORT, separated by commas",
+        ["store"] = "Host=…;Username=…;Database=…, postgres or sqlite",
         ["tls"] = "a folder",
         ["log"] = "text or json",
         ["operations"] = "a number from 1 to 65535",

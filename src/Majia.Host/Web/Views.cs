@@ -53,6 +53,7 @@ internal static class Views
         {
             id,
             model = phone.Handset.Model,
+            phone.Seid,
             screen = new { screen.Kind, screen.Says, screen.CardReference, amount = screen.Amount?.ToString(), screen.Until },
             state.SignedIn,
             state.Account,

@@ -1,8 +1,10 @@
 using System.Net;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
+using Majia.Host.Composition;
 using Majia.Host.Operations;
 using Majia.Host.Ui;
+using Majia.Host.Web.Owner;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http.Json;
 
@@ -39,8 +41,12 @@ public sealed class WebHost : IAsyncDisposable
     private readonly SortedDictionary<string, Counter> counters = new(StringComparer.Ordinal);
     private readonly MajiaSystem system;
     private readonly Changes changes = new();
+    private readonly OwnerPasskeys? passkeys;
     private readonly ILogger log;
     private Task clock = Task.CompletedTask;
+
+    /// <summary>The push channel of each handset.</summary>
+    private IReadOnlyList<Task> listening = [];
     private bool stirred;
 
     private WebHost(MajiaSystem system, int port, WebOptions options)
@@ -97,15 +103,27 @@ public sealed class WebHost : IAsyncDisposable
         }
 
         system.Trace.Recorded += OnRecorded;
+        passkeys = system.Roles.Contains(Role.Wallet) ? new OwnerPasskeys(system.Wallet.Owners, app.Services) : null;
         Doors.Use(app, log);
         app.UseRouting();
         UiHost.Map(app);
         new Health(system).Map(app);
         Telemetry.Map(app);
         MapApi(app.MapGroup("/api"), options.Language);
+        if (system.Roles.Contains(Role.Token))
+        {
+            system.TokenApi().Map(app);
+        }
     }
 
     public int Port => new Uri(app.Urls.First()).Port;
+
+    /// <summary>Every route that is served, with its method: for whoever checks each of them.</summary>
+    public IReadOnlyList<(string Method, string Pattern)> Routes =>
+    [
+        .. ((IEndpointRouteBuilder)app).DataSources.SelectMany(source => source.Endpoints).OfType<RouteEndpoint>()
+            .SelectMany(route => (route.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? ["GET"]).Select(method => (method, "/" + route.RoutePattern.RawText!.TrimStart('/')))),
+    ];
 
     /// <summary>Starts on the first of <paramref name="ports"/> that is free (0: any). It serves when this returns.</summary>
     /// <param name="taken">Called for each port that was not free, before the next is tried.</param>
@@ -119,6 +137,7 @@ public sealed class WebHost : IAsyncDisposable
             {
                 await host.app.StartAsync();
                 host.clock = Rounds.RunAsync(system, host.log, host.AfterRound, host.stopping.Token);
+                host.listening = [.. system.Phones.Values.Select(phone => phone.ListenAsync(host.stopping.Token))];
                 return host;
             }
             catch (IOException error) when (error.InnerException is AddressInUseException)
@@ -154,6 +173,8 @@ public sealed class WebHost : IAsyncDisposable
         await app.StopAsync();
         await app.DisposeAsync();
         await clock;
+        await Task.WhenAll(listening).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        passkeys?.Dispose();
         stopping.Dispose();
     }
 
@@ -178,6 +199,10 @@ public sealed class WebHost : IAsyncDisposable
             Views.Row(system.Trace.Read(reference), sequence) is { } row ? Results.Json(row, PageJson.Written) : Results.NotFound());
         PhoneRoutes.Map(api, system, changes);
         CounterRoutes.Map(api, system, counters, changes);
+        if (passkeys is not null)
+        {
+            new OwnerRoutes(system.Wallet, system.Store, passkeys, changes.Say).Map(api); // the site is the wallet cloud's
+        }
     }
 
     private void OnRecorded(TraceEvent row) => Volatile.Write(ref stirred, true);

@@ -17,6 +17,9 @@ public abstract record PresentationResult(Text Why)
     /// <param name="Cvm">How the holder is verified; accepted.</param>
     public sealed record Read(CardAnswer Card, CvmDecision Cvm, Text Why) : PresentationResult(Why);
 
+    /// <summary>The card approved offline, and what it is was verified.</summary>
+    public sealed record Approved(CardAnswer Card, CvmDecision Cvm, Text Why) : PresentationResult(Why);
+
     /// <param name="Last">The outcome that stood when it ended: declined, another interface, end, or see phone and try again whose window passed.</param>
     public sealed record Ended(Outcome Last, Text Why) : PresentationResult(Why);
 
@@ -92,6 +95,9 @@ internal sealed class ContactlessReader(TerminalOptions options, TimeProvider cl
                 case Outcome.OnlineRequest read:
                     show(DisplayMessage.Of(UiMessage.CardReadOk));
                     return new PresentationResult.Read(read.Card, read.Cvm, read.Why);
+                case Outcome.ApprovedOffline approved:
+                    show(DisplayMessage.Of(UiMessage.CardReadOk));
+                    return new PresentationResult.Approved(approved.Card, approved.Cvm, approved.Why);
                 case Outcome.SeePhone:
                     show(DisplayMessage.Of(UiMessage.SeePhone, outcome.Why));
                     restart = outcome;
@@ -182,7 +188,7 @@ internal sealed class ContactlessReader(TerminalOptions options, TimeProvider cl
             return unreadable;
         }
 
-        var records = new List<ReadOnlyMemory<byte>>();
+        var records = new List<CardRecord>();
         foreach (var address in plan)
         {
             if (await TransmitAsync(presentation, channel, address.Command, cancellation) is not { } record)
@@ -195,11 +201,12 @@ internal sealed class ContactlessReader(TerminalOptions options, TimeProvider cl
                 return broken;
             }
 
-            records.Add(content);
+            records.Add(new CardRecord(address, content));
         }
 
         // Card action analysis.
-        if (CardActionAnalysis.Read(gpo, records, selected, data, out var card) is { } incomplete)
+        var read = new CardData(gpo, records);
+        if (CardActionAnalysis.Read(read, selected, data, out var card) is { } incomplete)
         {
             return incomplete;
         }
@@ -210,15 +217,49 @@ internal sealed class ContactlessReader(TerminalOptions options, TimeProvider cl
                 new("The card's number is read.", "已读取卡号。"));
         }
 
-        if (CardActionAnalysis.Decide(card!.Kind) is { } decided)
+        if (CardActionAnalysis.Decide(card!.Kind, indicators.Qualifiers.OnlineCryptogramRequired) is { } decided)
         {
             return decided;
+        }
+
+        // Processing restrictions, then offline data authentication: an online request is the bank's to judge.
+        var approvedByCard = card.Kind == CryptogramKind.ApprovedOffline;
+        Text? offline = null;
+        if (approvedByCard)
+        {
+            var (fallback, why) = await JudgeOfflineAsync(presentation, read, data, card, selected.Candidate.Aid, cancellation);
+            switch (fallback)
+            {
+                case OfflineFallback.AnotherInterface:
+                    return new Outcome.TryAnotherInterface(why);
+                case OfflineFallback.Decline:
+                    return new Outcome.Declined(why);
+                case OfflineFallback.Online:
+                    approvedByCard = false;
+                    break;
+                default:
+                    offline = why;
+                    break;
+            }
         }
 
         // Cardholder verification.
         var cvm = CardholderVerification.Decide(new(
             indicators.Qualifiers, card.Qualifiers, options.Parameters.PinRule, presentation.Amount, indicators.Row.CvmLimit, presentation.BankAsked));
-        return cvm.Accepted ? new Outcome.OnlineRequest(card, cvm, cvm.Why) : new Outcome.Declined(cvm.Why);
+        return !cvm.Accepted ? new Outcome.Declined(cvm.Why)
+            : approvedByCard && !cvm.AsksPin ? new Outcome.ApprovedOffline(card, cvm, offline!)
+            : new Outcome.OnlineRequest(card, cvm, cvm.Why); // a PIN goes to the bank
+    }
+
+    private async Task<(OfflineFallback? Fallback, Text Why)> JudgeOfflineAsync(Presentation presentation, CardData read, TransactionData data, CardAnswer card, Aid aid, CancellationToken cancellation)
+    {
+        var today = DateOnly.FromDateTime(data.LocalTime.DateTime);
+        var (restriction, allowed) = ProcessingRestrictions.Check(read, options.Parameters.Country.Span, today);
+        var authentication = OfflineDataAuthentication.Verify(read, data, await options.Authorities(cancellation), Convert.ToHexString(aid.Bytes[..5]), today);
+        trace.Decision(presentation.TraceReference, allowed);
+        trace.Decision(presentation.TraceReference, authentication.Why);
+        var fallback = CardActionAnalysis.Judge(restriction, authentication.Good, card.Qualifiers, canGoOnline: !options.Parameters.Qualifiers.OfflineOnly);
+        return (fallback, restriction != ProcessingRestrictions.Restriction.None ? allowed : authentication.Why);
     }
 
     private async Task<ICardChannel> PollAsync(ICardField field, TimeSpan window, CancellationToken cancellation)

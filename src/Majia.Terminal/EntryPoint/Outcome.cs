@@ -9,6 +9,9 @@ public abstract record Outcome(Text Why)
     /// <summary>An ARQC to take to the bank, and how the holder is verified.</summary>
     public sealed record OnlineRequest(CardAnswer Card, CvmDecision Cvm, Text Why) : Outcome(Why);
 
+    /// <summary>A TC whose card's signature holds: approved without the bank.</summary>
+    public sealed record ApprovedOffline(CardAnswer Card, CvmDecision Cvm, Text Why) : Outcome(Why);
+
     public sealed record Declined(Text Why) : Outcome(Why);
 
     /// <summary>The holder must do something on the phone; the same transaction restarts at Start B with a new tap.</summary>

@@ -20,6 +20,14 @@ public enum CryptogramKind
     OnlineRequest,
 }
 
+/// <summary>What becomes of an offline approval that does not stand.</summary>
+public enum OfflineFallback
+{
+    Online,
+    AnotherInterface,
+    Decline,
+}
+
 /// <summary>All that the reader takes from one card in one activation, checked. A class, not a record: it holds track data and prints nothing of it.</summary>
 public sealed class CardAnswer
 {
@@ -67,16 +75,15 @@ public static class CardActionAnalysis
         Sequence = 0x5F34, Information = 0x9F27, CardQualifiers = 0x9F6C, ProductIdentification = 0x9F63;
 
     /// <summary>The card's answer, checked; an outcome when something mandatory is missing or malformed.</summary>
-    /// <param name="gpo">Content of template 77.</param>
-    /// <param name="records">Contents of the records' templates 70, in the order read.</param>
-    public static Outcome? Read(ReadOnlyMemory<byte> gpo, IReadOnlyList<ReadOnlyMemory<byte>> records, ApplicationSelection.Selected application, TransactionData terminal, out CardAnswer? card)
+    /// <param name="data">Answer to GPO and records.</param>
+    public static Outcome? Read(CardData data, ApplicationSelection.Selected application, TransactionData terminal, out CardAnswer? card)
     {
         card = null;
-        var profile = Find(gpo, records, Profile);
-        var counter = Find(gpo, records, Counter);
-        var cryptogram = Find(gpo, records, Cryptogram);
-        var issuerData = Find(gpo, records, IssuerData);
-        var sequence = Find(gpo, records, Sequence);
+        var profile = data.Find(Profile);
+        var counter = data.Find(Counter);
+        var cryptogram = data.Find(Cryptogram);
+        var issuerData = data.Find(IssuerData);
+        var sequence = data.Find(Sequence);
 
         if (profile.Length != 2)
         {
@@ -104,12 +111,12 @@ public static class CardActionAnalysis
             return Missing("5F34");
         }
 
-        if (!TryNumber(Find(gpo, records, Track2), Find(gpo, records, Number), Find(gpo, records, ExpiryDate), out var number, out var expiry, out var track))
+        if (!TryNumber(data.Find(Track2), data.Find(Number), data.Find(ExpiryDate), out var number, out var expiry, out var track))
         {
             return Missing("57");
         }
 
-        var kind = KindOf(Find(gpo, records, Information).Span, issuerData.Span);
+        var kind = KindOf(data.Find(Information).Span, issuerData.Span);
         if (kind is null)
         {
             return Missing("9F27");
@@ -122,12 +129,12 @@ public static class CardActionAnalysis
             Track2 = track,
             SequenceNumber = sequence.Length == 1 ? Convert.ToHexString(sequence.Span).PadLeft(3, '0') : null,
             Kind = kind.Value,
-            Qualifiers = Find(gpo, records, CardQualifiers).Span is { Length: 2 } wishes ? new CardTransactionQualifiers(BinaryPrimitives.ReadUInt16BigEndian(wishes)) : default,
+            Qualifiers = data.Find(CardQualifiers).Span is { Length: 2 } wishes ? new CardTransactionQualifiers(BinaryPrimitives.ReadUInt16BigEndian(wishes)) : default,
             InterchangeProfile = profile,
             TransactionCounter = counter,
             Cryptogram = cryptogram,
             IssuerApplicationData = issuerData,
-            ProductIdentification = Find(gpo, records, ProductIdentification) is { Length: <= 16 } product ? product : default,
+            ProductIdentification = data.Find(ProductIdentification) is { Length: <= 16 } product ? product : default,
             Aid = application.Candidate.Aid.ToString(),
             Label = application.Label,
             Terminal = terminal,
@@ -145,13 +152,24 @@ public static class CardActionAnalysis
             _ => null,
         };
 
-    /// <summary>What the kind of cryptogram means at an online-only terminal; null when the bank is asked.</summary>
-    public static Outcome? Decide(CryptogramKind kind) => kind switch
+    /// <summary>What the kind of cryptogram means; null when the bank is asked, or the card approved and its signature is to be looked at.</summary>
+    /// <param name="onlineWanted">TTQ B2b8 of this tap: a card that approves all the same does not do what it was told.</param>
+    public static Outcome? Decide(CryptogramKind kind, bool onlineWanted) => kind switch
     {
         CryptogramKind.OnlineRequest => null,
-        CryptogramKind.ApprovedOffline => new Outcome.Declined(new("The card approved offline (TC), and this terminal authorises online only.", "卡片脱机批准（TC），而本终端仅支持联机交易。")),
+        CryptogramKind.ApprovedOffline when onlineWanted => new Outcome.Declined(new("The card approved offline (TC), and this payment is authorised online only.", "卡片脱机批准（TC），而本次交易须联机授权。")),
+        CryptogramKind.ApprovedOffline => null,
         _ => new Outcome.Declined(new("The card declined the payment itself (AAC).", "卡片自行拒绝了交易（AAC）。")),
     };
+
+    /// <summary>An offline approval whose card may not be used, or whose signature does not hold (protocols.md 2.5 steps 3, 4): online where the card allows it, another interface, or declined. Null: it stands.</summary>
+    public static OfflineFallback? Judge(ProcessingRestrictions.Restriction restriction, bool authenticated, CardTransactionQualifiers card, bool canGoOnline) =>
+        restriction == ProcessingRestrictions.Restriction.Expired && card.GoOnlineIfExpired && canGoOnline ? OfflineFallback.Online
+        : restriction != ProcessingRestrictions.Restriction.None ? OfflineFallback.Decline
+        : authenticated ? null
+        : card.GoOnlineIfAuthenticationFails && canGoOnline ? OfflineFallback.Online
+        : card.SwitchInterfaceIfAuthenticationFails ? OfflineFallback.AnotherInterface
+        : OfflineFallback.Decline;
 
     private static bool TryNumber(ReadOnlyMemory<byte> track2, ReadOnlyMemory<byte> pan, ReadOnlyMemory<byte> expiryDate, out CardNumber? number, out string expiry, out string? track)
     {
@@ -184,24 +202,6 @@ public static class CardActionAnalysis
         expiry.AsSpan().IndexOfAnyExceptInRange('0', '9') < 0 && int.Parse(expiry.AsSpan(2), CultureInfo.InvariantCulture) is >= 1 and <= 12;
 
     private static bool IsBcd(byte value) => value >> 4 < 10 && (value & 0x0F) < 10;
-
-    private static ReadOnlyMemory<byte> Find(ReadOnlyMemory<byte> gpo, IReadOnlyList<ReadOnlyMemory<byte>> records, Tag tag)
-    {
-        if (BerTlv.TryFind(gpo.Span, tag, out var value))
-        {
-            return value.ToArray();
-        }
-
-        foreach (var record in records)
-        {
-            if (BerTlv.TryFind(record.Span, tag, out value))
-            {
-                return value.ToArray();
-            }
-        }
-
-        return default;
-    }
 
     private static Outcome.EndApplication Missing(string tag) =>
         new(new Text($"The card's answer lacks a usable {tag}.", $"卡片应答缺少有效的 {tag}。"));

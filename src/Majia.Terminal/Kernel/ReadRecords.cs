@@ -14,7 +14,8 @@ public static class ReadRecords
     /// <summary>No honest card has more; a hostile one does not keep the field busy.</summary>
     private const int MaxRecords = 32;
 
-    public readonly record struct RecordAddress(byte Sfi, byte Number)
+    /// <param name="IsSigned">Its content enters offline data authentication: among the first of its range that the AFL counts for it.</param>
+    public readonly record struct RecordAddress(byte Sfi, byte Number, bool IsSigned = false)
     {
         public CommandApdu Command => CommandApdu.Of(0x00, 0xB2, Number, (byte)((Sfi << 3) | 4), []);
     }
@@ -31,15 +32,15 @@ public static class ReadRecords
         var plan = new List<RecordAddress>();
         for (var rest = afl; rest.Length >= 4; rest = rest[4..])
         {
-            var (sfi, first, last) = ((byte)(rest[0] >> 3), rest[1], rest[2]);
-            if (sfi is 0 or > 30 || first == 0 || last < first || plan.Count + last - first >= MaxRecords)
+            var (sfi, first, last, signed) = ((byte)(rest[0] >> 3), rest[1], rest[2], rest[3]);
+            if (sfi is 0 or > 30 || first == 0 || last < first || signed > last - first + 1 || plan.Count + last - first >= MaxRecords)
             {
                 return Malformed;
             }
 
             for (int number = first; number <= last; number++)
             {
-                plan.Add(new RecordAddress(sfi, (byte)number));
+                plan.Add(new RecordAddress(sfi, (byte)number, number - first < signed));
             }
         }
 

@@ -25,7 +25,6 @@ public sealed partial class TokenServiceParty
         IsoMessage response;
         if (IsoSealing.Verify(Dialect.Switch, body, request, (block, mac) => module.VerifyMac(LineMac, options.Mac, block, mac)))
         {
-            Seen(request, TraceDirection.Received, new("is this token good, and whose is it?", "该标记是否有效，对应哪张卡？"));
             response = await AnswerAsync(request);
         }
         else
@@ -39,8 +38,12 @@ public sealed partial class TokenServiceParty
         return SwitchFrame.Write(source, options.Institution, sealedBody);
     }
 
+    public async Task<IsoMessage?> AnswerAsync(string destination, string source, IsoMessage request, CancellationToken cancellation) => await AnswerAsync(request);
+
+    /// <summary>What is said to a message that the network has really sent.</summary>
     private async Task<IsoMessage> AnswerAsync(IsoMessage request)
     {
+        Seen(request, TraceDirection.Received, new("is this token good, and whose is it?", "该标记是否有效，对应哪张卡？"));
         if (request.Mti != Mti.AuthorisationRequest)
         {
             return Say(request, Echo(request, ResponseCode.InvalidTransaction), new("not a message for the token service", "标记服务不受理该类报文"));
@@ -58,12 +61,30 @@ public sealed partial class TokenServiceParty
 
         // What never changes of token and account; what gates is read again in the deciding unit.
         var index = module.Index(IndexKey, token);
-        var (row, account) = await store.WriteAsync(session => TokenRow.Find(session, index) is { } found ? (found, AccountRow.Find(session, found.PanIndex)) : default((TokenRow?, AccountRow?)));
+        var (row, account) = await store.LookAsync(
+            session => TokenRow.Find(session, index) is { } found ? (found, AccountRow.Find(session, found.PanIndex)) : default((TokenRow?, AccountRow?)),
+            wanted =>
+            {
+                if (TokenRow.Want(wanted, index) is { } token)
+                {
+                    AccountRow.Want(wanted, token.PanIndex);
+                }
+            });
         var facts = Facts(request, row, processing.StartsWith("20", StringComparison.Ordinal), out var unpredictable);
         var verdict = fence is not null && !facts.Resolve ? Fenced
             : facts.Resolve || row is null
             ? TokenVerdictDecider.Decide(row is null ? null : Facts(row), facts)
-            : await store.WriteAsync(session => Decide(session, row.Index, key.ToString(), Digest(request), facts, unpredictable));
+            : await store.WriteAsync(
+                session => Decide(session, row.Index, key.ToString(), Digest(request), facts, unpredictable),
+                wanted =>
+                {
+                    VerdictRow.Want(wanted, row.Index, key.ToString());
+                    TokenRow.Want(wanted, row.Index);
+                    if (facts.Chip is { CryptogramRight: true } chip)
+                    {
+                        SpentCounter.Want(wanted, row.Index, chip.Atc);
+                    }
+                });
 
         var response = Echo(request, verdict.Code).Set(61, new Field61Switch(verdict.Arqc).Format());
         if (verdict.Code.IsApproval && row is not null && account is not null)
@@ -77,14 +98,10 @@ public sealed partial class TokenServiceParty
     /// <summary>The unit: stored verdict, or the decision on what stands now, with its counter spent in the same breath (decisions.md 8, 10).</summary>
     private TokenVerdict Decide(Session session, byte[] index, string key, byte[] digest, MessageFacts facts, byte[] unpredictable)
     {
-        var stored = session.One(
-            "SELECT digest, code, check_result, en, zh FROM token_verdict WHERE token_index = $1 AND switch_key = $2",
-            static row => (Digest: row.Bytes(0), Verdict: new TokenVerdict(new(row.GetString(1)), (ArqcResult)row.GetString(2)[0], new(row.GetString(3), row.GetString(4)), false, AtcAlarm.None)).ToTuple(),
-            index, key);
-        if (stored is not null)
+        if (VerdictRow.Find(session, index, key) is { } stored)
         {
-            return CryptographicOperations.FixedTimeEquals(stored.Item1, digest)
-                ? stored.Item2
+            return CryptographicOperations.FixedTimeEquals(stored.Digest, digest)
+                ? stored.Verdict
                 : new(ResponseCode.Duplicate, ArqcResult.NotChecked, new("another message came under the same key", "相同标识下收到内容不同的报文"), false, AtcAlarm.None);
         }
 
@@ -94,11 +111,11 @@ public sealed partial class TokenServiceParty
         if (verdict.UseAtc)
         {
             var atc = facts.Chip!.Atc;
-            var spent = session.Execute("INSERT INTO token_atc (token_index, atc, un, switch_key, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING", index, (int)atc, unpredictable, key, now) == 1
+            var spent = new SpentCounter(index, atc, unpredictable, key, now).TryAdd(session)
                 && TokenRow.TryWrite(session, index, row.Atc, row.Atc.Use(atc));
             if (!spent)
             {
-                throw new InvalidOperationException("a counter was spent by two messages at once");
+                throw new LostRaceException("a counter of a device card");
             }
         }
 
@@ -107,16 +124,14 @@ public sealed partial class TokenServiceParty
             Alarm(session, index, key, facts.Chip!.Atc, verdict.Alarm, unpredictable, now);
         }
 
-        session.Execute(
-            "INSERT INTO token_verdict (token_index, switch_key, digest, code, check_result, en, zh, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            index, key, digest, verdict.Code.Value, ((char)verdict.Arqc).ToString(), verdict.Why.En, verdict.Why.Zh, now);
+        new VerdictRow(index, key, digest, verdict, now).Add(session);
         return verdict;
     }
 
     private static void Alarm(Session session, byte[] index, string key, ushort atc, AtcAlarm alarm, byte[] unpredictable, DateTimeOffset now)
     {
-        var first = session.One("SELECT un FROM token_atc WHERE token_index = $1 AND atc = $2", static row => row.Bytes(0), index, (int)atc);
-        var kind = alarm == AtcAlarm.LargeGap ? "GAP" : first is not null && !first.AsSpan().SequenceEqual(unpredictable) ? "CLONE" : "REPLAY";
+        var first = SpentCounter.Find(session, index, atc);
+        var kind = alarm == AtcAlarm.LargeGap ? "GAP" : first is not null && !first.Unpredictable.AsSpan().SequenceEqual(unpredictable) ? "CLONE" : "REPLAY";
         session.Execute("INSERT INTO token_alarm (token_index, at, kind, atc, switch_key) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING", index, now, kind, (int)atc, key);
     }
 

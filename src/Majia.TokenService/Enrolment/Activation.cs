@@ -89,7 +89,7 @@ public sealed partial class TokenServiceParty
     /// <summary>INACTIVE → ACTIVE, once, with the notice to the bank in the same unit (decisions.md 17).</summary>
     private (TokenRow? Row, Refusal? Why) Activate(Storage.Session session, string tur, string actor, string assurance, string reason)
     {
-        var row = TokenRow.Hold(session, tur)!;
+        var row = TokenRow.Find(session, tur)!;
         var (active, why) = Change(session, row, LifecycleStep.Activate, string.Empty, actor, reason);
         if (active is not null && row.Status.State == TokenState.Inactive)
         {

@@ -167,7 +167,7 @@ public sealed partial class TokenServiceParty
     private void GiveUp(Session session, string tur, string institution, string reason)
     {
         var open = session.Execute("UPDATE token_request SET reply = $2 WHERE tur = $1 AND reply IS NULL", tur, JsonSerializer.SerializeToUtf8Bytes((ApiReply<WalletToken.DigitizeReply>)GivenUp, JsonEndpoint.Json)) == 1;
-        var made = TokenRow.Hold(session, tur);
+        var made = TokenRow.Find(session, tur);
         if (made is { Status.State: not TokenState.Deactivated })
         {
             Change(session, made, LifecycleStep.Delete, string.Empty, Self, reason);

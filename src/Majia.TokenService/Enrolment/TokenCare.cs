@@ -42,7 +42,7 @@ public sealed partial class TokenServiceParty
     /// <returns>The device card as it is now (the same when the step had taken effect already), or why not.</returns>
     private (TokenRow? Row, Refusal? Why) Change(Session session, TokenRow row, LifecycleStep step, string who, string actor, string reason)
     {
-        row = TokenRow.Hold(session, row.Index)!;
+        row = TokenRow.Find(session, row.Index)!;
         var (next, refusal) = TokenLifecycle.Decide(row.Status, step, who);
         if (next is null)
         {
@@ -63,6 +63,12 @@ public sealed partial class TokenServiceParty
         else
         {
             NoticeUpdated(session, row.Institution, row.Tur, next, reason);
+        }
+
+        if (Requestors.ContainsKey(row.Trid))
+        {
+            outbox.Enqueue(session, row.Trid, TokenWallet.Operations.NotifyTokenUpdated,
+                JsonSerializer.SerializeToUtf8Bytes(new TokenWallet.NotifyTokenUpdatedRequest(entropy.NewId(), row.Tur, next.State, next.SuspendedBy, reason), JsonEndpoint.Json), row.Tur, clock.GetUtcNow());
         }
 
         var by = who.Length == 0 ? actor : who;
@@ -220,6 +226,7 @@ public sealed partial class TokenServiceParty
             {
                 arrived = entry.Kind switch
                 {
+                    _ when Requestors.TryGetValue(entry.Destination, out var requestor) => await NotifyRequestorAsync(requestor, entry, cancellation),
                     TokenIssuer.Operations.NotifyServiceActivated => await NotifyAsync<TokenIssuer.NotifyServiceActivatedRequest>(entry, cancellation),
                     _ => await NotifyAsync<TokenIssuer.NotifyTokenUpdatedRequest>(entry, cancellation),
                 };
@@ -247,6 +254,12 @@ public sealed partial class TokenServiceParty
                 }
             });
         }
+    }
+
+    private static async Task<bool> NotifyRequestorAsync(IJsonLink requestor, OutboxEntry entry, CancellationToken cancellation)
+    {
+        var request = JsonSerializer.Deserialize<TokenWallet.NotifyTokenUpdatedRequest>(entry.Payload, JsonEndpoint.Json)!;
+        return (await requestor.CallAsync<TokenWallet.NotifyTokenUpdatedRequest, TokenWallet.Done>(entry.Kind, request, cancellation)).Value is not null;
     }
 
     private async Task<bool> NotifyAsync<TRequest>(OutboxEntry entry, CancellationToken cancellation)

@@ -78,24 +78,20 @@ public sealed record TokenRow(
     /// <summary>What was done to know the holder (<see cref="AssuranceMethod"/>).</summary>
     public string Assurance { get; init; } = AssuranceMethod.None;
 
-    public static TokenRow? Find(Session session, byte[] index) =>
-        session.One($"SELECT {Columns} FROM token_token WHERE token_index = $1", Map, index);
+    private static readonly HotTable<TokenRow> Table = new(
+        "token_token", keys: 1, columns: Columns, map: Map, changing: "atc_high, atc_bits", stays: true,
+        values: static row => [row.Index, (long)row.Atc.High, unchecked((long)row.Atc.Bits)]);
+
+    public static TokenRow? Find(Session session, byte[] index) => session.Find(Table, index);
+
+    /// <summary>Names what <see cref="Find(Session, byte[])"/> will look at.</summary>
+    public static TokenRow? Want(Wanted wanted, byte[] index) => wanted.Row(Table, index);
 
     /// <summary>By token unique reference.</summary>
     public static TokenRow? Find(Session session, string tur)
     {
         var index = session.One("SELECT token_index FROM token_reference WHERE tur = $1", static row => row.Bytes(0), tur);
         return index is null ? null : Find(session, index);
-    }
-
-    /// <summary>As <see cref="Find(Session, byte[])"/>, for a unit that writes what it decides on it: nobody else changes the row until the unit ends.</summary>
-    public static TokenRow? Hold(Session session, byte[] index) =>
-        session.One($"SELECT {Columns} FROM token_token WHERE token_index = $1 FOR UPDATE", Map, index);
-
-    public static TokenRow? Hold(Session session, string tur)
-    {
-        var index = session.One("SELECT token_index FROM token_reference WHERE tur = $1", static row => row.Bytes(0), tur);
-        return index is null ? null : Hold(session, index);
     }
 
     /// <summary>What is decided about a chip as a whole (its purge, its claims, its next instance) is decided by one unit at a time.</summary>
@@ -111,6 +107,10 @@ public sealed record TokenRow(
     /// <summary>Newest first.</summary>
     public static List<TokenRow> Latest(Session session, int limit) =>
         session.Query($"SELECT {Columns} FROM token_token ORDER BY created_at DESC, tur LIMIT $1", Map, limit);
+
+    /// <summary>Device cards of one bank that were ever active, by reference.</summary>
+    public static List<TokenRow> OfInstitution(Session session, string institution, string after, int limit) =>
+        session.Query($"SELECT {Columns} FROM token_token WHERE institution = $1 AND tur > $2 AND state <> 'Inactive' AND stage <> 'None' ORDER BY tur LIMIT $3", Map, institution, after, limit);
 
     public static List<TokenRow> Unfinished(Session session) =>
         session.Query($"SELECT {Columns} FROM token_token WHERE state <> 'Deactivated' AND stage <> 'Selectable' ORDER BY created_at, tur", Map);
@@ -134,10 +134,16 @@ public sealed record TokenRow(
         session.Execute("UPDATE token_token SET stage = $2, staged_at = $3 WHERE token_index = $1", index, stage.ToString(), at);
 
     /// <summary>Moves the window; false when another message moved it first.</summary>
-    public static bool TryWrite(Session session, byte[] index, AtcWindow before, AtcWindow after) =>
-        session.Execute(
-            "UPDATE token_token SET atc_high = $2, atc_bits = $3 WHERE token_index = $1 AND atc_high = $4 AND atc_bits = $5",
-            index, after.High, unchecked((long)after.Bits), before.High, unchecked((long)before.Bits)) == 1;
+    public static bool TryWrite(Session session, byte[] index, AtcWindow before, AtcWindow after)
+    {
+        if (Find(session, index) is not { } row || row.Atc != before)
+        {
+            return false;
+        }
+
+        session.Put(Table, row with { Atc = after });
+        return true;
+    }
 
     private static TokenRow Map(DbDataReader row) => new(
         row.Bytes(0),
@@ -195,11 +201,14 @@ public static class AssuranceMethod
 /// <param name="PanSequence">Two or three digits.</param>
 public sealed record AccountRow(byte[] PanIndex, byte[] PanBox, string Par, string PanExpiry, string PanSequence)
 {
-    public static AccountRow? Find(Session session, byte[] panIndex) =>
-        session.One(
-            "SELECT pan_index, pan_box, par, pan_expiry, pan_sequence FROM token_account WHERE pan_index = $1",
-            static row => new AccountRow(row.Bytes(0), row.Bytes(1), row.GetString(2), row.GetString(3), row.GetString(4)),
-            panIndex);
+    private static readonly HotTable<AccountRow> Table = new(
+        "token_account", keys: 1, columns: "pan_index, pan_box, par, pan_expiry, pan_sequence", stays: true,
+        map: static row => new AccountRow(row.Bytes(0), row.Bytes(1), row.GetString(2), row.GetString(3), row.GetString(4)));
+
+    public static AccountRow? Find(Session session, byte[] panIndex) => session.Find(Table, panIndex);
+
+    /// <summary>Names what <see cref="Find"/> will look at.</summary>
+    public static void Want(Wanted wanted, byte[] panIndex) => wanted.Row(Table, panIndex);
 
     /// <summary>The first writer gives the PAR; later ones bring expiry and sequence up to date.</summary>
     public void Upsert(Session session) =>

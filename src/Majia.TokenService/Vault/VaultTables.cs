@@ -112,5 +112,23 @@ public static class VaultTables
         CREATE TABLE token_fence (
             raised_at BIGINT NOT NULL PRIMARY KEY, backup_at BIGINT NOT NULL, taps_done INTEGER NOT NULL, cards_done INTEGER NOT NULL, lifted_at BIGINT, says TEXT NOT NULL);
         """,
+        """
+        -- What each payment adds is found by its key alone: the row stands in the key's tree and has no second one. A verdict's key begins with the
+        -- message's, which grows with the day: verdicts of one moment stand on one page.
+        CREATE TABLE token_atc_next (
+            token_index BLOB NOT NULL, atc INTEGER NOT NULL, un BLOB NOT NULL, switch_key TEXT NOT NULL, at INTEGER NOT NULL,
+            PRIMARY KEY (token_index, atc)) WITHOUT ROWID;
+        INSERT INTO token_atc_next (token_index, atc, un, switch_key, at) SELECT token_index, atc, un, switch_key, at FROM token_atc;
+        DROP TABLE token_atc;
+        ALTER TABLE token_atc_next RENAME TO token_atc;
+        CREATE TABLE token_verdict_next (
+            token_index BLOB NOT NULL, switch_key TEXT NOT NULL, digest BLOB NOT NULL, code TEXT NOT NULL, check_result TEXT NOT NULL,
+            en TEXT NOT NULL, zh TEXT NOT NULL, at INTEGER NOT NULL,
+            PRIMARY KEY (switch_key, token_index)) WITHOUT ROWID;
+        INSERT INTO token_verdict_next (token_index, switch_key, digest, code, check_result, en, zh, at) SELECT token_index, switch_key, digest, code, check_result, en, zh, at FROM token_verdict;
+        DROP TABLE token_verdict;
+        ALTER TABLE token_verdict_next RENAME TO token_verdict;
+        """,
+        TokenServiceParty.ReconciliationMigration,
     ]);
 }

@@ -121,6 +121,12 @@ public sealed class HeldTap : IAsyncDisposable
     /// <summary>Returns when pcscd has powered the card: from then on every program sees it.</summary>
     public static async Task<HeldTap> PresentAsync(HeldPhone phone, PcscDaemon daemon, bool ready = true, CardInterface side = CardInterface.Contactless)
     {
+        if (!ready)
+        {
+            // A fingerprint of before lives in the chip as long as the phone has power: taking the phone away does not use it up.
+            await phone.Phone.CancelAsync();
+        }
+
         var tap = new HeldTap(phone, daemon, ready, side);
         await tap.powered.Task.WaitAsync(TimeSpan.FromSeconds(20));
         return tap;

@@ -21,18 +21,23 @@ public class JsonEndpointTests
     private static string Code(JsonElement reply) => reply.GetProperty("error").GetProperty("errorCode").GetString()!;
 
     [Theory]
-    [InlineData("{}")]
-    [InlineData("null")]
-    [InlineData("[]")]
-    [InlineData("""{"requestId":null,"names":[]}""")]
-    [InlineData("""{"requestId":"r","names":null}""")]
-    [InlineData("""{"requestId":"r","names":["a",null]}""")]
-    [InlineData("""{"requestId":"r"}""")]
-    [InlineData("""{"requestId":"r","names":[],"more":1}""")]
-    public async Task A_member_that_must_be_there_and_is_absent_or_null_is_an_answer(string body)
+    [InlineData("{}", "MISSING_REQUIRED_FIELD", "requestId names")]
+    [InlineData("null", "INVALID_JSON", "")]
+    [InlineData("[]", "INVALID_JSON", "$")]
+    [InlineData("{", "INVALID_JSON", "$")]
+    [InlineData("""{"requestId":null,"names":[]}""", "MISSING_REQUIRED_FIELD", "requestId")]
+    [InlineData("""{"requestId":"r","names":null}""", "MISSING_REQUIRED_FIELD", "names")]
+    [InlineData("""{"requestId":"r","names":["a",null]}""", "INVALID_JSON", "names")]
+    [InlineData("""{"requestId":"r"}""", "MISSING_REQUIRED_FIELD", "names")]
+    [InlineData("""{"requestId":"r","names":[],"count":"6299010000000000018"}""", "INVALID_JSON", "count")]
+    [InlineData("""{"requestId":"r","names":[],"more":1}""", "INVALID_JSON", "more")]
+    public async Task A_member_that_must_be_there_and_is_absent_or_null_is_an_answer(string body, string code, string fields)
     {
         var endpoint = new JsonEndpoint("test").Map<Ask, Told>("ask", (ask, _) => Task.FromResult<ApiReply<Told>>(new Told(ask.RequestId + ask.Names.Sum(name => name.Length), ask.Count)));
-        Assert.Equal("INVALID_JSON", Code(await SendAsync(endpoint, "ask", body)));
+        var reply = await SendAsync(endpoint, "ask", body);
+        Assert.Equal(code, Code(reply));
+        Assert.Equal(fields, reply.GetProperty("error").TryGetProperty("errors", out var errors) ? string.Join(' ', errors.EnumerateArray().Select(error => error.GetProperty("field").GetString())) : "");
+        Assert.DoesNotContain("629901", reply.GetRawText(), StringComparison.Ordinal);
     }
 
     [Theory]

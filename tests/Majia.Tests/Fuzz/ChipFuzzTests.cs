@@ -27,6 +27,65 @@ public sealed class ChipFuzzTests
     public void Inside_a_secure_channel_commands_that_make_no_sense_are_refused(bool issuer) =>
         Fuzzer.Run($"chip, secure channel of {(issuer ? "SE issuer" : "token service")}", dice => Session(dice, Managing), () => input => Owner(issuer, input), [.. Managing.Select(static command => Sequence((ChipPort.Wired, command)))]);
 
+    [Fact]
+    public void A_plastic_card_in_any_reader_counts_only_its_own_transactions_and_keeps_its_keys() =>
+        Fuzzer.Run("plastic, contacts and field", static dice => dice.Once(4) ? Session(dice, PlasticCommands) : Inserted(dice), static () => Reader, [.. PlasticCommands.Select(static command => Sequence((ChipPort.Contact, command), (ChipPort.Contactless, command)))],
+            memory: 32 << 20); // an SM2 signature by the library allocates some 2.5 MB, and one input may ask for several
+
+    /// <summary>One reader, the application selected, and then what commands come.</summary>
+    private static byte[] Inserted(Dice dice)
+    {
+        var port = dice.Once(2) ? ChipPort.Contact : ChipPort.Contactless;
+        var begun = port == ChipPort.Contact ? PlasticCommands[3] : PlasticCommands[4];
+        var commands = new List<(ChipPort, byte[])> { (port, PlasticCommands[1]), (port, dice.Once(4) ? Mutator.Bytes(dice, PlasticCommands, 261) : begun) };
+        for (var left = dice.Below(6); left > 0; left--)
+        {
+            commands.Add((port, dice.Once(2) ? dice.Of(PlasticCommands) : Mutator.Bytes(dice, PlasticCommands, 261)));
+        }
+
+        return Sequence([.. commands]);
+    }
+
+    private static readonly ChipState Plastic = new PlasticBench(sm2: true, electronicCash: 20_000).State;
+
+    private static readonly byte[][] PlasticKeys =
+    [
+        Plastic.Payments[0].Profile!.CryptogramKey.ToArray(), Plastic.Payments[0].Profile!.IntegrityKey.ToArray(), Plastic.Payments[0].Profile!.ConfidentialityKey.ToArray(),
+        Plastic.Domains[0].Keys!.Keys.Encryption, Plastic.Domains[0].Keys!.Keys.Mac, Plastic.Domains[0].Keys!.Keys.DataEncryption, Plastic.Payments[0].Profile!.Signer!.Parts[0].ToArray(),
+    ];
+
+    private static readonly byte[][] PlasticCommands =
+    [
+        Convert.FromHexString("00A404000E315041592E5359532E444446303100"), Convert.FromHexString("00A4040008A00000033301010100"), Convert.FromHexString("00B2010C00"), Convert.FromHexString("80A8000002830000"),
+        Convert.FromHexString("80A800002383212600008000000000123400000000000001560000000000015626112500A1B2C3D400"), Convert.FromHexString("0088000004A1B2C3D400"), Convert.FromHexString("002000800824123456FFFFFFFF"),
+        CommandApdu.Of(0x80, 0xAE, 0x80, 0x00, Convert.FromHexString(PlasticBench.FirstData)).ToBytes(), CommandApdu.Of(0x80, 0xAE, 0x40, 0x00, Convert.FromHexString(PlasticBench.SecondData)).ToBytes(),
+        Convert.FromHexString("008200000A00112233445566773030"), Convert.FromHexString("841E000004AABBCCDD"), Convert.FromHexString("84160000040011223344"), Convert.FromHexString("04DA9F790A00000010000000112233"),
+        Convert.FromHexString("00C0000000"), Convert.FromHexString("80CA9F7900"), Convert.FromHexString("00B2011400"), Convert.FromHexString("00A4040000"), Convert.FromHexString("8050000008010203040506070800"),
+    ];
+
+    /// <summary>A reader without keys: transactions count, offline ones spend, and nothing else of the card moves.</summary>
+    private static void Reader(byte[] input)
+    {
+        var (state, session) = (Plastic, ChipSession.PoweredOn);
+        var entropy = new SeededEntropy(3);
+        foreach (var (port, command) in Split(input))
+        {
+            var step = Chip.Step(state, session, port, command, entropy);
+            Assert.InRange(step.State.Payments[0].Atc - state.Payments[0].Atc, 0, 1);
+            var bare = Bare(step.State);
+            Assert.True(ReferenceEquals(step.State, state) || ChipImage.Write(bare).AsSpan().SequenceEqual(ChipImage.Write(Bare(Plastic))), "a reader changed the card");
+            AssertNoKey(step.Response.ToBytes(), PlasticKeys);
+            (state, session) = (step.State, step.Session);
+        }
+
+        static ChipState Bare(ChipState state) => state with
+        {
+            LastUsed = null,
+            Domains = [.. state.Domains.Select(static domain => domain with { Failures = 0 })],
+            Payments = [.. state.Payments.Select(static payment => payment with { Atc = 0, Memory = 0, Profile = payment.Profile! with { InternalData = default } })],
+        };
+    }
+
     internal static void Stranger(byte[] input)
     {
         var (state, session) = (Before, ChipSession.PoweredOn);
@@ -46,6 +105,7 @@ public sealed class ChipFuzzTests
 
     private static ChipState Plain(ChipState state) => state with
     {
+        Transits = [.. state.Transits.Select(static transit => transit with { Deactivated = false })],
         Domains = [.. state.Domains.Select(static domain => domain with { Failures = 0 })],
         Payments = [.. state.Payments.Select(static payment => payment with { Deactivated = false })],
         Preferred = null,
@@ -135,14 +195,16 @@ public sealed class ChipFuzzTests
         Assert.True(ChipImage.Write(again).AsSpan().SequenceEqual(image));
     }
 
-    private static void AssertNoKey(byte[] answer)
+    private static void AssertNoKey(byte[] answer) => AssertNoKey(answer, Keys);
+
+    private static void AssertNoKey(byte[] answer, byte[][] keys)
     {
         if (answer.Length < 10)
         {
             return;
         }
 
-        foreach (var key in Keys)
+        foreach (var key in keys)
         {
             Assert.True(answer.AsSpan().IndexOf(key.AsSpan(0, 8)) < 0 && answer.AsSpan().IndexOf(key.AsSpan(8, 8)) < 0, "an answer holds bytes of a key");
         }
@@ -182,6 +244,8 @@ public sealed class ChipFuzzTests
         bench.CreateTokenDomain();
         bench.AddCard(ChipBench.Debit1);
         bench.AddCard(ChipBench.Debit2, version: 0x17, sm4: true);
+        PowerCutTests.AddTransit(bench);
+        PowerCutTests.TopUp(bench, 5_000);
         return bench;
     }
 
@@ -198,7 +262,12 @@ public sealed class ChipFuzzTests
             keys.AddRange([payment.Profile!.CryptogramKey.ToArray(), payment.Profile.IntegrityKey.ToArray(), payment.Profile.ConfidentialityKey.ToArray()]);
         }
 
-        Assert.Equal(2 + 6 + 6, keys.Count);
+        foreach (var transit in Before.Transits)
+        {
+            keys.AddRange([transit.Profile!.PurchaseKey.ToArray(), transit.Profile.LoadKey.ToArray(), transit.Profile.TacKey.ToArray()]);
+        }
+
+        Assert.Equal(2 + 9 + 6 + 3, keys.Count);
         return [.. keys];
     }
 

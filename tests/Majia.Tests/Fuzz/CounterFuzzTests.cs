@@ -28,6 +28,85 @@ public sealed class CounterFuzzTests
         100);
 
     [Fact]
+    public void Whatever_stands_in_a_plastic_cards_records_a_tap_ends_with_an_outcome_and_only_the_true_ones_are_approved() => Fuzzer.Run(
+        "kernel, lying plastic",
+        static dice => Mutator.Bytes(dice, [.. Offline.Value.Answers], 1200),
+        OfflineTap,
+        [.. Offline.Value.Answers],
+        100,
+        memory: 8 << 20); // three public operations in big numbers
+
+    private static readonly Lazy<IReadOnlyList<Majia.Core.Contracts.AuthorityKey>> Authorities = new(static () => SecureElement.PlasticBench.Authorities);
+
+    /// <summary>What an honest card answered in one tap that it approved offline, and the command that each was the answer to.</summary>
+    private static readonly Lazy<(IReadOnlyList<string> Commands, IReadOnlyList<byte[]> Answers)> Offline = new(() =>
+    {
+        var log = new List<(string, byte[])>();
+        var bench = new SecureElement.PlasticBench(rsaBits: 1024, electronicCash: 10_000);
+        var result = Tap(new LoggedCard(command => bench.Device.Transmit(SecureElementPort, command), log));
+        Assert.IsType<Majia.Terminal.EntryPoint.PresentationResult.Approved>(result);
+        return ([.. log.Select(static row => row.Item1)], [.. log.Select(static row => row.Item2)]);
+    });
+
+    private const Majia.SecureElement.ChipPort SecureElementPort = Majia.SecureElement.ChipPort.Contactless;
+
+    /// <summary>The honest answers, but for one that is told.</summary>
+    internal static Action<byte[]> OfflineTap()
+    {
+        var (commands, answers) = Offline.Value;
+        return input =>
+        {
+            // Which answer is replaced: the one that the input was made from, or most looks like.
+            var place = Enumerable.Range(0, answers.Count).MaxBy(index => answers[index].AsSpan().CommonPrefixLength(input));
+            var result = Tap(new LoggedCard(command => commands.ToList().IndexOf(Convert.ToHexString(command)) is var at and >= 0 ? at == place ? input : answers[at] : [0x6A, 0x82], []));
+            Assert.False(string.IsNullOrEmpty(result.Why.En) || string.IsNullOrEmpty(result.Why.Zh));
+            if (result is Majia.Terminal.EntryPoint.PresentationResult.Approved && place >= 2 && !input.AsSpan().SequenceEqual(answers[place]))
+            {
+                // What is neither signed nor looked at may differ: never what the signature covers.
+                Assert.True(SameWhereItCounts(answers[place], input), $"approved with {Convert.ToHexString(input)}");
+            }
+        };
+    }
+
+    private static bool SameWhereItCounts(byte[] honest, byte[] told)
+    {
+        foreach (var tag in (int[])[0x5A, 0x5F24, 0x90, 0x9F46, 0x9F4B, 0x9F69, 0x9F36, 0x82])
+        {
+            var before = Find(honest, tag);
+            if (!before.SequenceEqual(Find(told, tag)))
+            {
+                return false;
+            }
+        }
+
+        return true;
+
+        static byte[] Find(byte[] answer, int tag) => answer.Length > 2
+            && (Majia.Core.Tlv.BerTlv.TryFind(answer.AsSpan(0, answer.Length - 2), 0x70, out var body) || Majia.Core.Tlv.BerTlv.TryFind(answer.AsSpan(0, answer.Length - 2), 0x77, out body))
+            && Majia.Core.Tlv.BerTlv.TryFind(body, tag, out var value) ? value.ToArray() : [];
+    }
+
+    private static Majia.Terminal.EntryPoint.PresentationResult Tap(ICardChannel card)
+    {
+        using var stop = new CancellationTokenSource();
+        var clock = new Microsoft.Extensions.Time.Testing.FakeTimeProvider(new DateTimeOffset(2026, 7, 1, 4, 0, 0, TimeSpan.Zero));
+        var parameters = TerminalParameters.Default with { Aids = [.. TerminalParameters.Default.Aids.Select(row => row with { FloorLimit = Amount.Cny(50_000) })] };
+        var options = new TerminalOptions("10000001", "990031058120001", new("Shop", "商店")) { Parameters = parameters, Authorities = static _ => ValueTask.FromResult(Authorities.Value) };
+        var reader = new Majia.Terminal.EntryPoint.ContactlessReader(options, clock, new SeededEntropy(5), new TerminalTrace(NoTrace.Instance, clock), static _ => { });
+        return PartyFuzzTests.Done(reader.ReadAsync(new(Amount.Cny(1_234), 0x00, NumberOnly: false, BankAsked: false, "fuzz"), new ShortField(card, stop), stop.Token));
+    }
+
+    private sealed class LoggedCard(Func<byte[], byte[]> answer, List<(string Command, byte[] Answer)> log) : ICardChannel
+    {
+        public ValueTask<ReadOnlyMemory<byte>> TransmitAsync(ReadOnlyMemory<byte> command, CancellationToken cancellation)
+        {
+            var said = answer(command.ToArray());
+            log.Add((Convert.ToHexString(command.Span), said));
+            return ValueTask.FromResult<ReadOnlyMemory<byte>>(said);
+        }
+    }
+
+    [Fact]
     public void Whatever_the_acquirer_answers_a_sale_ends_with_an_outcome_and_an_unread_answer_is_reversed() => Fuzzer.Run("terminal, lying acquirer", static dice => dice.Bytes(8), Acquirer, [], 100);
 
     /// <summary>(which command, length, answer)*: what the card says in place of the truth.</summary>

@@ -230,10 +230,26 @@ internal sealed class RamMemory : IChipMemory
 
     public int Saves { get; private set; }
 
+    /// <summary>The save at which power goes, counted from 1; 0: never.</summary>
+    public int CutAt { get; set; }
+
+    /// <summary>With <see cref="CutAt"/>: after the image is stored, else before.</summary>
+    public bool CutAfter { get; set; }
+
+    /// <summary>Every image that was stored.</summary>
+    public List<byte[]> Images { get; } = [];
+
     public byte[]? Load() => image;
 
     public void Save(ReadOnlySpan<byte> next)
     {
+        if (Saves + 1 == CutAt)
+        {
+            FailBefore = !CutAfter;
+            FailAfter = CutAfter;
+            CutAt = 0;
+        }
+
         if (FailBefore)
         {
             FailBefore = false;
@@ -241,6 +257,7 @@ internal sealed class RamMemory : IChipMemory
         }
 
         image = next.ToArray();
+        Images.Add(image);
         Saves++;
         if (FailAfter)
         {

@@ -26,6 +26,20 @@ internal sealed class PlasticBench
 
     private static readonly System.Collections.Concurrent.ConcurrentDictionary<(bool, int, long, bool, PinPolicy, string, CardKind), Lazy<byte[]>> Made = new();
 
+    /// <summary>What a terminal trusts.</summary>
+    public static IReadOnlyList<AuthorityKey> Authorities
+    {
+        get
+        {
+            var rsa = Authority.Value.RsaPublic("ca.rsa");
+            return
+            [
+                new(AuthorityKey.UnionPay, AuthorityKey.TestRsaIndex, rsa.Modulus, rsa.Exponent, new DateOnly(2035, 12, 31)),
+                new(AuthorityKey.UnionPay, AuthorityKey.TestSm2Index, Authority.Value.Sm2Public("ca.sm2"), [], new DateOnly(2035, 12, 31)),
+            ];
+        }
+    }
+
     public static readonly Pan Number = Pan.Parse(Numbered("629901000000000009"));
 
     public PlasticBench(bool sm2 = false, int rsaBits = 1152, long electronicCash = 0, bool contactless = true, PinPolicy policy = PinPolicy.OverLimit, string brands = "UNIONPAY", CardKind kind = CardKind.Debit)

@@ -66,6 +66,16 @@ public sealed class PostgresTests(PostgresServer server)
     }
 
     [Fact]
+    public async Task What_is_nobodys_own_is_read_by_all_and_written_by_none_of_them()
+    {
+        await using var parties = PostgresDatabase.Open(await server.NewDatabaseAsync(), [.. Parties, Restoration.Schema], TimeProvider.System, PostgresServer.Options);
+        var mark = new Restoration(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddDays(1));
+        await parties.Whole.CommitAsync(mark.Write);
+        Assert.Equal(mark, parties["wallet"].Read(Restoration.Latest));
+        await Assert.ThrowsAsync<PostgresException>(() => parties["wallet"].WriteAsync(mark.Write));
+    }
+
+    [Fact]
     public async Task Nodes_that_start_together_migrate_once()
     {
         var database = await server.NewDatabaseAsync();
@@ -91,6 +101,29 @@ public sealed class PostgresTests(PostgresServer server)
             return s.Execute("UPDATE test_row SET text = $1 WHERE id = 1", next.ToString());
         })));
         Assert.Equal("200", two.Read(s => s.Text("SELECT text FROM test_row WHERE id = 1")));
+    }
+
+    [Fact]
+    public async Task A_flush_vouches_for_nothing_that_ran_before_the_server_stopped()
+    {
+        var database = await server.NewDatabaseAsync();
+        await using var store = PostgresStore.Open(database, [Test], TimeProvider.System, PostgresServer.Options);
+        var since = store.Mark();
+        await store.WriteAsync(s => s.Execute("INSERT INTO test_row (id, text) VALUES (1, 'seen')"));
+        await PostgresServer.RunAsync(
+            await server.AdministratorOfAsync(database),
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+        Assert.True((await Assert.ThrowsAsync<StoreUnavailableException>(() => store.DurableAsync(since))).InDoubt);
+
+        // It finds its way back by itself, and what began before still counts for nothing.
+        while (store.Failure is not null)
+        {
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+
+        await Assert.ThrowsAsync<StoreUnavailableException>(() => store.DurableAsync(since));
+        Assert.Equal(1, await store.CommitAsync(s => s.Execute("INSERT INTO test_row (id, text) VALUES (2, 'new')")));
+        Assert.Equal(2, store.Read(s => s.Number("SELECT count(*) FROM test_row")));
     }
 
     [Fact]

@@ -35,7 +35,7 @@ public class KernelTests
         Assert.Equal(lines["gpo"][1], Convert.ToHexString(gpo!.ToBytes()));
 
         Assert.Null(InitiateApplication.Interpret(Response(FakeCard.Hex(lines["gpo"][2])), out var content));
-        Assert.Null(CardActionAnalysis.Read(content, [], selected, data, out var card));
+        Assert.Null(CardActionAnalysis.Read(new CardData(content, []), selected, data, out var card));
         Assert.Equal(CryptogramKind.OnlineRequest, card!.Kind);
         Assert.Equal("2011", card.Expiry);
         Assert.Equal("000", card.SequenceNumber);
@@ -116,7 +116,7 @@ public class KernelTests
 
         Assert.Null(Analyse(objects, out var card));
         Assert.Equal(kind, card!.Kind);
-        Assert.Equal(kind == CryptogramKind.OnlineRequest, CardActionAnalysis.Decide(kind) is null);
+        Assert.Equal(kind == CryptogramKind.OnlineRequest, CardActionAnalysis.Decide(kind, onlineWanted: true) is null);
     }
 
     // track 2 → good?
@@ -146,7 +146,7 @@ public class KernelTests
         var objects = FakeCard.Answer();
         objects.Remove(0x57);
         var record = FakeCard.Hex("5A 08 8199011234567890 5F24 03 301231");
-        Assert.Null(CardActionAnalysis.Read(Content(objects), [record], Application, Data(), out var card));
+        Assert.Null(CardActionAnalysis.Read(new CardData(Content(objects), [new CardRecord(new(1, 1), record)]), Application, Data(), out var card));
         Assert.Equal("3012", card!.Expiry);
         Assert.Null(card.Track2);
     }
@@ -214,7 +214,7 @@ public class KernelTests
     }
 
     private static Outcome? Analyse(SortedDictionary<int, string> objects, out CardAnswer? card) =>
-        CardActionAnalysis.Read(Content(objects), [], Application, Data(), out card);
+        CardActionAnalysis.Read(new CardData(Content(objects), []), Application, Data(), out card);
 
     private static ReadOnlyMemory<byte> Content(SortedDictionary<int, string> objects)
     {

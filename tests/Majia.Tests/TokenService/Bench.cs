@@ -166,6 +166,9 @@ public sealed class Bench : IAsyncDisposable
         Wallet = NewWallet();
     }
 
+    /// <summary>The wallet cloud hears what becomes of its device cards.</summary>
+    public void HearNotices() => Party.Requestors = new Dictionary<string, IJsonLink> { [Trid] = new EndpointLink(Wallet.NoticeEndpoint) };
+
     private TokenServiceParty NewParty() => new(new() { TokenRequestors = [Trid, OtherTrid] }, Store, Module, Banks.ToDictionary(bank => bank.Key, bank => (IJsonLink)bank.Value.Link), Clock, Entropy, NoTrace.Instance);
 
     private WalletParty NewWallet() => new(new() { PasswordIterations = 10 }, Store, new SeIssuer(SeModule, Store, Clock, NoTrace.Instance), TokenLink, Clock, Entropy, NoTrace.Instance);

@@ -191,4 +191,64 @@ public class EnrolmentRaceTests
         Assert.Equal(1, bench.Count("SELECT count(*) FROM token_token WHERE state = 'Active'"));
         Assert.Throws<ArgumentException>(() => bench.Party.EndpointFor("99900000009"));
     }
+
+    /// <summary>R9, R10: whoever comes first, and however many at once.</summary>
+    internal static async Task A_hundred_at_onceAsync(Bench bench)
+    {
+        var chips = Enumerable.Range(0, 12).Select(_ => bench.NewChip()).ToList();
+        var crowd = Enumerable.Range(0, 100).Select(async number =>
+        {
+            await Task.Yield();
+            return await bench.DigitizeAsync(Bench.Debit(), chips[number % chips.Count].Seid);
+        }).ToList();
+        var replies = await Task.WhenAll(crowd);
+
+        // Tries of one phone may have started each other over; each phone tries once more, all at once again.
+        var again = await Task.WhenAll(chips.Select(chip => bench.DigitizeAsync(Bench.Debit(), chip.Seid)));
+        Assert.All([.. replies, .. again], reply => Assert.True(
+            reply.Value is not null || reply.Error!.ErrorCode is Ineligible.TooManyForCard or Ineligible.AlreadyOnDevice or Ineligible.InvalidState or Ineligible.TooOften, reply.Error?.ErrorCode));
+        foreach (var chip in chips)
+        {
+            foreach (var token in (await bench.CallAsync<WalletToken.SearchTokensRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.SearchTokens, new(chip.Seid))).Value!.Tokens)
+            {
+                Assert.Equal(EnrolmentState.Active, (await bench.ProvisionAsync(token.TokenUniqueReference, chip)).State);
+            }
+        }
+
+        Assert.Equal(10, bench.Count("SELECT count(*) FROM token_token WHERE state = 'Active'"));
+        Assert.Equal(10, bench.Count("SELECT count(DISTINCT seid) FROM token_token WHERE state = 'Active'"));
+        Assert.Equal(0, bench.Count("SELECT count(*) FROM token_token WHERE state NOT IN ('Active', 'Deactivated')"));
+        Assert.Equal((10L, 10L), (bench.Count("SELECT count(*) FROM token_device_slot"), bench.Count("SELECT count(*) FROM token_card_slot")));
+        Assert.Equal(0, bench.Count("SELECT count(*) FROM token_card_slot s WHERE NOT EXISTS (SELECT 1 FROM token_token t WHERE t.tur = s.tur AND t.state = 'Active')"));
+        Assert.Equal(10, chips.Sum(chip => chip.Instances.Count(instance => instance.Value.Selectable)));
+        Assert.All(chips, chip => Assert.True(chip.Instances.Count <= 1));
+        bench.Clock.Advance(TimeSpan.FromMinutes(31));
+        Assert.Equal(0, await bench.Party.SweepAsync());
+        await bench.Party.PumpAsync();
+        Assert.Equal(10, bench.Bank.Activated.Count);
+        Assert.Empty(await bench.Party.VerifyAuditAsync());
+        Assert.Empty(await bench.Party.ReconcileAsync());
+    }
+
+    [Fact, Rule("R10")]
+    public async Task A_hundred_enrolments_of_one_plastic_on_twelve_phones_end_with_ten_one_a_phone_and_no_orphan()
+    {
+        await using var bench = new Bench();
+        await A_hundred_at_onceAsync(bench);
+    }
+
+    [Fact, Rule("R10")]
+    public async Task On_a_disk_with_real_threads_it_is_no_different()
+    {
+        var folder = System.IO.Directory.CreateTempSubdirectory("majia-race-");
+        try
+        {
+            await using var bench = new Bench(SqliteStore.Open(Path.Combine(folder.FullName, "majia.db"), [TokenServiceParty.Schema, WalletParty.Schema], TimeProvider.System));
+            await A_hundred_at_onceAsync(bench);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
 }

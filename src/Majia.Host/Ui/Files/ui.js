@@ -219,6 +219,45 @@ export async function keepPicture(address, name) {
   link.click();
 }
 
+/** One call of the owner's API: the session is a cookie that no script sees. */
+export async function ask(method, path, body) {
+  const answer = await fetch('/api/owner' + path, method === 'GET' ? {} : { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body ?? {}) });
+  return answer.text();
+}
+
+/** Name and password go from here to the owner's API, and nowhere else. */
+export function ownerForm(form, page) {
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const said = await ask('POST', '/sign-in', { account: form.elements.account.value.trim(), password: form.elements.password.value });
+    form.elements.password.value = '';
+    page.invokeMethodAsync('Answered', said);
+  });
+}
+
+export async function passkeySignIn() {
+  try {
+    const begun = JSON.parse(await ask('POST', '/passkeys/sign-in-options'));
+    const got = await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(begun.options) });
+    return await ask('POST', '/passkeys/sign-in', { ceremony: begun.name, credential: got.toJSON() });
+  } catch (error) {
+    return unused(error);
+  }
+}
+
+export async function passkeyAdd(name) {
+  try {
+    const begun = JSON.parse(await ask('POST', '/passkeys/options'));
+    const made = await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(begun.options) });
+    return await ask('POST', '/passkeys', { ceremony: begun.name, credential: made.toJSON(), name });
+  } catch (error) {
+    return unused(error);
+  }
+}
+
+/** The person closed the browser's own sheet, or this browser has no passkeys. */
+const unused = (error) => JSON.stringify({ ok: false, reasons: [{ code: error.name, why: { en: 'No passkey was used. Sign in with the password instead.', zh: '未使用通行密钥，请改用口令登录。' } }] });
+
 /** A sheet that lies over the page. */
 export function openSheet(sheet) {
   if (!sheet.open) sheet.showModal();

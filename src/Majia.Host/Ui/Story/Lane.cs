@@ -19,12 +19,14 @@ public sealed record Lane(string Key, Text Name, Text MayKnow, bool MayHoldPan)
         new("acquirer", new("Acquirer", "收单"), new("The device number. Never the plastic behind it.", "仅知道设备卡号，不知道背后的实体卡。"), false),
         new("network", new("Network", "转接"), new("Device number and plastic number, in flight.", "转接过程中可见设备卡号和实体卡号。"), true),
         new("token-service", new("Token service", "标记服务"), new("Which plastic wears which device number.", "掌握设备卡号与实体卡号的对应关系。"), true),
+        new("transit", new("Transit", "公交"), new("Its own stored-value cards, no bank card.", "仅有自己的公交卡，不接触银行卡。"), false),
         new("issuer", new("Bank", "发卡行"), new("Its own customers, their plastic and their device cards.", "掌握自己客户的实体卡与设备卡。"), true),
     ];
 
     /// <summary>The party that a trace row names; banks by institution or code, and terminals by number, are one lane each.</summary>
     public static string KeyOf(string party) =>
         party.StartsWith("issuer", StringComparison.Ordinal) || (party.Length > 0 && party.All(char.IsAsciiLetterUpper)) ? "issuer"
+        : party is "gate" ? "transit"
         : party.StartsWith("terminal", StringComparison.Ordinal) ? "terminal"
         : party;
 

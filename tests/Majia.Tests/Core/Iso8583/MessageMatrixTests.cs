@@ -40,6 +40,9 @@ public sealed class MessageMatrixTests
         ["echo PACK +11c"] = "a trace number lets an echo's answer find its question",
         ["echo UNPACK +11c"] = "the same",
         ["pre-authorisation-void-reversal PACK -52c"] = "a reversal carries no PIN: nothing would check it, and a PIN block that is not needed is not sent",
+        ["settlement PACK +64c"] = "whoever closes a batch decides when its sales can no longer be voided: it bears a MAC (decision 0030)",
+        ["settlement UNPACK +39c"] = "a settlement that cannot be read is refused with its code",
+        ["settlement UNPACK +64c"] = "the answer bears a MAC as the request does",
     };
 
     [Fact]

@@ -1,0 +1,115 @@
+using System.Diagnostics;
+using System.Globalization;
+using Majia.Core.Apdu;
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Host;
+using Majia.Host.Demo;
+using Majia.Host.Devices;
+using Majia.Host.Seed;
+using Majia.Terminal;
+using Majia.Terminal.EntryPoint;
+
+namespace Majia.Cli.Bench;
+
+/// <summary>P7: one tap, all of the chip's and the kernel's work, from the first command to <em>card read</em> on the terminal; the yardstick is the 300 ms that a gate allows.</summary>
+/// <remarks>The chip's memory is its file, written and flushed before the cryptogram leaves, as in the product. Fingerprint, PIN and the acquirer's line are not in it.</remarks>
+public static class TapBench
+{
+    private const string Shop = "10000001";
+
+    public static async Task<IReadOnlyList<BenchRow>> RunAsync(BenchEffort effort)
+    {
+        const double Gate = 300;
+        var folder = Directory.CreateTempSubdirectory("majia-bench-").FullName;
+        try
+        {
+            await using var system = await MajiaSystem.OpenAsync(new SystemOptions(folder, TimeProvider.System, new SystemEntropy()) { PasswordIterations = 100 });
+            var owner = new DemoOwner(system, "mi5");
+            await owner.SignInAsync(SeedData.WalletAccounts[0]);
+            var card = (await owner.AddAsync(SeedData.Card("mingyue-03"))).CardReference!;
+            await system.PumpAsync(CancellationToken.None);
+            var phone = system.Phones["mi5"];
+            var taps = effort.Long ? 2_000 : effort.Rounds * 60;
+            var online = await TapAsync(system, taps, async () =>
+            {
+                await phone.OpenByReader();
+                await phone.ChooseAsync(card);
+                await phone.VerifyFingerprintAsync(DemoOwner.Finger);
+                return phone.Tap();
+            });
+            return [Row("tap", "a device card, online (ARQC)", online, Gate / 100, Gate / 300)];
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static BenchRow Row(string name, string what, List<Tapped> taps, double floor, double goal)
+    {
+        var times = taps.Select(static tap => tap.Milliseconds).Order().ToList();
+        var last = taps[^1];
+        var p99 = times[Math.Min(times.Count - 1, (int)(0.99 * times.Count))];
+        var air = string.Join(", ", AirTime.Rates.Select(rate => string.Create(CultureInfo.InvariantCulture, $"{last.Exchanges.Sum(exchange => AirTime.Milliseconds(exchange.Command, exchange.Answer, rate)):F1} ms at {rate}")));
+        return new BenchRow(name, p99, null, null, floor, goal, p99 <= floor, "ms", times[0], times[^1], string.Create(
+            CultureInfo.InvariantCulture,
+            $"less is better; p99 of {taps.Count} taps of {what}, half within {times[times.Count / 2]:F2} ms; {last.Exchanges.Count} commands, {last.Exchanges.Sum(static exchange => exchange.Command + exchange.Answer)} bytes; on the air besides: {air} kbit/s"));
+    }
+
+    private static async Task<List<Tapped>> TapAsync(MajiaSystem system, int taps, Func<Task<ICardChannel>> present)
+    {
+        const int WarmUp = 40;
+        var terminal = system.Terminals[Shop];
+        var tapped = new List<Tapped>();
+        Tapped? now = null;
+        void Shown(DisplayMessage message)
+        {
+            if (message.Id == UiMessage.CardReadOk)
+            {
+                now!.End();
+            }
+        }
+
+        terminal.Displayed += Shown;
+        for (var i = 0; i < WarmUp + taps; i++)
+        {
+            now = new Tapped(await present());
+            var field = new CounterField();
+            field.Present(now);
+            var result = await terminal.SellAsync(Amount.Cny(1), field, new HoldersHand(null), CancellationToken.None);
+            if (result.Outcome != SaleOutcome.Approved)
+            {
+                throw new InvalidOperationException($"a tap ended {result.Outcome}: {result.Why.En}");
+            }
+
+            if (i >= WarmUp)
+            {
+                tapped.Add(now);
+            }
+        }
+
+        terminal.Displayed -= Shown;
+        return tapped;
+    }
+
+    /// <summary>A card whose exchanges are counted and timed.</summary>
+    private sealed class Tapped(ICardChannel card) : ICardChannel
+    {
+        private long from, to;
+
+        public List<(int Command, int Answer)> Exchanges { get; } = [];
+
+        public double Milliseconds => Stopwatch.GetElapsedTime(from, to).TotalMilliseconds;
+
+        public void End() => to = Stopwatch.GetTimestamp();
+
+        public async ValueTask<ReadOnlyMemory<byte>> TransmitAsync(ReadOnlyMemory<byte> command, CancellationToken cancellation)
+        {
+            from = from == 0 ? Stopwatch.GetTimestamp() : from;
+            var answer = await card.TransmitAsync(command, cancellation);
+            Exchanges.Add((command.Length, answer.Length));
+            return answer;
+        }
+    }
+}

@@ -1,0 +1,294 @@
+namespace Majia.Storage;
+
+/// <summary>The rows of hot tables that units of one commit have looked at or made: read once, written once, whatever happens to them in between.</summary>
+/// <remarks>
+/// What a unit changes stands here until somebody needs it in the database: the commit, or a statement of a party's own. So a row that is added and then
+/// answered within one commit is one INSERT. A unit that throws is undone here alone, unless it had statements of its own; then by its savepoint too.
+/// One writer: nobody else changes these rows (decisions.md 30). One thread at a time.
+/// </remarks>
+/// <param name="select">Loads the rows of one group.</param>
+/// <param name="execute">Runs INSERT or UPDATE.</param>
+internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, Action<string, object?[]> execute)
+{
+    /// <summary>Groups of one table that stay from commit to commit; when there are more, all are read again.</summary>
+    private const int MostThatStay = 32_768;
+
+    private readonly Dictionary<HotTable, Dictionary<string, List<Entry>>> tables = [];
+    private readonly List<(HotTable Table, List<Entry> Dirty)> written = [];
+    private readonly List<Change> unit = [];
+
+    /// <summary>Something stands here and not in the database.</summary>
+    public bool IsDirty { get; private set; }
+
+    public object? Find(HotTable table, ReadOnlySpan<object?> key) => Load(table, key) is { Count: > 0 } rows ? rows[0].Row : null;
+
+    public List<T> Rows<T>(HotTable table, ReadOnlySpan<object?> group)
+        where T : class => Load(table, group).ConvertAll(static entry => (T)entry.Row);
+
+    /// <param name="blind">The caller knows that there is none: the database is not asked, its primary key still is.</param>
+    public bool TryAdd(HotTable table, object row, bool blind)
+    {
+        var values = table.ValuesOf(row);
+        var rows = Load(table, values.AsSpan(0, table.Group), blind);
+        if (IndexOf(table, rows, values) >= 0)
+        {
+            return false;
+        }
+
+        var entry = new Entry(table, row, values, State.New);
+        rows.Add(entry);
+        unit.Add(new Change(entry, rows, null, null, State.Clean));
+        Touch(entry);
+        return true;
+    }
+
+    public void Put(HotTable table, object row)
+    {
+        var values = table.ValuesOf(row);
+        var rows = Load(table, values.AsSpan(0, table.Group));
+        var at = IndexOf(table, rows, values);
+        if (at < 0)
+        {
+            throw new InvalidOperationException($"a row of {table.Source} that is not there cannot change");
+        }
+
+        var entry = rows[at];
+        unit.Add(new Change(entry, rows, entry.Row, entry.Values, entry.State));
+        (entry.Row, entry.Values) = (row, values);
+        if (entry.State == State.Clean)
+        {
+            entry.State = State.Changed;
+            Touch(entry);
+        }
+    }
+
+    public void BeginUnit() => unit.Clear();
+
+    /// <summary>As if the unit had not run. Not after <see cref="Write"/> in the same unit: then the database knows better, see <see cref="Forget"/>.</summary>
+    public void UndoUnit()
+    {
+        for (var i = unit.Count - 1; i >= 0; i--)
+        {
+            unit[i].Swap();
+            if (unit[i].Added)
+            {
+                unit[i].Rows.Remove(unit[i].Entry);
+            }
+        }
+
+        unit.Clear();
+    }
+
+    /// <summary>Writes what earlier units left, without what this one did: before its savepoint.</summary>
+    public void WriteEarlier()
+    {
+        for (var i = unit.Count - 1; i >= 0; i--)
+        {
+            unit[i].Swap();
+        }
+
+        Write();
+        foreach (var change in unit)
+        {
+            change.Swap();
+            var entry = change.Entry;
+            entry.State = unit.Exists(other => other.Added && other.Entry == entry) ? State.New : State.Changed;
+            Touch(entry);
+        }
+
+        unit.Clear();
+    }
+
+    /// <summary>Writes everything, table by table and in the order of the keys.</summary>
+    public void Write()
+    {
+        if (!IsDirty)
+        {
+            return;
+        }
+
+        foreach (var (table, dirty) in written)
+        {
+            dirty.Sort(static (one, other) => string.CompareOrdinal(one.Key, other.Key));
+            foreach (var entry in dirty)
+            {
+                entry.Listed = false;
+                switch (entry.State)
+                {
+                    case State.New:
+                        execute(table.Insert, entry.Values!);
+                        break;
+                    case State.Changed:
+                        execute(table.Update, table.UpdateValues(entry.Values ??= table.ValuesOf(entry.Row)));
+                        break;
+                }
+
+                entry.State = State.Clean;
+            }
+
+            dirty.Clear();
+        }
+
+        IsDirty = false;
+    }
+
+    /// <summary>After a commit: only what is read again and again stays.</summary>
+    public void Committed()
+    {
+        foreach (var (table, groups) in tables)
+        {
+            if (!table.Stays || groups.Count > MostThatStay)
+            {
+                groups.Clear();
+            }
+        }
+    }
+
+    /// <summary>Everything is read again: somebody wrote past this cache, or a transaction was rolled back.</summary>
+    public void Forget()
+    {
+        foreach (var groups in tables.Values)
+        {
+            groups.Clear();
+        }
+
+        foreach (var (_, dirty) in written)
+        {
+            dirty.Clear();
+        }
+
+        unit.Clear();
+        IsDirty = false;
+    }
+
+    private List<Entry> Load(HotTable table, ReadOnlySpan<object?> group, bool blind = false)
+    {
+        if (!tables.TryGetValue(table, out var groups))
+        {
+            tables.Add(table, groups = new(StringComparer.Ordinal));
+        }
+
+        var key = KeyOf(group);
+        if (!groups.TryGetValue(key, out var rows))
+        {
+            rows = blind && table.Group == table.Keys ? [] : select(table, group.ToArray()).ConvertAll(row => new Entry(table, row, null, State.Clean) { Key = key });
+            groups.Add(key, rows);
+        }
+
+        return rows;
+    }
+
+    private void Touch(Entry entry)
+    {
+        IsDirty = true;
+        if (entry.Listed)
+        {
+            return;
+        }
+
+        entry.Listed = true;
+        entry.Key = KeyOf((entry.Values ??= entry.Table.ValuesOf(entry.Row)).AsSpan(0, entry.Table.Keys));
+        var at = written.FindIndex(of => of.Table == entry.Table);
+        if (at < 0)
+        {
+            at = written.Count;
+            written.Add((entry.Table, []));
+        }
+
+        written[at].Dirty.Add(entry);
+    }
+
+    private static int IndexOf(HotTable table, List<Entry> rows, object?[] values)
+    {
+        for (var i = 0; i < rows.Count; i++)
+        {
+            if (table.Group == table.Keys || KeyOf((rows[i].Values ??= table.ValuesOf(rows[i].Row)).AsSpan(table.Group, table.Keys - table.Group)) == KeyOf(values.AsSpan(table.Group, table.Keys - table.Group)))
+            {
+                return i;
+            }
+        }
+
+        return -1;
+    }
+
+    /// <summary>Each part behind its length, so that no two keys read the same.</summary>
+    internal static string KeyOf(ReadOnlySpan<object?> parts)
+    {
+        Span<char> near = stackalloc char[256];
+        var text = near;
+        var length = 0;
+        foreach (var part in parts)
+        {
+            var size = part switch { string words => words.Length, byte[] bytes => bytes.Length, long or int => 20, _ => throw new ArgumentException("a key holds text, bytes and numbers") };
+            if (length + size + 1 > text.Length)
+            {
+                Span<char> wider = new char[2 * (length + size + 1)];
+                text[..length].CopyTo(wider);
+                text = wider;
+            }
+
+            text[length++] = (char)size;
+            switch (part)
+            {
+                case string words:
+                    words.CopyTo(text[length..]);
+                    break;
+                case byte[] bytes:
+                    System.Text.Encoding.Latin1.GetChars(bytes, text[length..]);
+                    break;
+                default:
+                    Convert.ToInt64(part, null).ToString("D20", null).CopyTo(text[length..]);
+                    break;
+            }
+
+            length += size;
+        }
+
+        return new string(text[..length]);
+    }
+
+    private enum State
+    {
+        /// <summary>As the database has it; or not there any more.</summary>
+        Clean,
+        New,
+        Changed,
+    }
+
+    private sealed class Entry(HotTable table, object row, object?[]? values, State state)
+    {
+        public HotTable Table { get; } = table;
+
+        public object Row { get; set; } = row;
+
+        public object?[]? Values { get; set; } = values;
+
+        public State State { get; set; } = state;
+
+        public string Key { get; set; } = string.Empty;
+
+        /// <summary>Among those to be written.</summary>
+        public bool Listed { get; set; }
+    }
+
+    /// <summary>One change of the running unit, with what was before it. Swapped, it holds what came after.</summary>
+    private sealed class Change(Entry entry, List<Entry> rows, object? row, object?[]? values, State state)
+    {
+        private object? row = row;
+        private object?[]? values = values;
+        private State state = state;
+
+        public Entry Entry { get; } = entry;
+
+        public List<Entry> Rows { get; } = rows;
+
+        public bool Added { get; } = row is null;
+
+        public void Swap()
+        {
+            (Entry.Row, row) = (row ?? Entry.Row, Entry.Row);
+            (Entry.Values, values) = (values, Entry.Values);
+            (Entry.State, state) = (state, Entry.State);
+        }
+    }
+}

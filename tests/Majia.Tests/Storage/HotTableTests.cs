@@ -1,0 +1,216 @@
+using System.Globalization;
+using Majia.Storage;
+
+namespace Majia.Tests.Storage;
+
+/// <summary>Rows of hot tables: whatever units do with them, the database has at each commit what statements one by one would have left.</summary>
+public sealed class HotTableTests
+{
+    private sealed record Row(string Account, string Id, long Balance, string Note);
+
+    private static readonly PartySchema Schema = new("test", ["CREATE TABLE test_hot (account TEXT NOT NULL, id TEXT NOT NULL, balance INTEGER NOT NULL, note TEXT NOT NULL, PRIMARY KEY (account, id)) WITHOUT ROWID"]);
+
+    private static readonly HotTable<Row> Single = new(
+        "test_hot", keys: 2, columns: "account, id, balance, note", changing: "balance", map: Map, values: static row => [row.Account, row.Id, row.Balance, row.Note]);
+
+    private static readonly HotTable<Row> Grouped = new(
+        "test_hot", keys: 2, group: 1, columns: "account, id, balance, note", changing: "balance", map: Map, values: static row => [row.Account, row.Id, row.Balance, row.Note]);
+
+    private static readonly HotTable<Row> Kept = new(
+        "test_hot", keys: 2, columns: "account, id, balance, note", changing: "balance", stays: true, map: Map, values: static row => [row.Account, row.Id, row.Balance]);
+
+    private readonly InlineStore store = new(Schema);
+
+    [Fact]
+    public async Task A_row_that_is_added_and_changed_before_the_commit_is_seen_by_units_at_once_and_by_readers_after_it()
+    {
+        await store.WriteAsync(s => s.Add(Single, new("a", "1", 5, "n")));
+        await store.WriteAsync(s => s.Put(Single, s.Find(Single, "a", "1")! with { Balance = 9 }));
+
+        Assert.Equal(9, (await store.WriteAsync(s => s.Find(Single, "a", "1")))!.Balance);
+        Assert.Equal(9, await store.WriteAsync(s => s.Number("SELECT balance FROM test_hot WHERE account = $1", "a")));
+        Assert.Empty(store.Read(All));
+        await store.DurableAsync();
+        Assert.Equal(["a/1 9 n"], store.Read(All));
+        Assert.Equal(9, store.Read(s => s.Find(Single, "a", "1"))!.Balance);
+    }
+
+    [Fact]
+    public async Task Only_the_changing_columns_of_a_row_that_was_there_are_written()
+    {
+        await store.CommitAsync(s => s.Add(Single, new("a", "1", 5, "first")));
+        await store.CommitAsync(s => s.Put(Single, s.Find(Single, "a", "1")! with { Balance = 6, Note = "not written" }));
+        Assert.Equal(["a/1 6 first"], store.Read(All));
+    }
+
+    [Fact]
+    public async Task A_key_that_is_taken_is_told_apart_whether_its_row_is_written_or_not()
+    {
+        Assert.True(await store.WriteAsync(s => s.TryAdd(Single, new("a", "1", 1, ""))));
+        Assert.False(await store.WriteAsync(s => s.TryAdd(Single, new("a", "1", 2, ""))));
+        await store.DurableAsync();
+        Assert.False(await store.WriteAsync(s => s.TryAdd(Single, new("a", "1", 3, ""))));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => store.WriteAsync(s => s.Put(Single, new("a", "2", 3, ""))));
+        await store.DurableAsync();
+        Assert.Equal(["a/1 1 "], store.Read(All));
+    }
+
+    [Fact]
+    public async Task Keys_that_read_alike_when_joined_are_two()
+    {
+        await store.WriteAsync(s => Assert.True(s.TryAdd(Single, new("ab", "c", 1, ""))));
+        await store.WriteAsync(s => Assert.True(s.TryAdd(Single, new("a", "bc", 2, ""))));
+        await store.DurableAsync();
+        Assert.Equal(["a/bc 2 ", "ab/c 1 "], store.Read(All));
+    }
+
+    [Fact]
+    public async Task Rows_of_one_group_come_together_in_the_order_of_their_keys()
+    {
+        await store.CommitAsync(s => s.Add(Grouped, new("a", "2", 2, "")));
+        await store.WriteAsync(s => Assert.True(s.TryAdd(Grouped, new("a", "3", 3, ""))));
+        await store.WriteAsync(s => Assert.False(s.TryAdd(Grouped, new("a", "2", 4, ""))));
+        var seen = await store.WriteAsync(s => s.Rows(Grouped, "a"));
+        Assert.Equal([2L, 3], seen.Select(row => row.Balance));
+        await store.DurableAsync();
+        Assert.Equal([2L, 3], store.Read(s => s.Rows(Grouped, "a")).Select(row => row.Balance));
+    }
+
+    [Fact]
+    public async Task A_unit_that_throws_is_undone_and_what_was_before_it_stays()
+    {
+        await store.CommitAsync(s => s.Add(Single, new("a", "old", 1, "")));
+        await store.WriteAsync(s => s.Add(Single, new("a", "new", 1, "")));
+        await store.WriteAsync(s => s.Put(Single, s.Find(Single, "a", "old")! with { Balance = 2 }));
+        await Assert.ThrowsAsync<InvalidDataException>(() => store.WriteAsync<int>(s =>
+        {
+            s.Add(Single, new("a", "mine", 1, ""));
+            s.Put(Single, s.Find(Single, "a", "mine")! with { Balance = 7 });
+            s.Put(Single, s.Find(Single, "a", "new")! with { Balance = 8 });
+            s.Put(Single, s.Find(Single, "a", "old")! with { Balance = 9 });
+            s.Put(Single, s.Find(Single, "a", "old")! with { Balance = 10 });
+            throw new InvalidDataException();
+        }));
+        var seen = await store.WriteAsync(s => (New: s.Find(Single, "a", "new")!.Balance, Old: s.Find(Single, "a", "old")!.Balance));
+        Assert.Equal((1, 2), seen);
+        Assert.Null(await store.WriteAsync(s => s.Find(Single, "a", "mine")));
+        await store.DurableAsync();
+        Assert.Equal(["a/new 1 ", "a/old 2 "], store.Read(All));
+    }
+
+    [Fact]
+    public async Task A_row_that_stays_is_read_anew_after_somebody_wrote_past_it()
+    {
+        await store.CommitAsync(s => s.Add(Single, new("a", "1", 1, "")));
+        Assert.Equal(1, (await store.WriteAsync(s => s.Find(Kept, "a", "1")))!.Balance);
+        await store.CommitAsync(s => s.Put(Kept, s.Find(Kept, "a", "1")! with { Balance = 2 }));
+        await store.CommitAsync(s => s.Execute("UPDATE test_hot SET balance = balance + 10"));
+        Assert.Equal(12, (await store.WriteAsync(s => s.Find(Kept, "a", "1")))!.Balance);
+    }
+
+    [Fact]
+    public async Task A_key_that_the_database_refuses_stops_the_commit_and_with_it_the_store()
+    {
+        var folder = Directory.CreateTempSubdirectory("majia-test-").FullName;
+        await using (var file = SqliteStore.Open(Path.Combine(folder, "majia.db"), [Schema], TimeProvider.System, new GroupCommit(IdleMilliseconds: 3_600_000)))
+        {
+            await file.CommitAsync(s => s.Add(Single, new("a", "1", 1, "")));
+            await file.WriteAsync(s => s.Add(Single, new("a", "1", 2, "")));
+            await Assert.ThrowsAsync<StoreFailedException>(file.DurableAsync);
+            Assert.Equal(["a/1 1 "], file.Read(All));
+        }
+
+        Directory.Delete(folder, recursive: true);
+    }
+
+    /// <summary>Units of every kind in any order, beside a model that knows nothing of caches.</summary>
+    [Fact]
+    public async Task Any_mixture_of_units_leaves_what_statements_one_by_one_would_leave()
+    {
+        for (var seed = 0; seed < 300; seed++)
+        {
+            await MixAsync(new Random(seed));
+        }
+    }
+
+    private static async Task MixAsync(Random random)
+    {
+        var store = new InlineStore(Schema);
+        var model = new SortedDictionary<string, long>(StringComparer.Ordinal);
+        SortedDictionary<string, long> durable = new(model, StringComparer.Ordinal);
+        for (var step = 0; step < 40; step++)
+        {
+            if (random.Next(8) == 0)
+            {
+                await store.DurableAsync();
+                durable = new(model, StringComparer.Ordinal);
+                Assert.Equal(Text(durable), store.Read(All));
+                continue;
+            }
+
+            var next = new SortedDictionary<string, long>(model, StringComparer.Ordinal);
+            var deeds = Enumerable.Range(0, random.Next(1, 6)).Select(_ => (Kind: random.Next(7), Id: random.Next(5).ToString(CultureInfo.InvariantCulture), Value: random.NextInt64(1000))).ToArray();
+            var fails = random.Next(4) == 0;
+            var unit = store.WriteAsync(session =>
+            {
+                foreach (var (kind, id, value) in deeds)
+                {
+                    Do(session, next, kind, id, value);
+                }
+
+                return fails ? throw new InvalidDataException() : 0;
+            });
+            if (fails)
+            {
+                await Assert.ThrowsAsync<InvalidDataException>(() => unit);
+            }
+            else
+            {
+                await unit;
+                model = next;
+            }
+        }
+
+        var crashed = new InlineStore([Schema], store.Snapshot());
+        Assert.Equal(Text(durable), crashed.Read(All));
+        await store.DurableAsync();
+        Assert.Equal(Text(model), store.Read(All));
+    }
+
+    private static void Do(Session session, SortedDictionary<string, long> model, int kind, string id, long value)
+    {
+        switch (kind)
+        {
+            case 0 or 1:
+                Assert.Equal(model.TryAdd(id, value), session.TryAdd(Single, new("a", id, value, "")));
+                break;
+            case 2 or 3 when session.Find(Single, "a", id) is { } row:
+                Assert.Equal(model[id], row.Balance);
+                session.Put(Single, row with { Balance = value });
+                model[id] = value;
+                break;
+            case 4:
+                Assert.Equal(model.TryGetValue(id, out var known) ? known : null, session.Number("SELECT balance FROM test_hot WHERE id = $1", id));
+                break;
+            case 5:
+                session.Execute("UPDATE test_hot SET balance = balance + 1 WHERE id = $1", id);
+                if (model.TryGetValue(id, out var before))
+                {
+                    model[id] = before + 1;
+                }
+
+                break;
+            case 6:
+                session.Execute("DELETE FROM test_hot WHERE id = $1", id);
+                model.Remove(id);
+                break;
+        }
+    }
+
+    private static List<string> Text(SortedDictionary<string, long> model) => [.. model.Select(pair => $"a/{pair.Key} {pair.Value} ")];
+
+    private static List<string> All(Session session) =>
+        session.Query("SELECT account, id, balance, note FROM test_hot ORDER BY account, id", static row => $"{row.GetString(0)}/{row.GetString(1)} {row.GetInt64(2)} {row.GetString(3)}");
+
+    private static Row Map(System.Data.Common.DbDataReader row) => new(row.GetString(0), row.GetString(1), row.GetInt64(2), row.GetString(3));
+}

@@ -1,0 +1,128 @@
+using Majia.Storage;
+
+namespace Majia.Tests.Storage;
+
+/// <summary>Hot units that travel together: each has its own result, as if it had been alone.</summary>
+public sealed class PostgresBatchTests(PostgresServer server)
+{
+    private sealed record Row(string Account, string Id, long Balance, string? Note);
+
+    private static readonly PartySchema Schema = new("test", ["CREATE TABLE test_hot (account TEXT NOT NULL, id TEXT NOT NULL, balance INTEGER NOT NULL, note TEXT, PRIMARY KEY (account, id)) WITHOUT ROWID"]);
+
+    private static readonly HotTable<Row> Table = new(
+        "test_hot", keys: 2, columns: "account, id, balance, note", changing: "balance, note",
+        map: static row => new Row(row.GetString(0), row.GetString(1), row.GetInt64(2), row.TextOrNull(3)), values: static row => [row.Account, row.Id, row.Balance, row.Note]);
+
+    [Fact]
+    public async Task Many_units_of_two_nodes_on_few_rows_lose_no_update()
+    {
+        var database = await server.NewDatabaseAsync();
+        await using var one = Open(database);
+        await using var two = Open(database);
+        await one.WriteAsync(s =>
+        {
+            s.Add(Table, new("a", "1", 0, null));
+            s.Add(Table, new("a", "2", 0, null));
+        });
+        await Task.WhenAll(Enumerable.Range(0, 400).Select(i => (i % 2 == 0 ? one : two).WriteAsync(s => Add(s, i % 3 == 0 ? "1" : "2"), wanted => wanted.Row(Table, "a", i % 3 == 0 ? "1" : "2"))));
+        Assert.Equal([134, 266], await one.WriteAsync(s => s.Query("SELECT balance FROM test_hot ORDER BY id", row => row.GetInt64(0))));
+    }
+
+    [Fact]
+    public async Task A_unit_that_throws_leaves_nothing_and_its_company_stays()
+    {
+        await using var store = Open(await server.NewDatabaseAsync());
+        var units = Enumerable.Range(0, 30).Select(i => store.WriteAsync(
+            s =>
+            {
+                s.Add(Table, new("a", i.ToString(), i, i % 2 == 0 ? null : "odd"));
+                return i % 5 == 0 ? throw new InvalidOperationException("planned") : i;
+            },
+            wanted => wanted.Row(Table, "a", i.ToString()))).ToList();
+        foreach (var (unit, i) in units.Select((unit, i) => (unit, i)))
+        {
+            if (i % 5 == 0)
+            {
+                await Assert.ThrowsAsync<InvalidOperationException>(() => unit);
+            }
+            else
+            {
+                Assert.Equal(i, await unit);
+            }
+        }
+
+        Assert.Equal(24, await store.WriteAsync(s => s.Number("SELECT count(*) FROM test_hot")));
+        Assert.Equal(12, await store.WriteAsync(s => s.Number("SELECT count(note) FROM test_hot")));
+    }
+
+    [Fact]
+    public async Task A_key_that_exists_once_is_taken_once_by_whatever_node()
+    {
+        var database = await server.NewDatabaseAsync();
+        await using var one = Open(database);
+        await using var two = Open(database);
+        var taken = await Task.WhenAll(Enumerable.Range(0, 200).Select(i => (i % 2 == 0 ? one : two).WriteAsync(
+            s => s.TryAdd(Table, new("a", (i / 10).ToString(), i, null)), wanted => wanted.Row(Table, "a", (i / 10).ToString()))));
+        Assert.Equal(20, taken.Count(mine => mine));
+    }
+
+    [Fact]
+    public async Task What_was_not_named_is_read_and_statements_of_a_units_own_are_run()
+    {
+        await using var store = Open(await server.NewDatabaseAsync());
+        await store.WriteAsync(s => s.Add(Table, new("a", "1", 5, "n")));
+        Assert.Equal(6, await store.WriteAsync(s => Add(s, "1"), _ => { }));
+        Assert.Equal(7, await store.WriteAsync(s => Add(s, "1") + s.Number("SELECT 0"), wanted => wanted.Row(Table, "a", "1")));
+        Assert.Equal(8, await store.WriteAsync(
+            s =>
+            {
+                s.Lock("test/never-named");
+                return Add(s, "1");
+            },
+            wanted => wanted.Row(Table, "a", "1")));
+        Assert.Equal(8, (await store.LookAsync(s => s.Find(Table, "a", "1"), wanted => wanted.Row(Table, "a", "1")))!.Balance);
+        Assert.Null(await store.LookAsync(s => s.Find(Table, "a", "none"), wanted => wanted.Row(Table, "a", "none")));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => store.WriteAsync<int>(
+            s =>
+            {
+                s.Put(Table, new("a", "none", 1, null));
+                return 0;
+            },
+            wanted => wanted.Row(Table, "a", "none")));
+    }
+
+    [Fact]
+    public async Task A_named_key_without_a_row_is_held()
+    {
+        var database = await server.NewDatabaseAsync();
+        await using var one = Open(database);
+        await using var two = Open(database);
+        await Task.WhenAll(Enumerable.Range(0, 60).Select(i => (i % 2 == 0 ? one : two).WriteAsync(
+            s =>
+            {
+                s.Lock("test/sequence");
+                var next = s.Rows(Grouped, "b").Count;
+                s.Add(Table, new("b", next.ToString("D3"), next, null));
+                return next;
+            },
+            wanted =>
+            {
+                wanted.Lock("test/sequence");
+                wanted.Row(Grouped, "b");
+            })));
+        Assert.Equal(60, await one.WriteAsync(s => s.Number("SELECT count(*) FROM test_hot WHERE account = 'b'")));
+    }
+
+    private static readonly HotTable<Row> Grouped = new(
+        "test_hot", keys: 2, group: 1, columns: "account, id, balance, note", changing: "balance",
+        map: static row => new Row(row.GetString(0), row.GetString(1), row.GetInt64(2), row.TextOrNull(3)), values: static row => [row.Account, row.Id, row.Balance, row.Note]);
+
+    private static long Add(Session session, string id)
+    {
+        var row = session.Find(Table, "a", id)!;
+        session.Put(Table, row with { Balance = row.Balance + 1 });
+        return row.Balance + 1;
+    }
+
+    private static PostgresStore Open(string database) => PostgresStore.Open(database, [Schema], TimeProvider.System, PostgresServer.Options);
+}

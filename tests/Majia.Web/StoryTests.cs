@@ -1,0 +1,109 @@
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Host.Ui;
+using Majia.Host.Ui.Owner;
+using Majia.Tests;
+using Microsoft.Playwright;
+
+namespace Majia.Web;
+
+/// <summary>The picture of what happened, and the answers that show themselves on the counter.</summary>
+public sealed class StoryTests(Browser browser) : IClassFixture<Browser>
+{
+    [Fact]
+    public async Task A_trace_of_two_thousand_rows_scrolls_with_few_of_them_on_the_page()
+    {
+        await using var running = await RunningPage.StartAsync();
+        await using var window = await browser.OpenAsync(running);
+        for (var i = 0; i < 2000; i++)
+        {
+            running.System.Trace.Record(new TraceEvent("card:many", running.System.Time.GetUtcNow(), "phone", "wallet", "phone-wallet", TraceKind.Json, i % 2 == 0 ? TraceDirection.Sent : TraceDirection.Received, "", new Text($"row number {i}.", $"第 {i} 行。")));
+        }
+
+        await window.SeesAsync("#story-of", "2000 rows");
+        var scroll = window[".story-scroll"];
+        foreach (var at in (int[])[1000, 1999, 400, 0])
+        {
+            await scroll.EvaluateAsync("(list, row) => { list.scrollTop = row * 52 - 100; }", at);
+            await Assertions.Expect(window[$".story-row:has-text('row number {at}.')"]).ToBeInViewportAsync();
+            Assert.InRange(await window[".story-row"].CountAsync(), 10, 60);
+        }
+
+        Assert.Empty(window.Complaints);
+    }
+
+    [Fact]
+    public async Task A_payment_is_filtered_by_party_replayed_and_linked_to()
+    {
+        await using var running = await RunningPage.StartAsync();
+        await using var window = await browser.OpenAsync(running);
+        await window.GuidedAsync("prepare", "add", "code", "sell", "wake", "choose", "finger", "tap");
+        await window.StepAsync("done");
+        await Assertions.Expect(window[".lane-name[data-party=issuer]"]).ToBeVisibleAsync();
+        var rows = await window[".story-row"].CountAsync();
+        await window.ClickAsync(".lane-name[data-party=terminal]");
+        await Assertions.Expect(window[".story-row[data-party=terminal]"]).ToHaveCountAsync(0);
+        await window.ClickAsync(".lane-name[data-party=terminal]");
+        await Assertions.Expect(window[".story-row"]).ToHaveCountAsync(rows);
+        await window.ClickAsync("#replay");
+        await Assertions.Expect(window["#replay"]).ToHaveTextAsync("Stop");
+        await Assertions.Expect(window["#replay"]).ToHaveTextAsync("Replay");
+        await Assertions.Expect(window[".story-row"]).ToHaveCountAsync(rows);
+
+        // The link shows the same payment to whoever opens it here.
+        var link = await window["#story-link"].GetAttributeAsync("href");
+        await using var other = await browser.OpenAsync(running, path: link!);
+        await Assertions.Expect(other[".story-row"]).ToHaveCountAsync(rows);
+        Assert.Empty(window.Complaints);
+        Assert.Empty(other.Complaints);
+    }
+
+    [Theory]
+    [Rule("R16")]
+    [Rule("R20")]
+    [Rule("R23")]
+    [Rule("R24")]
+    [InlineData("offline-pay", "Paid. The chip needs no network")]
+    [InlineData("payment-off", "Declined: the token service knew at once")]
+    [InlineData("sign-out", "None is left.")]
+    [InlineData("void", "Money and points are where they were.")]
+    [InlineData("offline-add", "Adding a card needs the network")]
+    public async Task A_play_comes_to_its_end_and_shows_what_it_says(string play, string last)
+    {
+        await using var running = await RunningPage.StartAsync();
+        await using var window = await browser.OpenAsync(running, path: $"/?play={play}");
+        await Assertions.Expect(window["#coach"]).ToHaveAttributeAsync("data-step", "played", new LocatorAssertionsToHaveAttributeOptions { Timeout = 90_000 });
+        await window.SeesAsync("#coach", last);
+        var (phone, counter) = (running.System.Phones["mi5"], running.System.Terminals["10000001"]);
+        switch (play)
+        {
+            case "offline-pay":
+                Assert.True(phone.AeroplaneMode);
+                await window.SeesAsync("#outcome", "Approved");
+                break;
+            case "payment-off":
+                await window.SeesAsync("#outcome", "Declined");
+                break;
+            case "sign-out":
+                Assert.Empty(phone.State.Cards);
+                break;
+            case "void":
+                await window.SeesAsync("#outcome", "Voided");
+                break;
+            default:
+                await window.SeesAsync(".reasons", "The phone is offline");
+                Assert.Empty(counter.Journal());
+                break;
+        }
+
+        Assert.Empty(window.Complaints);
+    }
+
+    [Fact]
+    public void Every_answer_that_shows_itself_has_its_play()
+    {
+        var named = Help.Chapters.SelectMany(chapter => chapter.Topics).Select(topic => topic.Play).Where(play => play is not null).ToList();
+        Assert.All(named, play => Assert.NotNull(Plays.Find(play)));
+        Assert.All(Plays.All, play => Assert.Contains(play.Id, named));
+    }
+}
