@@ -218,16 +218,17 @@ public sealed class UpTests : IDisposable
         return await EndAsync(process);
     }
 
-    private static class Signals
-    {
-        [System.Runtime.InteropServices.DllImport("libc", EntryPoint = "kill")]
-        public static extern int Send(int process, int signal);
-    }
-
     private static string FreePort()
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         return $"{((IPEndPoint)socket.LocalEndPoint!).Port}";
     }
+}
+
+/// <summary>What a service manager sends.</summary>
+internal static class Signals
+{
+    [System.Runtime.InteropServices.DllImport("libc", EntryPoint = "kill")]
+    public static extern int Send(int process, int signal);
 }

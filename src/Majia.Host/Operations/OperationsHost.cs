@@ -25,7 +25,7 @@ public sealed class OperationsHost : IAsyncDisposable
             kestrel.Limits.MaxRequestBodySize = 0;
             kestrel.Listen(endpoint);
         });
-        Telemetry.Add(builder.Services, system);
+        Telemetry.Add(builder, system);
         app = builder.Build();
         new Health(system).Map(app);
         Telemetry.Map(app);

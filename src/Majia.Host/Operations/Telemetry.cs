@@ -1,3 +1,4 @@
+using System.Collections;
 using Majia.Host.Composition;
 using Majia.Storage;
 using OpenTelemetry.Metrics;
@@ -11,8 +12,13 @@ public static class Telemetry
 {
     private const string Endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-    public static void Add(IServiceCollection services, MajiaSystem system)
+    public static void Add(WebApplicationBuilder builder, MajiaSystem system)
     {
+        var services = builder.Services;
+        // The SDK reads its settings from here, and a host of ours begins with none.
+        builder.Configuration.AddInMemoryCollection(Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
+            .Select(variable => KeyValuePair.Create((string)variable.Key, (string?)variable.Value))
+            .Where(variable => variable.Key.StartsWith("OTEL_", StringComparison.Ordinal)));
         var otlp = !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(Endpoint));
         var name = system.Roles.SetEquals(Roles.All) ? "majia" : $"majia-{string.Join('-', system.Roles.Order().Select(Roles.Name))}";
         // The measures of how things stand live as long as the host that shows them.

@@ -89,7 +89,7 @@ public sealed class WebHost : IAsyncDisposable
                 kestrel.ListenLocalhost(port);
             }
         });
-        Telemetry.Add(builder.Services, system);
+        Telemetry.Add(builder, system);
         app = builder.Build();
         log = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("majia");
         foreach (var (id, terminal) in system.Terminals)
