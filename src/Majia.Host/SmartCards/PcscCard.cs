@@ -82,6 +82,12 @@ public sealed class PcscCard(nint handle, nuint protocol) : ICardChannel, IDispo
             throw new CardRemovedException();
         }
 
+        // Whatever else the daemon says of a command that it passed on: no answer came, and the tap is torn. Only its own absence is the machine's fault.
+        if (status is not (PcscStatus.Success or PcscStatus.InsufficientBuffer or PcscStatus.NoService or PcscStatus.ServiceStopped))
+        {
+            throw new CardRemovedException();
+        }
+
         PcscLibrary.Check(status, new Text("a command to the card", "发送卡片命令"));
         return answer[..(int)length];
     }
