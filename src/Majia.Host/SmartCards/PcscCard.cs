@@ -11,7 +11,7 @@ public sealed class PcscCard(nint handle, nuint protocol) : ICardChannel, IDispo
 
     private const nuint Unpower = 2;
 
-    private const int LongestAnswer = 65_538;
+    private const int LongestAnswer = 65_538, StatusWordLength = 2;
 
     /// <summary>No honest answer comes in more pieces.</summary>
     private const int MostPieces = 260;
@@ -89,6 +89,12 @@ public sealed class PcscCard(nint handle, nuint protocol) : ICardChannel, IDispo
         }
 
         PcscLibrary.Check(status, new Text("a command to the card", "发送卡片命令"));
+        if ((int)length < StatusWordLength)
+        {
+            // The driver had nothing to give: the card left with the command.
+            throw new CardRemovedException();
+        }
+
         return answer[..(int)length];
     }
 
