@@ -27,8 +27,16 @@ public static class OutsideProgram
         var (output, errors) = (process.StandardOutput.ReadToEndAsync(end.Token), process.StandardError.ReadToEndAsync(end.Token));
         try
         {
-            await process.StandardInput.BaseStream.WriteAsync(input ?? [], end.Token);
-            process.StandardInput.Close();
+            try
+            {
+                await process.StandardInput.BaseStream.WriteAsync(input ?? [], end.Token);
+                process.StandardInput.Close();
+            }
+            catch (IOException)
+            {
+                // It ended before it had read everything: its exit code and its words say why.
+            }
+
             await process.WaitForExitAsync(end.Token);
             return new Said(process.ExitCode, await output, await errors);
         }
