@@ -35,9 +35,13 @@ public sealed record SettlementTotals(long Debit, int DebitCount, long Credit, i
     public bool IsEmpty => DebitCount == 0 && CreditCount == 0;
 
     /// <summary>F48 (protocols.md 6.2): debit amount 12, count 3, credit amount 12, count 3, the balance digit; then the same for foreign cards, which are none here.</summary>
-    public string Format(BatchBalance balance) => Debit is >= 0 and <= MostAmount && Credit is >= 0 and <= MostAmount && DebitCount is >= 0 and <= MostCount && CreditCount is >= 0 and <= MostCount
-        ? string.Create(CultureInfo.InvariantCulture, $"{Debit:D12}{DebitCount:D3}{Credit:D12}{CreditCount:D3}{(int)balance}{0:D30}{(balance == BatchBalance.Open ? 0 : 1)}")
-        : throw new InvalidOperationException("totals that F48 cannot carry");
+    /// <remarks>Totals that the field cannot carry go as the most that it can, and never as balanced: people look at them.</remarks>
+    public string Format(BatchBalance balance)
+    {
+        var sent = new SettlementTotals(Math.Clamp(Debit, 0, MostAmount), Math.Clamp(DebitCount, 0, MostCount), Math.Clamp(Credit, 0, MostAmount), Math.Clamp(CreditCount, 0, MostCount));
+        var said = balance == BatchBalance.Balanced && sent != this ? BatchBalance.NotBalanced : balance;
+        return string.Create(CultureInfo.InvariantCulture, $"{sent.Debit:D12}{sent.DebitCount:D3}{sent.Credit:D12}{sent.CreditCount:D3}{(int)said}{0:D30}{(said == BatchBalance.Open ? 0 : 1)}");
+    }
 
     public static bool TryParse(ReadOnlySpan<char> text, [NotNullWhen(true)] out SettlementTotals? totals, out BatchBalance balance, out ParseError error)
     {

@@ -11,7 +11,7 @@ public sealed class PcscCard(nint handle, nuint protocol) : ICardChannel, IDispo
 
     private const nuint Unpower = 2;
 
-    private const int LongestAnswer = 65_538;
+    private const int LongestAnswer = 65_538, StatusWordLength = 2;
 
     /// <summary>No honest answer comes in more pieces.</summary>
     private const int MostPieces = 260;
@@ -82,7 +82,19 @@ public sealed class PcscCard(nint handle, nuint protocol) : ICardChannel, IDispo
             throw new CardRemovedException();
         }
 
+        // Whatever else the daemon says of a command that it passed on: no answer came, and the tap is torn. Only its own absence is the machine's fault.
+        if (status is not (PcscStatus.Success or PcscStatus.InsufficientBuffer or PcscStatus.NoService or PcscStatus.ServiceStopped))
+        {
+            throw new CardRemovedException();
+        }
+
         PcscLibrary.Check(status, new Text("a command to the card", "发送卡片命令"));
+        if ((int)length < StatusWordLength)
+        {
+            // The driver had nothing to give: the card left with the command.
+            throw new CardRemovedException();
+        }
+
         return answer[..(int)length];
     }
 

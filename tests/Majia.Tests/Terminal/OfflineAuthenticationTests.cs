@@ -36,7 +36,7 @@ public sealed class OfflineAuthenticationTests
     {
         var values = PublicCard.Read();
         var issuer = new CertifiedKey(values["SM2_ISSUER_CERT_90"][14..78], []);
-        var number = "623548973000021812";
+        var number = PublicCard.NumberOf(values);
         var data = values["SM2_STATIC_DATA_INCL_AIP"];
         var chip = PublicKeyChain.Chip(issuer, values["SM2_ICC_CERT_9F46"], [], [], data, number, Day);
         Assert.True(chip.Good, chip.Why.En);
@@ -83,9 +83,9 @@ public sealed class OfflineAuthenticationTests
     public void Another_number_and_an_authority_past_its_day_are_refused_with_their_reason()
     {
         var card = new PublicCard();
-        Assert.Contains("another number", card.Chip(card.Issuer(Day).Value!, Day, number: "623548973000021820").Why.En, StringComparison.Ordinal);
+        Assert.Contains("another number", card.Chip(card.Issuer(Day).Value!, Day, number: card.Number[..^2] + "20").Why.En, StringComparison.Ordinal);
         Assert.Contains("authority's key 0B expired", card.Issuer(new DateOnly(2041, 1, 1)).Why.En, StringComparison.Ordinal);
-        Assert.Contains("another number", PublicKeyChain.Issuer(card.Authority, card.IssuerCertificate, [], [0x03], "622548973000021812", Day).Why.En, StringComparison.Ordinal);
+        Assert.Contains("another number", PublicKeyChain.Issuer(card.Authority, card.IssuerCertificate, [], [0x03], "629" + card.Number[3..], Day).Why.En, StringComparison.Ordinal);
     }
 
     // ---- our plastic at our terminal ----
@@ -192,6 +192,8 @@ public sealed class OfflineAuthenticationTests
 
         public AuthorityKey Authority { get; }
 
+        public string Number => NumberOf(values);
+
         public byte[] IssuerCertificate { get; }
 
         public byte[] ChipCertificate { get; }
@@ -206,9 +208,17 @@ public sealed class OfflineAuthenticationTests
             .Where(pair => pair[1].All(char.IsAsciiHexDigit))
             .ToDictionary(pair => pair[0], pair => Convert.FromHexString(pair[1]));
 
-        public Verified<CertifiedKey> Issuer(DateOnly day) => PublicKeyChain.Issuer(Authority, IssuerCertificate, [], values["ISSUER_EXP_9F32"], "623548973000021812", day);
+        public Verified<CertifiedKey> Issuer(DateOnly day) => PublicKeyChain.Issuer(Authority, IssuerCertificate, [], values["ISSUER_EXP_9F32"], Number, day);
 
-        public Verified<CertifiedKey> Chip(CertifiedKey issuer, DateOnly day, string number = "623548973000021812") =>
-            PublicKeyChain.Chip(issuer, ChipCertificate, ChipRemainder, values["ICC_EXP_9F47"], StaticData, number, day);
+        public Verified<CertifiedKey> Chip(CertifiedKey issuer, DateOnly day, string? number = null) =>
+            PublicKeyChain.Chip(issuer, ChipCertificate, ChipRemainder, values["ICC_EXP_9F47"], StaticData, number ?? Number, day);
+
+        /// <summary>Tag 5A of the signed data: the number stands beside the vectors alone.</summary>
+        public static string NumberOf(Dictionary<string, byte[]> values)
+        {
+            var data = values["STATIC_DATA"].AsSpan();
+            var at = data.IndexOf([(byte)0x5A, (byte)0x09]);
+            return Convert.ToHexString(data.Slice(at + 2, 9)).TrimEnd('F');
+        }
     }
 }
