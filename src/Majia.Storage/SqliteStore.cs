@@ -20,6 +20,7 @@ public sealed class SqliteStore : Store
 {
     private readonly object gate = new();
     private readonly SqliteSession writer;
+    private readonly Checkpoints checkpoints;
     private readonly string readerConnection;
     private readonly Stack<SqliteSession> idleReaders = new();
     private readonly GroupCommit policy;
@@ -47,27 +48,31 @@ public sealed class SqliteStore : Store
         _ = SQLitePCL.raw.sqlite3_config(MemoryStatus, 0);
     }
 
-    private SqliteStore(SqliteSession writer, string readerConnection, TimeProvider time, GroupCommit policy)
+    private SqliteStore(SqliteSession writer, Checkpoints checkpoints, string readerConnection, TimeProvider time, GroupCommit policy)
     {
         this.writer = writer;
+        this.checkpoints = checkpoints;
         this.readerConnection = readerConnection;
         this.time = time;
         this.policy = policy;
     }
 
     /// <summary>Opens or creates the database, readable by its owner only, and migrates it. Throws <see cref="StoreException"/> when it cannot be used.</summary>
-    public static SqliteStore Open(string path, IReadOnlyList<PartySchema> schemas, TimeProvider time, GroupCommit? policy = null)
+    public static SqliteStore Open(string path, IReadOnlyList<PartySchema> schemas, TimeProvider time, GroupCommit? policy = null, LogBounds? log = null)
     {
         try
         {
             CreateForOwner(path);
-            var writer = new SqliteSession(Connect(new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite, Pooling = false }.ToString()), writer: true);
+            var writing = new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite, Pooling = false }.ToString();
+            var writer = new SqliteSession(Connect(writing), writer: true);
             try
             {
                 Migrations.Check(writer, schemas, path);
-                Migrations.Run(writer.Connection, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32000; PRAGMA wal_autocheckpoint = 4000");
+                Migrations.Run(writer.Connection, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32000; PRAGMA wal_autocheckpoint = 0");
                 Migrations.Apply(writer, schemas);
-                var store = new SqliteStore(writer, new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadOnly, Pooling = false }.ToString(), time, policy ?? new GroupCommit());
+                var copying = Connect(writing);
+                Migrations.Run(copying, "PRAGMA synchronous = FULL");
+                var store = new SqliteStore(writer, new Checkpoints(writer.Connection, copying, log ?? new LogBounds()), new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadOnly, Pooling = false }.ToString(), time, policy ?? new GroupCommit());
 #pragma warning disable RS0030 // the one writer has a thread of its own: SQLite blocks, and a pool thread must not wait for the disk
                 new Thread(store.Run) { IsBackground = true, Name = "storage writer" }.Start();
 #pragma warning restore RS0030
@@ -208,6 +213,7 @@ public sealed class SqliteStore : Store
         }
 
         await ended.Task;
+        await checkpoints.DisposeAsync();
         lock (idleReaders)
         {
             while (idleReaders.TryPop(out var reader))
@@ -428,6 +434,7 @@ public sealed class SqliteStore : Store
         }
 
         done.Durable.TrySetResult();
+        checkpoints.Committed();
         return true;
     }
 

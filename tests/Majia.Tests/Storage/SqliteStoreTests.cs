@@ -107,6 +107,65 @@ public sealed class SqliteStoreTests : IDisposable
     }
 
     [Fact]
+    public async Task The_log_begins_anew_beside_a_writer_that_never_pauses_and_nothing_is_lost()
+    {
+        const int Page = 4_096, Most = 100, Rows = 1_500;
+        var text = new string('x', Page);
+        var longest = 0L;
+        await using (var store = Open(log: new LogBounds(Step: 20, Most)))
+        {
+            for (var i = 0; i < Rows; i++)
+            {
+                await store.CommitAsync(s => s.Execute("INSERT INTO test_row (text) VALUES ($1)", $"{i:D6}{text}"));
+                longest = Math.Max(longest, LogLength());
+            }
+        }
+
+        // Without an end the log would have more than ten thousand pages. One commit, here some ten pages, may come on top of the bound; a page has a head of 24 bytes.
+        Assert.InRange(longest, Most / 2 * Page, ((4 * Most) + 20) * (Page + 24));
+        await using var after = Open();
+        Assert.Equal(Enumerable.Range(0, Rows).Select(i => $"{i:D6}"), after.Read(Texts).Select(row => row[..6]));
+        Assert.Equal("ok", after.Read(s => s.Query("PRAGMA integrity_check", row => row.GetString(0))).Single());
+    }
+
+    [Fact]
+    public async Task A_reader_that_stays_holds_the_log_and_it_begins_anew_when_the_reader_has_gone()
+    {
+        const int Page = 4_096, Most = 100;
+        await using var store = Open(log: new LogBounds(Step: 20, Most));
+        var text = new string('x', Page);
+        async Task Commits(int from, int count)
+        {
+            for (var i = from; i < from + count; i++)
+            {
+                await store.CommitAsync(s => s.Execute("INSERT INTO test_row (text) VALUES ($1)", $"{i:D6}{text}"));
+            }
+        }
+
+        await Commits(0, 1);
+        using (var reader = new SqliteConnection($"Data Source={Path.Combine(folder, "majia.db")};Mode=ReadOnly;Pooling=False"))
+        {
+            reader.Open();
+            using var old = reader.BeginTransaction(deferred: true);
+            using var count = reader.CreateCommand();
+            count.Transaction = old;
+            count.CommandText = "SELECT COUNT(*) FROM test_row";
+            Assert.Equal(1L, count.ExecuteScalar());
+            await Commits(1, 500);
+            Assert.Equal(1L, count.ExecuteScalar());
+        }
+
+        var held = LogLength();
+        await Commits(501, 1_000);
+
+        Assert.True(held > 4 * Most * Page, $"{held} bytes of log while the reader stayed");
+
+        // A thousand commits are thirty megabytes; a log that begins anew keeps its file, and a step or two had to pass first.
+        Assert.InRange(LogLength(), held, held + (2 * Most * Page));
+        Assert.Equal(1_501, store.Read(Texts).Count);
+    }
+
+    [Fact]
     public async Task The_database_is_its_owners_alone()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "file modes are Unix's");
@@ -116,7 +175,9 @@ public sealed class SqliteStoreTests : IDisposable
 
     private static List<string> Texts(Session session) => session.Query("SELECT text FROM test_row ORDER BY id", row => row.GetString(0));
 
-    private SqliteStore Open(GroupCommit? policy = null) => SqliteStore.Open(Path.Combine(folder, "majia.db"), [Schema], TimeProvider.System, policy);
+    private SqliteStore Open(GroupCommit? policy = null, LogBounds? log = null) => SqliteStore.Open(Path.Combine(folder, "majia.db"), [Schema], TimeProvider.System, policy, log);
+
+    private long LogLength() => new FileInfo(Path.Combine(folder, "majia.db-wal")).Length;
 
     /// <summary>The files as they stand on disk, while the store is still open.</summary>
     private string CopyAsAfterACrash()
