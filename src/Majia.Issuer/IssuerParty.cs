@@ -4,6 +4,7 @@ using Majia.Core.Contracts;
 using Majia.Core.Iso8583;
 using Majia.Core.Primitives;
 using Majia.Hsm;
+using Majia.Issuer.Plastic;
 using Majia.Storage;
 
 namespace Majia.Issuer;
@@ -97,6 +98,12 @@ public sealed class IssuerParty : IMessageServer
         var fingerprint = keys.Fingerprint(IssuerKeys.Index, request.Content);
         var face = request.Token is { } token ? PinTries.DeviceFace(keys.Index(IssuerKeys.Index, token)) : string.Empty;
         var pin = request.Operation == Operation.Sale ? VerifyPin(request, index, reference) : PinEvidence.Absent;
+        var plastic = PlasticCheck.Look(keys, request);
+        if (plastic is not null)
+        {
+            trace.PlasticChecked(reference, Check(PlasticIssuing.CryptogramMaster), plastic.CryptogramRight);
+        }
+
         var approval = entropy.Digits(6);
 
         var done = await store.WriteAsync(session =>
@@ -119,7 +126,11 @@ public sealed class IssuerParty : IMessageServer
             }
             else if (request.Operation == Operation.Sale)
             {
-                decision = Sell(session, request, card, account, face, pin, now, out entries);
+                decision = Sell(session, request, card, account, face, pin, plastic, now, out entries);
+            }
+            else if (request.Operation == Operation.Offline)
+            {
+                decision = Clear(session, request, card, account, plastic, now, out entries);
             }
             else
             {
@@ -146,6 +157,11 @@ public sealed class IssuerParty : IMessageServer
             if (Card.Want(wanted, options.Institution, index) is { } card)
             {
                 Account.Want(wanted, options.Institution, card.Account);
+                if (plastic is not null)
+                {
+                    PlasticCounter.Want(wanted, options.Institution, card.Id);
+                }
+
                 PinTries.Want(wanted, options.Institution, card.Id, face);
             }
         });
@@ -157,14 +173,23 @@ public sealed class IssuerParty : IMessageServer
             return Answer(message, done.Decision, approval: null);
         }
 
-        if (done.Fresh is { } fresh)
+        var said = done.Fresh ?? (IsoCodec.TryRead(Dialect.Switch, done.Answer, out var stored, out _) ? stored : throw new InvalidOperationException("a stored answer cannot be read"));
+        return plastic is null ? said.Set(2, message) : WithChipData(said.Set(2, message), request, plastic, index, reference);
+    }
+
+    /// <summary>What a plastic's chip is told: made of what is stored, so that a repeat gets the same.</summary>
+    private IsoMessage WithChipData(IsoMessage answer, AuthorisationRequest request, PlasticEvidence plastic, byte[] index, string reference)
+    {
+        var scripts = request.IsContact
+            ? store.Read(session => Card.ByNumber(session, options.Institution, index) is { } card ? PlasticScript.TakenBy(session, options.Institution, card.Id, request.Key) : [])
+            : [];
+        if (PlasticCheck.Answer(keys, request, plastic, new ResponseCode(answer.Text(39)!), scripts) is not { } field)
         {
-            return fresh.Set(2, message);
+            return answer;
         }
 
-        return IsoCodec.TryRead(Dialect.Switch, done.Answer, out var stored, out _)
-            ? stored.Set(2, message)
-            : throw new InvalidOperationException("a stored answer cannot be read");
+        trace.PlasticAnswered(reference, Check(PlasticIssuing.CryptogramMaster), scripts.Count);
+        return answer.Set(55, field);
     }
 
     /// <param name="Answer">The answer as stored, without number and MAC: a repeat brings the same number. Null when nothing is stored (94).</param>
@@ -185,12 +210,53 @@ public sealed class IssuerParty : IMessageServer
             : new Outcome(null, OtherContent, []);
     }
 
-    private Decision Sell(Session session, AuthorisationRequest request, Card card, Account account, string face, PinEvidence pin, DateTimeOffset now, out LedgerEntry[] entries)
+    /// <summary>The plastic's own word, its counter spent with it; null when it is good, or no plastic's.</summary>
+    private Decision? ObjectToPlastic(Session session, AuthorisationRequest request, PlasticEvidence plastic, Card card)
+    {
+        var seen = PlasticCounter.Of(session, options.Institution, card.Id);
+        var objection = PlasticCheck.Object(plastic, request.Operation, !request.ChipData.IsEmpty, card, seen);
+        if (objection is null)
+        {
+            new PlasticCounter(options.Institution, card.Id, seen.Use(plastic.Chip!.Atc)).Put(session);
+        }
+
+        return objection;
+    }
+
+    /// <summary>A payment that the plastic approved by itself: it is owed whatever has become of card and account, when the chip's own approval stands (decision 0034).</summary>
+    private Decision Clear(Session session, AuthorisationRequest request, Card card, Account account, PlasticEvidence? plastic, DateTimeOffset now, out LedgerEntry[] entries)
+    {
+        entries = [];
+        if (plastic is null)
+        {
+            return AuthorisationDecider.NoOfflineDeviceCard;
+        }
+
+        if (ObjectToPlastic(session, request, plastic, card) is { } objection)
+        {
+            return objection;
+        }
+
+        entries = Ledger.Pair(request.Key, EntryKind.Offline, Ledger.ElectronicCash, -request.Amount, Ledger.Settlement, now);
+        Ledger.TryPost(session, options.Institution, entries, guarded: false);
+        Rewards.Post(session, options.Institution, account.Id, request.Key, EntryKind.Offline, Rewards.PointsFor(request.Amount), now);
+        return AuthorisationDecider.Cleared;
+    }
+
+    private Decision Sell(Session session, AuthorisationRequest request, Card card, Account account, string face, PinEvidence pin, PlasticEvidence? plastic, DateTimeOffset now, out LedgerEntry[] entries)
     {
         entries = [];
         var tries = card.PinLocked ? 0 : PinTries.Left(session, options.Institution, card.Id, face, options.PinTries);
-        var facts = new SaleFacts(request.Amount, request.Verdict, pin, tries, options.NoPinLimit, BankTime.YearMonth(now));
+        var facts = plastic is null
+            ? new SaleFacts(request.Amount, request.Verdict, pin, tries, options.NoPinLimit, BankTime.YearMonth(now))
+            : new SaleFacts(request.Amount, TokenVerdict.Good, pin, tries, options.NoPinLimit, BankTime.YearMonth(now), ObjectToPlastic(session, request, plastic, card));
         var decision = AuthorisationDecider.Decide(facts, card, account);
+
+        if (plastic is { CryptogramRight: true, Chip: { } chip } && request.IsContact && facts.Objection is null)
+        {
+            PlasticScript.Learn(session, options.Institution, card.Id, chip.Input.CardVerificationResults.Span);
+            PlasticScript.Take(session, options.Institution, card.Id, request.Key);
+        }
 
         // A PIN counts only where the decision got as far as looking at it.
         if (pin == PinEvidence.Wrong && decision.Code == ResponseCode.WrongPin)

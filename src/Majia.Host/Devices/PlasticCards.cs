@@ -166,7 +166,7 @@ public sealed class PlasticCards : IDisposable
         gate.Dispose();
     }
 
-    private static PlasticOrder Order(SeedCard card, string holder) => new(card.Pan, card.Expiry, card.SequenceNumber, card.Kind, holder, card.PinPolicy, card.Brands, card.Contactless);
+    private static PlasticOrder Order(SeedCard card, string holder) => new(card.Pan, card.Expiry, card.SequenceNumber, card.Kind, holder, card.PinPolicy, card.Brands, card.Contactless, card.ElectronicCash);
 
     /// <summary>Made in memory and written when it is whole: a crash in between leaves no card.</summary>
     private async Task MakeAsync(ChipMemoryFile memory, string institution, PlasticOrder order)

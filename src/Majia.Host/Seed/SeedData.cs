@@ -62,6 +62,7 @@ public static class SeedData
                 new("mingyue-13", "mingyue-ye-credit", "ye-zhiqiu", "629901", 13, 16, CardKind.Credit, new("Expired: refused.", "已过期：拒绝添加。"), Expiry: "2406"),
                 new("mingyue-14", "mingyue-lin-debit", "lin-xiaoyun", "629901", 14, 19, CardKind.Debit, new("Plastic without a contactless chip: pays by phone all the same (R12).", "实体卡无闪付芯片：手机支付照常可用（R12）。"), Contactless: false),
                 new("mingyue-15", "mingyue-ye-debit", "ye-zhiqiu", "629901", 15, 19, CardKind.Debit, new("Plastic with a magnetic stripe only: the number is typed, and the phone pays (R12).", "仅有磁条的实体卡：手动输入卡号后，手机支付照常可用（R12）。"), Risk: EnrolmentRisk.Green, Contactless: false, HasChip: false),
+                new("mingyue-16", "mingyue-ye-debit", "ye-zhiqiu", "629901", 16, 19, CardKind.Debit, new("500.00 of electronic cash on the chip: it approves small amounts by itself where the shop takes that.", "芯片内有 500.00 元电子现金：在受理脱机消费的商户可小额脱机支付。"), Risk: EnrolmentRisk.Green, ElectronicCash: 50_000),
             ]),
         new("63990200", new("Beishan Bank", "北山银行"), Version,
             [Zhao],
