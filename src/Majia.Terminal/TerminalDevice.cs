@@ -160,6 +160,7 @@ public sealed partial class TerminalDevice : IDisposable
     {
         null => new("This terminal has no such payment in its batch.", "本终端当前批次中没有该笔交易。"),
         { Request.Kind: TransactionKind.Refund } => new("That voucher is a refund: it is not undone.", "该凭证号对应的是一笔退货，不可撤销。"),
+        { Request.Kind: TransactionKind.Offline } => new("The card approved that payment by itself: its money has left the chip and is not given back here.", "该笔为卡片脱机批准的交易，款项已从卡内扣除，本终端不能撤销。"),
         { Request.Kind: TransactionKind.Void } => new("That voucher is a void itself.", "该凭证号对应的是一笔撤销交易。"),
         { State: JournalState.Voided } => new("The payment has been voided already.", "该笔交易已撤销。"),
         { State: JournalState.Reversed } => new("The payment was reversed: nothing is charged.", "该笔交易已冲正，未扣款。"),
@@ -179,6 +180,11 @@ public sealed partial class TerminalDevice : IDisposable
         var start = new SaleResult(SaleOutcome.Cancelled, new(string.Empty, string.Empty), amount, Batch: batch, Voucher: stan, TraceReference: reference);
 
         var presented = await reader.ReadAsync(new Presentation(amount, Type: 0x00, NumberOnly: false, bankAsked, reference), field, cancellation);
+        if (presented is PresentationResult.Approved approved)
+        {
+            return await ApproveOfflineAsync(start, approved);
+        }
+
         if (presented is not PresentationResult.Read read)
         {
             return Unread(start, presented);
@@ -395,14 +401,12 @@ public sealed partial class TerminalDevice : IDisposable
         }
     }
 
-    /// <summary>A card that approved offline was verified, and is declined all the same: this terminal keeps no offline sales, and its parameters ask every card to go online.</summary>
     private SaleResult Unread(SaleResult start, PresentationResult presented) => start with
     {
-        Why = presented is PresentationResult.Approved ? new("The card approved offline, and this terminal takes online approvals only.", "卡片已脱机批准，但本终端只受理联机批准。") : presented.Why,
+        Why = presented.Why,
         Outcome = presented switch
         {
             PresentationResult.Ended { Last: Outcome.Declined } => SaleOutcome.Declined,
-            PresentationResult.Approved => SaleOutcome.Declined,
             PresentationResult.Ended { Last: Outcome.SeePhone } => SaleOutcome.SeePhone,
             PresentationResult.Ended { Last: Outcome.TryAgain } => SaleOutcome.CardRemoved,
             PresentationResult.Ended { Last: Outcome.TryAnotherInterface } => SaleOutcome.TryAnotherInterface,

@@ -10,7 +10,8 @@ public sealed record SeedHandset(string Id, string Model, string Track, string V
 
 /// <param name="AlwaysAsksPin">The merchant's own rule, beside the bank's.</param>
 /// <param name="CategoryCode">F18, MCC.</param>
-public sealed record SeedMerchant(string Merchant, string Terminal, Text Name, string CategoryCode, bool AlwaysAsksPin, bool VoidNeedsTap);
+/// <param name="OfflineLimit">Minor units up to which a card may approve by itself; 0: every payment asks the bank.</param>
+public sealed record SeedMerchant(string Merchant, string Terminal, Text Name, string CategoryCode, bool AlwaysAsksPin, bool VoidNeedsTap, long OfflineLimit = 0);
 
 /// <summary>An account at the wallet cloud. The password is a demonstration's.</summary>
 public sealed record SeedWalletAccount(string Account, string Password, Text Holder);
@@ -106,6 +107,7 @@ public static class SeedData
     [
         new("990031058120001", "10000001", new("Morning Light Books", "晨光书店"), "5942", AlwaysAsksPin: false, VoidNeedsTap: false),
         new("990031059440002", "10000002", new("Spruce Jewellers", "云杉珠宝"), "5944", AlwaysAsksPin: true, VoidNeedsTap: true),
+        new("990031058140003", "10000003", new("Harbour Canteen", "港湾食堂"), "5814", AlwaysAsksPin: false, VoidNeedsTap: false, OfflineLimit: 20_000),
     ];
 
     public static IReadOnlyList<SeedWalletAccount> WalletAccounts { get; } =
