@@ -109,9 +109,9 @@ public sealed class IssuerParty : IMessageServer
         var done = await store.WriteAsync(session =>
         {
             session.Lock(LockKey(request.Key));
-            if (StoredAnswer(session, request.Key, fingerprint) is { } stored) return stored;
-
             var card = Card.ByNumber(session, options.Institution, index);
+            if (StoredAnswer(session, request.Key, fingerprint) is { } stored) return stored with { Scripts = Scripts(session, request, plastic, card) };
+
             var account = card is null ? null : Account.ById(session, options.Institution, card.Account);
             var entries = Array.Empty<LedgerEntry>();
             Decision decision;
@@ -143,7 +143,7 @@ public sealed class IssuerParty : IMessageServer
             var answer = Answer(message, decision, decision.Approved ? approval : null);
             var bytes = IsoCodec.Write(Dialect.Switch, answer.Remove(2));
             Insert(session, request, fingerprint, card, entries.Length > 0 ? entries[0].Account : account?.Id ?? "", decision, decision.Approved ? approval : "", bytes, now);
-            return new Outcome(bytes, decision, entries, answer);
+            return new Outcome(bytes, decision, entries, answer) { Scripts = Scripts(session, request, plastic, card) };
         }, wanted =>
         {
             wanted.Lock(LockKey(request.Key));
@@ -174,15 +174,12 @@ public sealed class IssuerParty : IMessageServer
         }
 
         var said = done.Fresh ?? (IsoCodec.TryRead(Dialect.Switch, done.Answer, out var stored, out _) ? stored : throw new InvalidOperationException("a stored answer cannot be read"));
-        return plastic is null ? said.Set(2, message) : WithChipData(said.Set(2, message), request, plastic, index, reference);
+        return plastic is null ? said.Set(2, message) : WithChipData(said.Set(2, message), request, plastic, done.Scripts, reference);
     }
 
     /// <summary>What a plastic's chip is told: made of what is stored, so that a repeat gets the same.</summary>
-    private IsoMessage WithChipData(IsoMessage answer, AuthorisationRequest request, PlasticEvidence plastic, byte[] index, string reference)
+    private IsoMessage WithChipData(IsoMessage answer, AuthorisationRequest request, PlasticEvidence plastic, IReadOnlyList<PlasticScript> scripts, string reference)
     {
-        var scripts = request.IsContact
-            ? store.Read(session => Card.ByNumber(session, options.Institution, index) is { } card ? PlasticScript.TakenBy(session, options.Institution, card.Id, request.Key) : [])
-            : [];
         if (PlasticCheck.Answer(keys, request, plastic, new ResponseCode(answer.Text(39)!), scripts) is not { } field)
         {
             return answer;
@@ -194,7 +191,14 @@ public sealed class IssuerParty : IMessageServer
 
     /// <param name="Answer">The answer as stored, without number and MAC: a repeat brings the same number. Null when nothing is stored (94).</param>
     /// <param name="Fresh">The same as it was made, when it was made now.</param>
-    private sealed record Outcome(byte[]? Answer, Decision Decision, LedgerEntry[] Entries, IsoMessage? Fresh = null);
+    private sealed record Outcome(byte[]? Answer, Decision Decision, LedgerEntry[] Entries, IsoMessage? Fresh = null)
+    {
+        /// <summary>What goes to an inserted plastic's chip with this answer.</summary>
+        public IReadOnlyList<PlasticScript> Scripts { get; init; } = [];
+    }
+
+    private IReadOnlyList<PlasticScript> Scripts(Session session, AuthorisationRequest request, PlasticEvidence? plastic, Card? card) =>
+        plastic is not null && request.IsContact && card is not null ? PlasticScript.TakenBy(session, options.Institution, card.Id, request.Key) : [];
 
     /// <summary>Same key, other content is answered 94.</summary>
     private Outcome? StoredAnswer(Session session, string key, byte[] fingerprint)

@@ -30,7 +30,7 @@ public sealed record SlipChipData(
 {
     public static SlipChipData Of(CardAnswer card) => new(
         Convert.ToHexString(card.Cryptogram.Span),
-        Convert.ToHexString(TransactionData.VerificationResults.Span),
+        Convert.ToHexString(card.Terminal.Results.Span),
         card.Aid,
         Convert.ToHexString(card.TransactionCounter.Span),
         Convert.ToHexString(card.Terminal.UnpredictableNumber.Span),
@@ -42,7 +42,7 @@ public sealed record SlipChipData(
 
 /// <summary>签购单: what is printed of an approved payment (protocols.md 9). It holds the device number masked, nothing more of it (R19).</summary>
 /// <param name="MaskedNumber">First six, stars, last four of the number that was tapped: the device's.</param>
-/// <param name="Entry">C contactless.</param>
+/// <param name="Entry">C contactless, I inserted.</param>
 /// <param name="Voucher">凭证号: F11.</param>
 /// <param name="OriginalVoucher">On a void: the voucher of the sale.</param>
 /// <param name="NoSignatureLimit">The limit that frees this payment from a signature; null when a signature is wanted.</param>
