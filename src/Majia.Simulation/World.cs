@@ -337,12 +337,15 @@ public sealed class World : IDisposable
     /// <summary>A POS line for whoever has the number to dial: a terminal, or a thief.</summary>
     internal IIsoLink PosLine(Process client) => new SimIsoLink(this, WireOf("pos-line"), client, null, "acquirer", static to => to.Acquirer!, edge: true);
 
+    /// <summary>What terminals check a plastic with.</summary>
+    private IReadOnlyList<AuthorityKey> Authorities => [new(AuthorityKey.UnionPay, AuthorityKey.TestSm2Index, Keys["network"].Sm2Public(KeyRing.Authority), [], new DateOnly(2035, 12, 31))];
+
     private void Open(Counter counter, byte[]? snapshot)
     {
         counter.Process = new Process($"terminal-{counter.Till.Terminal}", Scheduler);
         counter.Store = new InlineStore([TerminalDevice.Schema], snapshot);
         counter.Line = PosLine(counter.Process);
-        counter.Device = new TerminalDevice(Cast.TerminalOf(counter.Till), counter.Store, Keys[$"terminal-{counter.Till.Terminal}"], counter.Line, counter.Process.Clock, Entropy, NoTrace.Instance);
+        counter.Device = new TerminalDevice(Cast.TerminalOf(counter.Till) with { Authorities = _ => ValueTask.FromResult(Authorities) }, counter.Store, Keys[$"terminal-{counter.Till.Terminal}"], counter.Line, counter.Process.Clock, Entropy, NoTrace.Instance);
     }
 
     private void Open(Handset handset, byte[]? snapshot)
