@@ -137,7 +137,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         Wires = new Wires(options.Time);
         var here = Institutions(options);
         LoadKeys(options.Production, here);
-        Plastics = new PlasticCards(folder.Chips, folder.Keys, party => modules[party], entropy);
+        Plastics = new PlasticCards(folder.Chips, folder.Keys, party => modules.GetValueOrDefault(party) ?? throw new PartyElsewhereException(party == KeyTable.Network ? Role.Network : Role.Issuer), entropy);
         devices.Add(Plastics);
         books = open();
         Trace = new TraceStore(SqliteStore.Open(Path.Combine(folder.Path, "trace.db"), [TraceStore.Schema], Time), Time);

@@ -28,11 +28,13 @@ public sealed record SeedAccount(string Id, string Customer, CardKind Kind, long
 /// <param name="Expiry">YYMM.</param>
 /// <param name="Brands">UNIONPAY, or UNIONPAY+VISA.</param>
 /// <param name="Outcome">What this card is there to show.</param>
+/// <param name="Contactless">With an antenna: a terminal or a phone's back can read it through the air.</param>
+/// <param name="HasChip">False: a magnetic stripe alone.</param>
 public sealed record SeedCard(
     string Id, string Account, string Customer, string Bin, long Serial, int Length, CardKind Kind, Text Outcome,
     string Expiry = "3012", string Cvn2 = "123", string Pin = "123456", string SequenceNumber = "01", string Brands = "UNIONPAY",
     CardState State = CardState.Normal, PinPolicy PinPolicy = PinPolicy.OverLimit, EnrolmentRisk Risk = EnrolmentRisk.Yellow,
-    long? AmountLimit = null, bool PinLocked = false, bool Contactless = true)
+    long? AmountLimit = null, bool PinLocked = false, bool Contactless = true, bool HasChip = true)
 {
     public Pan Pan
     {

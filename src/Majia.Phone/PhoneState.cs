@@ -122,6 +122,9 @@ public static class PhoneRules
         BadNumber = new(Ineligible.BadCheckDigit, new Text("The card number is not right: please check its digits.", "卡号有误，请核对后重新输入。")),
         PoweredOff = new("POWERED_OFF", new Text("The phone is switched off.", "手机已关机。")),
         WrongGesture = new("NO_SUCH_GESTURE", new Text("This gesture does not open the wallet on this phone.", "此手机不支持用该手势打开钱包。")),
+        NothingAtTheBack = new("NO_CHIP", new Text("No card answers at the phone's back. A card without a contactless chip cannot be read this way: please type its number.", "手机背面没有感应到卡片。没有闪付芯片的卡片无法这样读取，请手动输入卡号。")),
+        PlasticMoved = new("CARD_MOVED", new Text("The card moved away too soon. Hold it to the phone's back until its number is read.", "卡片移开过早，请将卡片贴住手机背面，直到读出卡号。")),
+        PlasticUnreadable = new("CARD_UNREADABLE", new Text("This card did not tell its number. Please type it.", "未能读出这张卡的卡号，请手动输入。")),
         ChipFailed = new("CHIP", new Text("The secure element did not answer as expected.", "安全芯片未能正常响应。"));
 
     /// <summary>R4 to add a card: everything that is missing, all at once. A missing fingerprint is a step, not a condition (R7).</summary>

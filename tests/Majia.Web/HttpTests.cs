@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Majia.Host.Seed;
+using Majia.Tests;
 
 namespace Majia.Web;
 
@@ -138,6 +139,29 @@ public sealed class HttpTests : IAsyncLifetime
         }
         while (counter.GetProperty("busy").GetBoolean());
         Assert.Equal("Cancelled", counter.GetProperty("result").GetProperty("outcome").GetString());
+    }
+
+    [Fact]
+    [Rule("R5")]
+    public async Task A_plastic_at_the_phones_back_is_read_masked_and_added()
+    {
+        async Task<JsonElement> SaidAsync(string address, object body)
+        {
+            using var answer = await PostAsync(address, body);
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            return await answer.Content.ReadFromJsonAsync<JsonElement>();
+        }
+
+        var read = await SaidAsync("/api/phones/mi5/read", new { card = "beishan-02" });
+        Assert.Equal((SeedData.Card("beishan-02").Pan.Masked, "3012"), (read.GetProperty("number").GetString(), read.GetProperty("expiry").GetString()));
+        Assert.Equal("NO_CHIP", (await SaidAsync("/api/phones/mi5/read", new { card = "mingyue-15" })).GetProperty("reasons")[0].GetProperty("code").GetString());
+        Assert.Equal("NO_SUCH_TEST_CARD", (await SaidAsync("/api/phones/mi5/read", new { card = "none" })).GetProperty("reasons")[0].GetProperty("code").GetString());
+
+        await SaidAsync("/api/phones/mi5/sign-in", SeedData.WalletAccounts[1] is var account ? new { account = account.Account, password = account.Password } : null!);
+        await SaidAsync("/api/phones/mi5/find-device", new { on = true });
+        await SaidAsync("/api/phones/mi5/fingerprints", new { on = true });
+        Assert.Equal("Added", (await SaidAsync("/api/phones/mi5/cards", new { card = "beishan-02", atTheBack = true })).GetProperty("step").GetString());
+        Assert.Single(running.System.Phones["mi5"].State.Cards);
     }
 
     [Fact]

@@ -2,11 +2,13 @@ using Majia.Core.Contracts;
 using Majia.Core.Cryptography;
 using Majia.Core.Emv;
 using Majia.Core.Primitives;
+using Majia.Host.Composition;
 using Majia.Host.Keys;
 using Majia.Host.Seed;
 using Majia.Hsm;
 using Majia.Issuer;
 using Majia.Issuer.Plastic;
+using Majia.Phone;
 using Majia.SecureElement;
 
 namespace Majia.Host.Devices;
@@ -65,10 +67,57 @@ public sealed class PlasticCards : IDisposable
         }
     }
 
+    /// <summary>The card in a contactless field, activated: at a phone's back or over a terminal. Null when nothing answers: it has no antenna, or no chip at all.</summary>
+    /// <param name="id">As in <see cref="SeedData"/>.</param>
+    public async Task<ICardChannel?> InFieldAsync(string id)
+    {
+        if (!SeedData.Card(id).Contactless)
+        {
+            return null;
+        }
+
+        var chip = await OpenAsync(id);
+        chip.FieldReset();
+        return chip.Contactless;
+    }
+
+    /// <summary>Lays the card on the phone's back, and the phone reads it (R5).</summary>
+    public async Task<PlasticReading> ReadAtBackAsync(PhoneDevice phone, string id)
+    {
+        try
+        {
+            return await phone.ReadPlasticAsync(await InFieldAsync(id));
+        }
+        catch (PartyElsewhereException)
+        {
+            return new PlasticReading(null, new Refusal("NO_PLASTIC_HERE", new Text("This card has not been made yet, and its bank runs in another process: type its number.", "这张卡尚未制作，其发卡行在另一进程中运行，请手动输入卡号。")));
+        }
+    }
+
+    /// <summary>The card's contacts in a reader's slot, reset. Null: only a stripe.</summary>
+    public async Task<ICardChannel?> InSlotAsync(string id)
+    {
+        if (!SeedData.Card(id).HasChip)
+        {
+            return null;
+        }
+
+        var chip = await OpenAsync(id);
+        chip.PowerOff();
+        chip.PowerOn();
+        return chip.Contact;
+    }
+
     /// <summary>The chip of a seeded plastic card, powered; made by its bank the first time.</summary>
     /// <param name="id">As in <see cref="SeedData"/>.</param>
+    /// <exception cref="InvalidOperationException">It has a magnetic stripe and no chip.</exception>
     public async Task<ChipDevice> OpenAsync(string id)
     {
+        if (!SeedData.Card(id).HasChip)
+        {
+            throw new InvalidOperationException($"card {id} has a magnetic stripe and no chip");
+        }
+
         await gate.WaitAsync();
         try
         {

@@ -18,7 +18,7 @@ public sealed record SeedWalletAccount(string Account, string Password, Text Hol
 /// <summary>Everything that exists before the first tap: three invented banks, their customers and cards, handsets, shops. No real person, number or bank.</summary>
 public static class SeedData
 {
-    public const int Version = 1;
+    public const int Version = 2;
 
     /// <summary>The six digits that every test card has as PIN, unless its row says otherwise.</summary>
     public const string TestPin = "123456";
@@ -61,6 +61,7 @@ public static class SeedData
                 new("mingyue-12", "mingyue-ye-debit", "ye-zhiqiu", "629901", 12, 19, CardKind.Debit, new("PIN locked: 75 at a terminal.", "密码已锁定：终端交易返回 75。"), Risk: EnrolmentRisk.Green, PinLocked: true),
                 new("mingyue-13", "mingyue-ye-credit", "ye-zhiqiu", "629901", 13, 16, CardKind.Credit, new("Expired: refused.", "已过期：拒绝添加。"), Expiry: "2406"),
                 new("mingyue-14", "mingyue-lin-debit", "lin-xiaoyun", "629901", 14, 19, CardKind.Debit, new("Plastic without a contactless chip: pays by phone all the same (R12).", "实体卡无闪付芯片：手机支付照常可用（R12）。"), Contactless: false),
+                new("mingyue-15", "mingyue-ye-debit", "ye-zhiqiu", "629901", 15, 19, CardKind.Debit, new("Plastic with a magnetic stripe only: the number is typed, and the phone pays (R12).", "仅有磁条的实体卡：手动输入卡号后，手机支付照常可用（R12）。"), Risk: EnrolmentRisk.Green, Contactless: false, HasChip: false),
             ]),
         new("63990200", new("Beishan Bank", "北山银行"), Version,
             [Zhao],
@@ -115,7 +116,9 @@ public static class SeedData
 
     public static SeedBank Bank(string institution) => Banks.Single(bank => bank.Institution == institution);
 
-    public static SeedCard Card(string id) => Banks.SelectMany(bank => bank.Cards).Append(VisaOnly).Single(card => card.Id == id);
+    public static SeedCard Card(string id) => Find(id) ?? throw new ArgumentException($"there is no test card {id}", nameof(id));
+
+    public static SeedCard? Find(string id) => Banks.SelectMany(bank => bank.Cards).Append(VisaOnly).FirstOrDefault(card => card.Id == id);
 
     /// <summary>The customer of a card; what a person types to add it stands there.</summary>
     public static SeedCustomer CustomerOf(SeedCard card) => Banks.SelectMany(bank => bank.Customers).First(customer => customer.Id == card.Customer);
@@ -123,6 +126,11 @@ public static class SeedData
     /// <summary>A card as its holder types it into the phone. Expiry and CVN2 only where the bank wants them.</summary>
     public static CardToEnrol AsTyped(SeedCard card)
     {
+        if (card.Customer.Length == 0)
+        {
+            return new CardToEnrol(card.Pan.Reveal(), card.Expiry, card.Cvn2, null, null, null); // nobody's at any bank here
+        }
+
         var customer = CustomerOf(card);
         var credit = card.Kind is CardKind.Credit or CardKind.QuasiCredit;
         return new CardToEnrol(card.Pan.Reveal(), credit ? card.Expiry : null, credit ? card.Cvn2 : null, customer.Name, customer.IdNumber, customer.Mobile);

@@ -24,8 +24,8 @@ public static class TestCardsDocument
             Line(page);
             Line(page, $"## {bank.Name.En} · {bank.Name.Zh}");
             Line(page);
-            Line(page, "| card · 卡 | number · 卡号 | kind · 种类 | expiry · 有效期 | CVN2 | holder · 持卡人 | what it shows · 用途 |");
-            Line(page, "|---|---|---|---|---|---|---|");
+            Line(page, "| card · 卡 | number · 卡号 | kind · 种类 | plastic · 实体卡 | expiry · 有效期 | CVN2 | holder · 持卡人 | what it shows · 用途 |");
+            Line(page, "|---|---|---|---|---|---|---|---|");
             foreach (var card in bank.Cards)
             {
                 var holder = SeedData.CustomerOf(card);
@@ -44,8 +44,8 @@ public static class TestCardsDocument
         Line(page);
         Line(page, "## Not UnionPay · 非银联卡");
         Line(page);
-        Line(page, "| card · 卡 | number · 卡号 | kind · 种类 | expiry · 有效期 | CVN2 | holder · 持卡人 | what it shows · 用途 |");
-        Line(page, "|---|---|---|---|---|---|---|");
+        Line(page, "| card · 卡 | number · 卡号 | kind · 种类 | plastic · 实体卡 | expiry · 有效期 | CVN2 | holder · 持卡人 | what it shows · 用途 |");
+        Line(page, "|---|---|---|---|---|---|---|---|");
         Row(page, SeedData.VisaOnly, "");
         Line(page);
         Line(page, "## Handsets · 手机");
@@ -82,7 +82,9 @@ public static class TestCardsDocument
 
     private static void Row(StringBuilder page, SeedCard card, string holder) => Line(page, string.Create(
         CultureInfo.InvariantCulture,
-        $"| {card.Id} | {Grouped(card.Pan)} | {Both(card.Kind.Name())} | {card.Expiry[2..]}/{card.Expiry[..2]} | {card.Cvn2} | {holder} | {Both(card.Outcome)} |"));
+        $"| {card.Id} | {Grouped(card.Pan)} | {Both(card.Kind.Name())} | {Both(Body(card))} | {card.Expiry[2..]}/{card.Expiry[..2]} | {card.Cvn2} | {holder} | {Both(card.Outcome)} |"));
+
+    private static Text Body(SeedCard card) => !card.HasChip ? new("stripe", "磁条") : card.Contactless ? new("chip and antenna", "芯片、闪付") : new("chip, contacts alone", "芯片、仅接触");
 
     // Test numbers of invented ranges: the one page that shows them whole.
     private static string Grouped(Pan pan) => string.Join(' ', pan.Reveal().Chunk(4).Select(group => new string(group)));

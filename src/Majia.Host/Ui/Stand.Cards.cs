@@ -34,10 +34,32 @@ public sealed partial class Stand
         .ToList();
 
     /// <summary>A test card, typed in by the host: its number never comes to the page.</summary>
-    public Task AddTestCardAsync(string id)
+    public Task AddTestCardAsync(string id) => AddAsync(SeedData.AsTyped(SeedData.Card(id)), PhoneDevice.Typed);
+
+    /// <summary>What the phone read out of the card at its back; null before the first, and when the reading was used.</summary>
+    public PlasticReading? AtTheBack { get; private set; }
+
+    /// <summary>Lays a test card's plastic on the phone's back (R5). What was read stays in <see cref="AtTheBack"/>.</summary>
+    public Task LayOnBackAsync(string id) => WorkAsync(new("Hold the card to the phone's back", "请将卡片贴住手机背面"), async () =>
     {
-        var card = SeedData.Card(id);
-        return AddAsync(card.Customer.Length == 0 ? new CardToEnrol(card.Pan.Reveal(), card.Expiry, card.Cvn2, null, null, null) : SeedData.AsTyped(card), "MANUAL");
+        AtTheBack = await system.Plastics.ReadAtBackAsync(Phone, id);
+        Say(AtTheBack.Why is { } why ? [why] : []);
+    });
+
+    /// <summary>Adds the card that was read, with what its holder typed beside it.</summary>
+    public Task AddReadAsync(string? cvn2, string? holderName, string? idNumber, string? mobileNumber)
+    {
+        var number = AtTheBack?.Number;
+        AtTheBack = null;
+        return number is null ? Task.CompletedTask : AddAsync(number.With(cvn2, holderName, idNumber, mobileNumber), PhoneDevice.TappedAtTheBack);
+    }
+
+    /// <summary>A test card read at the phone's back, and what its holder knows typed in by the host.</summary>
+    public async Task AddTestCardByNfcAsync(string id)
+    {
+        await LayOnBackAsync(id);
+        var holder = SeedData.AsTyped(SeedData.Card(id));
+        await AddReadAsync(holder.Cvn2, holder.HolderName, holder.IdNumber, holder.MobileNumber);
     }
 
     public Task AddAsync(CardToEnrol card, string source) => WorkAsync(new("Adding the card: bank, token service and chip are at work", "正在添加：银行、标记服务与芯片处理中"), async () =>

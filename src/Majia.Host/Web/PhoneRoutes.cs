@@ -16,7 +16,8 @@ internal static class PhoneRoutes
     private sealed record Switch(bool On);
 
     /// <param name="Card">Id of a seeded test card, which the host types in; or null, and then the rest is what the owner typed.</param>
-    private sealed record AddCard(string? Card, string? Number, string? Expiry, string? Cvn2, string? HolderName, string? IdNumber, string? MobileNumber)
+    /// <param name="AtTheBack">The test card is not typed in: it lies at the phone's back, and the phone reads its number out of its chip (R5).</param>
+    private sealed record AddCard(string? Card, string? Number, string? Expiry, string? Cvn2, string? HolderName, string? IdNumber, string? MobileNumber, bool AtTheBack = false)
     {
         /// <summary>What is printed by default shows every member.</summary>
         public override string ToString() => nameof(AddCard);
@@ -24,14 +25,20 @@ internal static class PhoneRoutes
 
     private sealed record CardChosen(string CardReference);
 
+    private sealed record PlasticLaid(string Card);
+
     private sealed record Code(string CardReference, string Digits)
     {
         public override string ToString() => nameof(Code);
     }
 
     /// <summary>How it went: <c>ok</c>, or every reason why not. For adding a card also how far it came.</summary>
-    private sealed record Said(bool Ok, IReadOnlyList<Refusal> Reasons, EnrolmentStep? Step = null, string? CardReference = null, int? TriesLeft = null)
+    /// <param name="Number">Of a plastic that was read: masked.</param>
+    private sealed record Said(bool Ok, IReadOnlyList<Refusal> Reasons, EnrolmentStep? Step = null, string? CardReference = null, int? TriesLeft = null, string? Number = null, string? Expiry = null)
     {
+        public static Said Of(PlasticReading reading) =>
+            reading.Number is { } number ? new(true, [], Number: number.Masked, Expiry: number.Expiry) : new(false, [reading.Why!]);
+
         public static Said Of(IReadOnlyList<Refusal> reasons) => new(reasons.Count == 0, reasons);
 
         public static Said Of(VerifyOutcome outcome) => Of(outcome.Reasons);
@@ -82,9 +89,22 @@ internal static class PhoneRoutes
             await (body.On ? phone.EnrolFingerprintAsync(Finger) : phone.RemoveFingerprintAsync(Finger));
             return Said.Of([]);
         });
-        Post<AddCard>("/cards", async (phone, body) => Typed(body) is { } typed
-            ? Said.Of(await phone.AddCardAsync(typed))
-            : Said.Of([new Refusal("NO_SUCH_TEST_CARD", new Text("There is no such test card.", "没有这张测试卡。"))]));
+        Post<AddCard>("/cards", async (phone, body) =>
+        {
+            if (Typed(body) is not { } typed)
+            {
+                return Said.Of([NoSuchTestCard]);
+            }
+
+            if (!body.AtTheBack || body.Card is null)
+            {
+                return Said.Of(await phone.AddCardAsync(typed));
+            }
+
+            var reading = await system.Plastics.ReadAtBackAsync(phone, body.Card);
+            return reading.Number is { } number ? Said.Of(await phone.AddCardAsync(number, typed.Cvn2, typed.HolderName, typed.IdNumber, typed.MobileNumber)) : Said.Of(reading);
+        });
+        Post<PlasticLaid>("/read", async (phone, body) => SeedData.Find(body.Card) is null ? Said.Of([NoSuchTestCard]) : Said.Of(await system.Plastics.ReadAtBackAsync(phone, body.Card)));
         Press("/resume", async phone =>
         {
             var outcomes = await phone.ResumeAsync();
@@ -103,13 +123,14 @@ internal static class PhoneRoutes
         });
     }
 
+    private static Refusal NoSuchTestCard { get; } = new("NO_SUCH_TEST_CARD", new Text("There is no such test card.", "没有这张测试卡。"));
+
     /// <summary>A test card's number never comes to the page: its id goes to the host, which types the card in.</summary>
     private static CardToEnrol? Typed(AddCard body)
     {
         if (body.Card is { } id)
         {
-            var seeded = SeedData.Banks.SelectMany(bank => bank.Cards).Append(SeedData.VisaOnly).FirstOrDefault(card => card.Id == id);
-            return seeded is null ? null : seeded.Customer.Length == 0 ? new CardToEnrol(seeded.Pan.Reveal(), seeded.Expiry, seeded.Cvn2, null, null, null) : SeedData.AsTyped(seeded);
+            return SeedData.Find(id) is { } seeded ? SeedData.AsTyped(seeded) : null;
         }
 
         return new CardToEnrol(Digits(body.Number) ?? "", Digits(body.Expiry), Digits(body.Cvn2), Filled(body.HolderName), Filled(body.IdNumber), Digits(body.MobileNumber));

@@ -115,14 +115,7 @@ public sealed class CounterFuzzTests
         var counter = new Counter();
         return input =>
         {
-            var lies = new Queue<(int Command, byte[] Answer)>();
-            for (var at = 0; at + 3 <= input.Length;)
-            {
-                var length = Math.Min((input[at + 1] << 8) | input[at + 2], input.Length - at - 3);
-                lies.Enqueue((input[at] % 4, input.AsSpan(at + 3, length).ToArray()));
-                at += 3 + length;
-            }
-
+            var lies = Lies(input);
             var honest = new byte[][] { FakeCard.Ppse(FakeCard.Entry(FakeCard.DebitAid)), FakeCard.Fci(FakeCard.DebitAid), FakeCard.Template77(FakeCard.Answer()), FakeCard.Status(0x6A83) };
             var card = new FakeCard(command =>
             {
@@ -131,6 +124,19 @@ public sealed class CounterFuzzTests
             });
             Sell(counter, card);
         };
+    }
+
+    internal static Queue<(int Command, byte[] Answer)> Lies(byte[] input)
+    {
+        var lies = new Queue<(int, byte[])>();
+        for (var at = 0; at + 3 <= input.Length;)
+        {
+            var length = Math.Min((input[at + 1] << 8) | input[at + 2], input.Length - at - 3);
+            lies.Enqueue((input[at] % 4, input.AsSpan(at + 3, length).ToArray()));
+            at += 3 + length;
+        }
+
+        return lies;
     }
 
     /// <summary>Dice for the answers.</summary>

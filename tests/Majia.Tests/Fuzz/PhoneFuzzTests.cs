@@ -2,9 +2,11 @@ using System.Text;
 using System.Text.Json;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
+using Majia.Core.Tlv;
 using Majia.Phone;
 using Majia.Storage;
 using Majia.Tests.Phone;
+using Majia.Tests.Terminal;
 
 namespace Majia.Tests.Fuzz;
 
@@ -32,6 +34,46 @@ public sealed class PhoneFuzzTests
 
     [Fact]
     public void Any_reply_of_a_lying_wallet_ends_with_an_outcome() => Fuzzer.Run("phone, lying replies", static dice => dice.Bytes(8), Replies, [], 25, 16 << 20);
+
+    [Fact]
+    public void Whatever_a_card_at_the_phones_back_answers_reading_it_ends_with_a_number_or_a_reason() => Fuzzer.Run(
+        "phone, lying plastic",
+        static dice =>
+        {
+            var bytes = new List<byte>();
+            for (var left = 1 + dice.Below(5); left > 0; left--)
+            {
+                var answer = dice.Once(3) ? dice.Of(Corpus.CardAnswers) : Mutator.Bytes(dice, Corpus.CardAnswers, 600);
+                bytes.AddRange([(byte)dice.Below(4), (byte)(answer.Length >> 8), (byte)(answer.Length & 0xFF), .. answer]);
+            }
+
+            return [.. bytes];
+        },
+        AtTheBack,
+        [.. Corpus.CardAnswers.Select(static answer => (byte[])[2, 0, (byte)answer.Length, .. answer])]);
+
+    /// <summary>(which command, length, answer)*: what the card says in place of the truth.</summary>
+    internal static Action<byte[]> AtTheBack()
+    {
+        var bench = PartyFuzzTests.Done(PhoneBench.PreparedAsync());
+        return input =>
+        {
+            var lies = CounterFuzzTests.Lies(input);
+            var honest = new byte[][] { FakeCard.Ppse(FakeCard.Entry(FakeCard.DebitAid)), FakeCard.Fci(FakeCard.DebitAid), FakeCard.Ok(BerTlv.Encode(0x77, FakeCard.Hex("940408010200"))), FakeCard.Ok(BerTlv.Encode(0x70, FakeCard.Hex("5A088199011234567890"))) };
+            var commands = 0;
+            var card = new FakeCard(command =>
+            {
+                commands++;
+                var now = command.Ins == 0xA4 ? command.Data.Span.SequenceEqual("2PAY.SYS.DDF01"u8) ? 0 : 1 : command.Ins == 0xA8 ? 2 : 3;
+                return lies.TryPeek(out var lie) && lie.Command == now ? lies.Dequeue().Answer : honest[now];
+            });
+            bench.Trace.Rows.Clear();
+            var reading = PartyFuzzTests.Done(bench.Phone.ReadPlasticAsync(card));
+            Assert.True((reading.Number is null) != (reading.Why is null), "a number or a reason");
+            Assert.True(commands <= 1 + (8 * (2 + 32)), $"{commands} commands");
+            Assert.True(reading.Number is not { } number || (number.Masked.Length > 0 || number.With(null, null, null, null).Pan.Length < 13), "a number that is not masked");
+        };
+    }
 
     /// <summary>(length, text of a command)*.</summary>
     internal static Action<byte[]> Scripts() => Open((link, input) =>
