@@ -93,7 +93,7 @@ public static class CardCommand
             }
 
             await using var lone = Open(folder ?? temporary!, SeedData.Handsets.Single(one => one.Id == (handset ?? FreshPhone)));
-            if (OfferedPhone.Missing(lone.Phone) is { } missing)
+            if (OfferedPhone.Missing(lone.Phone) is { } missing && await lone.Phone.TransitAsync(cancellation) is null)
             {
                 var how = new Text($"{missing.En}: add one with ./majia up, or leave --phone out for a fresh one", $"{missing.Zh}：请用 ./majia up 添加，或去掉 --phone 使用新的演示卡");
                 throw new UsageException(how.In(language));

@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using System.Globalization;
 using Majia.Tests;
 
 namespace Majia.Interop.SmartCards;
@@ -8,11 +6,7 @@ namespace Majia.Interop.SmartCards;
 [Collection(PcscCollection.Name)]
 public sealed class PlasticOverPcscTests(PcscDaemon daemon)
 {
-    private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "majia.dll");
-
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
-
-    [Theory]
+        [Theory]
     [Rule("R12")]
     [Rule("R15")]
     [InlineData("mingyue-14", "contact", "/I", "online-pin")] // no antenna
@@ -23,13 +17,13 @@ public sealed class PlasticOverPcscTests(PcscDaemon daemon)
         var folder = Directory.CreateTempSubdirectory("majia-plastic-").FullName;
         try
         {
-            await using var held = await Held.StartAsync(folder, card, side, daemon.Port);
+            await using var held = await HeldCommand.StartAsync(folder, daemon.Port, "--plastic", card, "--atr", side);
             var opensc = await OutsideProgram.RunAsync(OutsideProgram.Require("opensc-tool", "opensc"), ["--send-apdu", side == "contact" ? "00A404000E315041592E5359532E444446303100" : "00A404000E325041592E5359532E444446303100"]);
             Assert.Contains("SW1=0x90, SW2=0x00", opensc.Output, StringComparison.Ordinal);
 
             await held.PresentAgainAsync();
             var said = await OutsideProgram.RunAsync(
-                "/usr/bin/env", ["dotnet", Program, "pos", "--pcsc", PcscDaemon.ReaderName, "--amount", "88.00", "--data", folder, .. side == "contact" ? ["--contact"] : Array.Empty<string>()], "123456\n"u8.ToArray(), Patience);
+                "/usr/bin/env", ["dotnet", HeldCommand.Program, "pos", "--pcsc", PcscDaemon.ReaderName, "--amount", "88.00", "--data", folder, .. side == "contact" ? ["--contact"] : Array.Empty<string>()], "123456\n"u8.ToArray(), HeldCommand.Patience);
             Assert.True(said.ExitCode == 0, said.Output + said.Errors);
             Assert.Contains("Approved", said.Output, StringComparison.Ordinal);
             Assert.Contains(entry, said.Output, StringComparison.Ordinal);
@@ -48,64 +42,8 @@ public sealed class PlasticOverPcscTests(PcscDaemon daemon)
     [InlineData("one of the two", "--plastic", "mingyue-01", "--phone", "mi5")]
     public async Task A_card_that_cannot_be_offered_so_says_why(string why, params string[] arguments)
     {
-        var said = await OutsideProgram.RunAsync("/usr/bin/env", ["dotnet", Program, "card", "--vpcd", "localhost:1", "--lang", "en", .. arguments], limit: Patience);
+        var said = await OutsideProgram.RunAsync("/usr/bin/env", ["dotnet", HeldCommand.Program, "card", "--vpcd", "localhost:1", "--lang", "en", .. arguments], limit: HeldCommand.Patience);
         Assert.Equal(2, said.ExitCode);
         Assert.Contains(why, said.Errors, StringComparison.Ordinal);
-    }
-
-    /// <summary>The command, holding a card until it is disposed of; ended by its own pid.</summary>
-    private sealed class Held : IAsyncDisposable
-    {
-        private readonly Process process;
-        private readonly List<string> said = [];
-
-        private Held(Process process) => this.process = process;
-
-        public static async Task<Held> StartAsync(string folder, string card, string side, int port)
-        {
-            var start = new ProcessStartInfo("/usr/bin/env", ["dotnet", Program, "card", "--vpcd", string.Create(CultureInfo.InvariantCulture, $"localhost:{port}"), "--plastic", card, "--atr", side, "--data", folder, "--lang", "en"])
-            {
-                RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
-            };
-            var held = new Held(Process.Start(start)!);
-            _ = held.process.StandardOutput.BaseStream.CopyToAsync(Stream.Null, CancellationToken.None);
-            await held.UntilAsync("power on");
-            return held;
-        }
-
-        /// <summary>Away and back: a new card for whoever waits for one.</summary>
-        public async Task PresentAgainAsync()
-        {
-            await process.StandardInput.WriteLineAsync();
-            await UntilAsync("out of the field");
-            await process.StandardInput.WriteLineAsync();
-            await UntilAsync("power on");
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            if (!process.HasExited)
-            {
-                process.Kill(entireProcessTree: true);
-            }
-
-            await process.WaitForExitAsync();
-            process.Dispose();
-        }
-
-        private async Task UntilAsync(string words)
-        {
-            using var end = new CancellationTokenSource(Patience);
-            while (await process.StandardError.ReadLineAsync(end.Token) is { } line)
-            {
-                said.Add(line);
-                if (line.Contains(words, StringComparison.Ordinal))
-                {
-                    return;
-                }
-            }
-
-            throw new InvalidOperationException(string.Join('\n', said));
-        }
     }
 }
