@@ -121,7 +121,7 @@ public sealed class Actors(World world)
                 Close(Till(action[0]));
                 break;
             case "refund":
-                Refund(Till(action[0]), action[1], action[2]);
+                Refund(action[0], action[1], action[2]);
                 break;
             case "aeroplane":
                 var flying = Phone(action[0]);
@@ -278,11 +278,11 @@ public sealed class Actors(World world)
         }
     }
 
-    private void Refund(Counter counter, int which, int percent)
+    /// <summary>At the first till from <paramref name="till"/> on that has something to give back.</summary>
+    private void Refund(int till, int which, int percent)
     {
-        var batch = counter.Device.Batch;
-        var sales = counter.Device.Journal().Where(row => row is { State: JournalState.Approved, Request.Kind: TransactionKind.Sale } && row.Request.Batch != batch).ToList();
-        if (counter.IsBusy || sales.Count == 0)
+        var (counter, sales) = Enumerable.Range(till, world.Counters.Count).Select(Till).Where(static counter => !counter.IsBusy).Select(static counter => (counter, Settled(counter))).FirstOrDefault(static each => each.Item2.Count > 0);
+        if (counter is null)
         {
             return;
         }
@@ -298,6 +298,12 @@ public sealed class Actors(World world)
             Refunded += result.Outcome == SaleOutcome.Refunded ? 1 : 0;
             return result;
         });
+    }
+
+    private static List<JournalRow> Settled(Counter counter)
+    {
+        var batch = counter.Device.Batch;
+        return [.. counter.Device.Journal().Where(row => row is { State: JournalState.Approved, Request.Kind: TransactionKind.Sale } && row.Request.Batch != batch)];
     }
 
     private void Resolve(Counter counter)
