@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Globalization;
+using Majia.Core.Contracts;
 using Majia.Issuer;
 using Majia.Storage;
 using Majia.Terminal;
@@ -222,12 +223,12 @@ public static class Invariants
         return null;
     }
 
-    /// <summary>Phone, chip, cloud, vault and bank, once each has been compared: the same device cards, in the same state, and no place held by nobody.</summary>
+    /// <summary>Phone, chip, cloud, vault and bank, once each has been compared: the same live device cards, in the same state, and no place held by nobody. What still waits for its code is nobody's yet.</summary>
     private static string? EveryoneHasTheSameCards(Evidence evidence)
     {
         var world = evidence.World;
         var banks = world.Cast.Banks.SelectMany(bank => world.Read($"issuer-{bank.Institution}", session => session.Query(
-            "SELECT token_reference, state FROM issuer_devices WHERE institution = $1 AND state <> 'Deactivated'", static row => (Tur: row.GetString(0), State: row.GetString(1)), bank.Institution))).ToDictionary(StringComparer.Ordinal);
+            "SELECT token_reference, state FROM issuer_devices WHERE institution = $1 AND state IN ('Active', 'Suspended')", static row => (Tur: row.GetString(0), State: row.GetString(1)), bank.Institution))).ToDictionary(StringComparer.Ordinal);
         var places = world.Read("token-service", session => session.Query(
             "SELECT tur FROM token_device_slot WHERE tur NOT IN (SELECT tur FROM token_token WHERE state <> 'Deactivated') UNION ALL SELECT tur FROM token_card_slot WHERE tur NOT IN (SELECT tur FROM token_token WHERE state <> 'Deactivated')",
             static row => row.GetString(0)));
@@ -240,11 +241,11 @@ public static class Invariants
         {
             var seid = handset.Chip.Seid;
             var vault = world.Read("token-service", session => session.Query(
-                "SELECT tur, state, instance_aid FROM token_token WHERE seid = $1 AND state <> 'Deactivated' ORDER BY tur", static row => (Tur: row.GetString(0), State: row.GetString(1), Aid: row.GetString(2)), seid));
+                "SELECT tur, state, instance_aid FROM token_token WHERE seid = $1 AND state IN ('Active', 'Suspended') ORDER BY tur", static row => (Tur: row.GetString(0), State: row.GetString(1), Aid: row.GetString(2)), seid));
             var cloud = world.Read("wallet", session => session.Query(
-                "SELECT c.tur, c.state, c.card_reference FROM wallet_card c JOIN wallet_device d ON d.device_id = c.device_id WHERE d.seid = $1 AND c.state NOT IN ('Deleted', 'Failed') AND c.tur IS NOT NULL ORDER BY c.tur",
+                "SELECT c.tur, c.state, c.card_reference FROM wallet_card c JOIN wallet_device d ON d.device_id = c.device_id WHERE d.seid = $1 AND c.state IN ('Active', 'Suspended') ORDER BY c.tur",
                 static row => (Tur: row.GetString(0), State: row.GetString(1), Card: row.GetString(2)), seid));
-            var phone = handset.Device.State.Cards.OrderBy(card => card.CardReference, StringComparer.Ordinal).Select(card => (card.CardReference, State: card.State.ToString()));
+            var phone = handset.Device.State.Cards.Where(static card => card.State is EnrolmentState.Active or EnrolmentState.Suspended).OrderBy(card => card.CardReference, StringComparer.Ordinal).Select(card => (card.CardReference, State: card.State.ToString()));
             var chip = handset.SelectableInChip().Order(StringComparer.Ordinal);
             var who = $"phone {handset.Number}: ";
             if ((Differ(who + "vault and cloud", vault.Select(row => $"{row.Tur} {row.State}"), cloud.Select(row => $"{row.Tur} {row.State}"))
