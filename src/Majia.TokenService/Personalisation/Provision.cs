@@ -340,7 +340,8 @@ public sealed partial class TokenServiceParty
         channel.Steps.Enqueue(new(ChipScript.Install(instance)));
         channel.Steps.Enqueue(new(ChipScript.Personalise(instance)));
         var keys = channel.Host.CardKeyGroups("imk.ac", "imk.mac", "imk.enc", row.Token, row.Sequence);
-        foreach (var command in ChipScript.StoreData(keys, CardProfile.Groups(row)))
+        var account = await store.WriteAsync(session => AccountRow.Find(session, row.PanIndex)) ?? throw new InvalidOperationException("a token without its account");
+        foreach (var command in ChipScript.StoreData(keys, CardProfile.Groups(row, account.Par)))
         {
             channel.Steps.Enqueue((command.P1 & 0x80) == 0
                 ? new(command)
