@@ -70,6 +70,17 @@ public sealed class Handset(int number, HandsetSeed seed, MemoryChip memory, byt
     public PhoneDevice Device { get; internal set; } = null!;
 
     public ChipDevice Chip { get; internal set; } = null!;
+
+    /// <summary>Payment instances that died in a purge of which the phone's owner has been told: instance and binding value.</summary>
+    public SortedSet<string> Purged { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>What the chip's memory says can be paid with now: instance and binding value.</summary>
+    public IReadOnlyList<string> LiveInChip() => [.. State.Payments.Where(State.IsLive).Select(static payment => $"{payment.Aid}/{Convert.ToHexString(payment.BindingValue.Span)}")];
+
+    /// <summary>Instances that a reader can meet, by AID.</summary>
+    public IReadOnlyList<string> SelectableInChip() => [.. State.Payments.Where(State.CanBeSelected).Select(static payment => payment.Aid.ToString())];
+
+    private ChipState State => ChipImage.TryRead(Memory.Image, out var state, out var error) ? state : throw new InvalidOperationException(error);
 }
 
 /// <summary>A chip's memory that survives its power.</summary>
@@ -366,7 +377,7 @@ public sealed class World : IDisposable
         handset.Store = new InlineStore([PhoneDevice.Schema], snapshot);
         handset.Chip = new ChipDevice(handset.Memory, Entropy);
         handset.Device = new PhoneDevice(
-            new PhoneOptions(handset.Seed.Model, handset.Seed.Track, handset.Seed.Version, handset.Silicon), handset.Store, new Solder(handset.Chip),
+            new PhoneOptions(handset.Seed.Model, handset.Seed.Track, handset.Seed.Version, handset.Silicon), handset.Store, new Solder(handset.Chip, Plants),
             new SimJsonLink(this, WireOf("phone-wallet"), handset.Process, null, "wallet", static to => to.Wallet!.Endpoint, edge: true),
             handset.Process.Clock, Entropy, NoTrace.Instance);
     }
@@ -376,9 +387,10 @@ public sealed class World : IDisposable
     {
         private readonly ChipDevice chip;
 
-        public Solder(ChipDevice chip)
+        public Solder(ChipDevice chip, Plants plants)
         {
             this.chip = chip;
+            Trusted = plants.OnTrustedLine(chip.Trusted);
             chip.Paid += paid => Paid?.Invoke(new ChipPayment(paid.Instance.ToString(), paid.Amount, paid.Currency, paid.Atc, paid.Declined));
         }
 
@@ -388,7 +400,7 @@ public sealed class World : IDisposable
 
         public ICardChannel Wired => chip.Wired;
 
-        public ICardChannel Trusted => chip.Trusted;
+        public ICardChannel Trusted { get; }
 
         public ICardChannel Contactless => chip.Contactless;
 
