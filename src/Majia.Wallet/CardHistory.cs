@@ -16,7 +16,7 @@ public sealed record CardEvent(DateTimeOffset At, EnrolmentState State, string R
         "PAYMENT_OFF" => new("payment turned off on the site", "在网站关闭支付"),
         "SIGNED_OUT" or "SIGNED_OUT_REMOTELY" => new("signed out", "退出登录"),
         "FIND_DEVICE_OFF" => new("Find Device turned off", "关闭查找手机"),
-        "CONSUMER_DELETED" => new("by the owner", "机主操作"),
+        "OTHER" or "CONSUMER_DELETED" => new("by the owner", "机主操作"),
         "NOT_COMPLETED" => new("never completed", "未完成添加"),
         "" => new("", ""),
         var code => new(code.ToLowerInvariant().Replace('_', ' '), code),

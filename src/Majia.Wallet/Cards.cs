@@ -158,7 +158,7 @@ public sealed partial class WalletParty
         if (card.State != next.State || card.Face != next.Face)
         {
             // A state that somebody else wrote meanwhile stands: the next script tells the token service's again.
-            var stands = await store.WriteAsync(session => card.TryMove(session, next.State, clock.GetUtcNow(), "", next.Face) ? next.State : CardRow.Find(session, device.DeviceId, card.CardReference)?.State ?? EnrolmentState.Deleted);
+            var stands = await store.WriteAsync(session => card.TryMove(session, next.State, clock.GetUtcNow(), card.IsUnfinished ? "" : null, next.Face) ? next.State : CardRow.Find(session, device.DeviceId, card.CardReference)?.State ?? EnrolmentState.Deleted);
             Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, $"card {stands.Words().En}", $"卡片状态：{stands.Words().Zh}");
             return new PhoneWallet.ExchangeScriptReply(next.Commands, stands);
         }

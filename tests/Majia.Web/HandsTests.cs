@@ -37,6 +37,13 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
         await window.GuidedAsync("code");
         await window.StepAsync("sell");
         Assert.NotEqual("0022", Assert.Single(running.System.Phones["mi5"].State.Cards).Face.DeviceLastFour);
+
+        // The next card begins anew.
+        await window.ClickAsync("#added-done");
+        await window.ClickAsync("#add-card");
+        await window.ClickAsync("[data-card=mingyue-03]");
+        await window.ClickAsync("#added-done");
+        Assert.Equal(2, running.System.Phones["mi5"].State.Cards.Length);
         Assert.Empty(window.Complaints);
         Secrets.AssertNoPan(await window.EverythingReceivedAsync());
         Secrets.AssertNoPan(await window.Page.ContentAsync());

@@ -262,11 +262,9 @@ public static class Plays
             await play.ActAsync("Declined: a lost card's device cards do not pay either.", "交易被拒：挂失后其设备卡同样不能付款。");
             await play.Stand.OpenAsync(PhoneApp.Wallet);
             await play.ActAsync("The old card leaves the phone.", "从手机移除旧卡。", () => play.Stand.DeleteCardAsync(play.Stand.Cards.First().CardReference));
-            await play.ActAsync("With the report lifted, or a new plastic, it is added again with a new device number.", "解除挂失或换发新卡后重新添加，设备卡号也是新的。", async () =>
-            {
-                await bank.Desk.LiftReportAsync(Card);
-                await play.AddAsync(Card);
-            });
+            await play.ActAsync("The bank lifts the report, or sends a new plastic.", "银行解除挂失，或换发新卡。", () => bank.Desk.LiftReportAsync(Card));
+            await play.AddAsync(Card);
+            await play.ActAsync("It is added again, and has a new device number.", "重新添加后，设备卡号也是新的。", () => play.Stand.OpenAsync(PhoneApp.Wallet));
         }),
         new("payment-off", async play =>
         {

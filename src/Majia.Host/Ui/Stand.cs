@@ -129,6 +129,11 @@ public sealed partial class Stand : IDisposable
             await Phone.LockAsync();
         }
 
+        if (app == PhoneApp.AddCard && App != app)
+        {
+            LastAdded = null; // the next card, not the last one's good news again
+        }
+
         (App, Said) = (app, []);
         if (app == PhoneApp.Wallet)
         {
