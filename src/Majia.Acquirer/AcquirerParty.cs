@@ -145,8 +145,15 @@ public sealed partial class AcquirerParty : IIsoServer
                 var numbers = SystemTrace.Next(session, now.ToOffset(options.UtcOffset));
                 inserted = new PosTransaction(
                     request.Terminal, request.Merchant, request.Batch, request.Stan, request.Kind, request.Digest, numbers.Rrn, numbers.Transmission, numbers.Trace, now, now + options.NetworkTimeout,
-                    request.NumberIsToken ? request.Number.Reveal() : null, box, request.Amount, (decided as Claim.Refuse)?.Refusal.Code.Value, null, null, null, null, null, decided is Claim.Forward ? sale?.Rrn : null, null);
+                    request.NumberIsToken ? request.Number.Reveal() : null, box, request.Amount, (decided as Claim.Refuse)?.Refusal.Code.Value ?? (request.Operation == PosOperation.Offline ? Accepted.Code.Value : null), null, null, null, null, null, decided is Claim.Forward ? sale?.Rrn : null, null);
                 inserted.Insert(session);
+                if (decided is Claim.Forward && inserted.IsOffline)
+                {
+                    // Taken over with its row: the shop's answer waits for nobody (docs/decisions/0034).
+                    Outbox.Enqueue(session, "network", Mti.FinancialAdvice.Digits, IsoCodec.Write(Dialect.Switch, NetworkMessages.Offline(request, inserted, at!, options)), inserted.Rrn!, now);
+                    return (new Claim.Replay(inserted), inserted, at, sale);
+                }
+
                 if (decided is Claim.Forward && sale is not null && !(inserted.IsRefund ? PosTransaction.TryTakeForRefund(session, sale, request.Amount) : PosTransaction.TryTakeForVoid(session, sale, numbers.Rrn)))
                 {
                     throw new LostRaceException("a sale that was to be undone");
@@ -177,7 +184,9 @@ public sealed partial class AcquirerParty : IIsoServer
         switch (claim)
         {
             case Claim.Replay(var stored):
-                trace.Decision(reference, new("The same request again: the stored answer is repeated, nothing is done twice.", "重复请求：返回已存应答，不重复入账。"));
+                trace.Decision(reference, stored.IsOffline
+                    ? new("The chip's approval is taken over: it goes to the network until the bank has looked at it.", "脱机交易已受理，将持续发送至银联直至发卡行核验。")
+                    : new("The same request again: the stored answer is repeated, nothing is done twice.", "重复请求：返回已存应答，不重复入账。"));
                 return Answer(request, stored);
 
             case Claim.Wait(var stored):
@@ -396,7 +405,7 @@ public sealed partial class AcquirerParty : IIsoServer
         }
 
         // A reversal is repeated as 0421, a refund as it was (decisions.md 20).
-        var message = stored.Copy(row.IsRefund ? Mti.FinancialAdvice : entry.Attempts == 0 ? Mti.ReversalAdvice : Mti.ReversalAdviceRepeat).Set(2, NumberOf(row));
+        var message = stored.Copy(row.IsRefund || row.IsOffline ? Mti.FinancialAdvice : entry.Attempts == 0 ? Mti.ReversalAdvice : Mti.ReversalAdviceRepeat).Set(2, NumberOf(row));
         trace.ToNetwork(reference, message, row.Token is not null);
         var answer = await network.ExchangeAsync(message);
         if (answer is null)
@@ -406,6 +415,19 @@ public sealed partial class AcquirerParty : IIsoServer
 
         trace.FromNetwork(reference, answer, row.Token is not null);
         var code = new ResponseCode(answer.Text(39)!);
+        if (row.IsOffline && !code.Passes)
+        {
+            await store.WriteAsync(session =>
+            {
+                PosTransaction.Lock(session, row);
+                PosTransaction.Told(session, row, NetworkAnswer.Of(answer));
+                return true;
+            });
+            trace.Decision(reference, code.IsApproval
+                ? new("The bank has cleared the chip's approval.", "发卡行已清算该笔脱机交易。")
+                : new($"The bank does not take the chip's approval ({code}): the batch will not balance, a break for people to look at.", $"发卡行未认可该笔脱机交易（{code}）：批次将对账不平，转人工核对。"));
+        }
+
         return code == ResponseCode.Approved ? Delivery.Done : code.Passes ? Delivery.Again : Delivery.Never($"the network answered {code}");
     }
 

@@ -50,6 +50,13 @@ internal static class NetworkMessages
             .Set(49, "156")
             .Set(90, OriginalElements(original, options));
 
+    /// <summary>0220 of an offline approval, without F2 and track: the chip's own approval goes with it, for the bank to check.</summary>
+    public static IsoMessage Offline(PosRequest request, PosTransaction row, TerminalPlace place, AcquirerOptions options) =>
+        Common(new IsoMessage(Mti.FinancialAdvice, 28).Take(request.Message, 3, 4, 14, 22, 23, 25, 49, 55), row.Transmission!, row.Trace!, row.At.ToOffset(options.UtcOffset), place, options)
+            .Set(37, row.Rrn)
+            .Set(41, row.Terminal)
+            .Set(42, row.Merchant);
+
     /// <summary>0420 of a 0200, without F2: the number is put in when it is sent.</summary>
     /// <param name="own">Its own F7 and F11; the same when it is repeated as 0421.</param>
     /// <param name="reason">F39: 98 no answer, 96, A0, 06.</param>

@@ -30,7 +30,7 @@ internal static class PosAnswers
     {
         var answer = Refusal(request, new ResponseCode(row.Code!), local, acquirer, row.Rrn, row.Institutions)
             .Set(15, row.SettlementDate)
-            .Set(38, row.Authorisation)
+            .Set(38, row.IsOffline ? null : row.Authorisation)
             .Set(63, "CUP");
         return row.ChipData is { } chip && row.Undoes is null ? answer.Set(55, chip) : answer;
     }

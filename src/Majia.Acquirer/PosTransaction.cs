@@ -16,7 +16,7 @@ internal sealed record PosTransaction(
     string Terminal, string Merchant, string Batch, string Stan, string Kind, byte[] Digest, string? Rrn, string? Transmission, string? Trace, DateTimeOffset At, DateTimeOffset Deadline,
     string? Token, byte[]? NumberBox, long Amount, string? Code, string? Authorisation, string? SettlementDate, string? Institutions, byte[]? ChipData, DateTimeOffset? ReversedAt, string? Undoes, string? UndoneBy)
 {
-    public const string TombstoneKind = "tombstone", RefundKind = "200000/25";
+    public const string TombstoneKind = "tombstone", RefundKind = "200000/25", OfflineKind = "000000/36";
 
     private const string Columns =
         "terminal, merchant, batch, stan, kind, digest, rrn, transmission, trace, at, deadline, token, number_box, amount, code, authorisation, settlement_date, institutions, chip_data, reversed_at, undoes, undone_by";
@@ -36,6 +36,12 @@ internal sealed record PosTransaction(
     public long Refunded { get; init; }
 
     public bool IsRefund => Kind == RefundKind;
+
+    /// <summary>A plastic card approved it by itself: taken over from the terminal, and sent on until the network has answered.</summary>
+    public bool IsOffline => Kind == OfflineKind;
+
+    /// <summary>Taken over, and the network has not said yet whose it is.</summary>
+    public bool IsOnItsWay => IsOffline && Approved && Institutions is null;
 
     public bool IsTombstone => Kind == TombstoneKind;
 
@@ -112,6 +118,15 @@ internal sealed record PosTransaction(
         if (Now(session, row) is { } now)
         {
             session.Put(Table, now with { Code = code.Value, ReversedAt = now.ReversedAt ?? reversedAt });
+        }
+    }
+
+    /// <summary>What the network said of an offline approval that was taken over: whose it is, or that it is nobody's.</summary>
+    public static void Told(Session session, PosTransaction row, NetworkAnswer answer)
+    {
+        if (Now(session, row) is { } now)
+        {
+            session.Put(Table, now with { Code = answer.Code.Value, Authorisation = answer.Authorisation, SettlementDate = answer.SettlementDate, Institutions = answer.Institutions ?? string.Empty });
         }
     }
 

@@ -56,7 +56,7 @@ public sealed record SettledBatch(
                 continue;
             }
 
-            open |= !row.Answered;
+            open |= !row.Answered || row.IsOnItsWay;
             if (!row.Approved)
             {
                 continue;

@@ -495,7 +495,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     {
         var own = SqliteStore.Open(Path.Combine(folder.Terminals, $"{merchant.Terminal}.db"), [TerminalDevice.Schema], Time);
         deviceStores.Add(own);
-        var parameters = TerminalParameters.Default with
+        var parameters = TerminalParameters.Default.WithFloor(Amount.Cny(merchant.OfflineLimit)) with
         {
             PinRule = merchant.AlwaysAsksPin ? MerchantPinRule.Always : MerchantPinRule.OverLimit,
             RetapForVoid = merchant.VoidNeedsTap,
@@ -503,7 +503,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         var line = posLine(new(merchant.Terminal, "acquirer"));
         posLines.Add(merchant.Terminal, line);
         var device = new TerminalDevice(
-            new TerminalOptions(merchant.Terminal, merchant.Merchant, merchant.Name) { Parameters = parameters },
+            new TerminalOptions(merchant.Terminal, merchant.Merchant, merchant.Name) { Parameters = parameters, Authorities = async _ => await Plastics.AuthoritiesAsync() },
             own,
             modules[KeyTable.Terminal(merchant.Terminal)],
             line,

@@ -7,10 +7,10 @@ namespace Majia.Hsm;
 /// <summary>Cards: their cryptograms, and the secure channels to their chips.</summary>
 public sealed partial class KeyModule
 {
-    /// <summary>Recomputes the cryptogram of the token's derived key and compares in constant time. False also for an input whose fields are not as long as their tags say.</summary>
-    public bool VerifyCryptogram(string masterKey, PaymentToken token, string sequenceNumber, CryptogramVersion version, CryptogramInput input, ReadOnlySpan<byte> cryptogram)
+    /// <summary>Recomputes the cryptogram of the card's derived key (a token's, or a plastic's) and compares in constant time. False also for an input whose fields are not as long as their tags say.</summary>
+    public bool VerifyCryptogram(string masterKey, AccountNumber number, string sequenceNumber, CryptogramVersion version, CryptogramInput input, ReadOnlySpan<byte> cryptogram)
     {
-        var cardKey = CardKey(Find(masterKey, KeyUsage.EmvCryptogram), token, sequenceNumber);
+        var cardKey = CardKey(Find(masterKey, KeyUsage.EmvCryptogram), number, sequenceNumber);
         if (!input.IsWellFormed(version))
         {
             return false;
@@ -25,14 +25,26 @@ public sealed partial class KeyModule
     }
 
     /// <summary>ARPC method 1 (8 bytes) over the cryptogram (8) and the response code (2 ASCII bytes).</summary>
-    public byte[] ResponseCryptogram(string masterKey, PaymentToken token, string sequenceNumber, ushort atc, ReadOnlySpan<byte> cryptogram, ReadOnlySpan<byte> responseCode)
+    public byte[] ResponseCryptogram(string masterKey, AccountNumber number, string sequenceNumber, ushort atc, ReadOnlySpan<byte> cryptogram, ReadOnlySpan<byte> responseCode)
     {
-        var cardKey = CardKey(Find(masterKey, KeyUsage.EmvCryptogram), token, sequenceNumber);
+        var cardKey = CardKey(Find(masterKey, KeyUsage.EmvCryptogram), number, sequenceNumber);
         Span<byte> session = stackalloc byte[16];
         Cryptogram.DeriveSessionKey(cardKey, atc, session);
         var response = Cryptogram.ResponseCryptogram(cardKey.Algorithm, session, cryptogram, responseCode);
         CryptographicOperations.ZeroMemory(session);
         return response;
+    }
+
+    /// <summary>MAC of one issuer script command (4 bytes, protocols.md 3.5) under the session MAC key of this card and counter.</summary>
+    /// <param name="cryptogram">The transaction's first one.</param>
+    public byte[] ScriptMac(string masterKey, AccountNumber number, string sequenceNumber, ushort atc, ReadOnlySpan<byte> cryptogram, ReadOnlySpan<byte> header, ReadOnlySpan<byte> data)
+    {
+        var cardKey = CardKey(Find(masterKey, KeyUsage.EmvIntegrity), number, sequenceNumber);
+        var session = new byte[16];
+        Cryptogram.DeriveSessionKey(cardKey, atc, session);
+        var mac = IssuerScript.Mac(cardKey.Algorithm, session, header, atc, cryptogram, data);
+        CryptographicOperations.ZeroMemory(session);
+        return mac;
     }
 
     /// <summary>SCP03 to one chip. The key set is <c>{keySet}.enc/.mac/.dek</c>; with <paramref name="diversification"/> (10 bytes) it is a master set (<see cref="KeyUsage.SecureChannelMaster"/>), diversified per chip by KDF3 (protocols.md 5.2).</summary>
@@ -83,9 +95,9 @@ public sealed partial class KeyModule
         return (derived, checks);
     }
 
-    private static CipherKey CardKey(HeldKey master, PaymentToken token, string sequenceNumber)
+    private static CipherKey CardKey(HeldKey master, AccountNumber number, string sequenceNumber)
     {
-        var card = (token.Reveal(), sequenceNumber);
+        var card = (number.Reveal(), sequenceNumber);
         if (master.CardKeys.TryGet(card, out var known))
         {
             return known;

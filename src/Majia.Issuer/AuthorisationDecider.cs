@@ -21,8 +21,9 @@ public enum PinEvidence
 
 /// <summary>What the decision wants to know of a sale.</summary>
 /// <param name="Month">YYMM of the bank's date.</param>
+/// <param name="Objection">Why a plastic's chip data are not its own word; null when they are, or it is a device card.</param>
 /// <param name="PinTriesLeft">Of the face that was shown: the plastic's or this device card's.</param>
-public sealed record SaleFacts(Amount Amount, TokenVerdict Verdict, PinEvidence Pin, int PinTriesLeft, Amount NoPinLimit, string Month);
+public sealed record SaleFacts(Amount Amount, TokenVerdict Verdict, PinEvidence Pin, int PinTriesLeft, Amount NoPinLimit, string Month, Decision? Objection = null);
 
 public static class AuthorisationDecider
 {
@@ -35,6 +36,7 @@ public static class AuthorisationDecider
         if (card.State == CardState.Closed) return new(ResponseCode.InvalidCard, new("The bank card is closed.", "银行卡已销卡。"));
         if (account.Closed) return new(ResponseCode.InvalidCard, new("The account behind the card is closed.", "卡片对应的账户已销户。"));
         if (card.State == CardState.Expired || Past(card.Expiry, sale.Month)) return new(ResponseCode.ExpiredCard, new($"The bank card expired in {Words(card.Expiry)}.", $"银行卡已于 {Words(card.Expiry)} 到期。"));
+        if (sale.Objection is { } plastic) return plastic;
         if (sale.Verdict == TokenVerdict.Missing) return new(ResponseCode.CardCheckFailed, new("The token service's verdict is missing.", "缺少标记服务的校验结果。"));
         if (sale.Verdict == TokenVerdict.Failed) return new(ResponseCode.CardCheckFailed, new("The token service did not vouch for this device card.", "标记服务未认可该设备卡。"));
         if (sale.PinTriesLeft <= 0) return new(ResponseCode.PinTriesExceeded, new("Too many wrong PINs: PIN entry is locked.", "密码错误次数超限，密码已锁定。"));
@@ -49,6 +51,10 @@ public static class AuthorisationDecider
             ? new("Approved; the PIN was right.", "同意交易，密码正确。")
             : new("Approved; no PIN was wanted.", "同意交易，无需密码。"));
     }
+
+    public static readonly Decision
+        Cleared = new(ResponseCode.Approved, new("The chip's own approval is genuine: cleared out of the card's electronic cash.", "芯片脱机批准的交易证书有效，已从卡内电子现金清算。")),
+        NoOfflineDeviceCard = new(ResponseCode.CardCheckFailed, new("Only a plastic card approves by itself; a device card always asks.", "只有实体卡可脱机批准，设备卡必须联机。"));
 
     public static readonly Decision Insufficient = new(ResponseCode.InsufficientFunds, new("The amount is more than what is available.", "可用余额不足。"));
 

@@ -11,6 +11,9 @@ public enum Operation
 
     /// <summary>After settlement, the whole or a part (R20).</summary>
     Refund,
+
+    /// <summary>A plastic card approved it by itself; the money is cleared out of its electronic cash.</summary>
+    Offline,
 }
 
 /// <summary>The token service's verdict as the network passes it on (F61.8 and F63 TK, decisions.md 7).</summary>
@@ -50,6 +53,18 @@ public sealed class AuthorisationRequest
 
     public PaymentToken? Token { get; init; }
 
+    /// <summary>No token data came (F63 TK): the number is the one on the plastic.</summary>
+    public bool IsPlastic { get; init; }
+
+    /// <summary>F55 of a plastic card; empty for a device card, whose cryptogram is the token service's to check.</summary>
+    public ReadOnlyMemory<byte> ChipData { get; init; }
+
+    /// <summary>F23, its last two digits.</summary>
+    public string SequenceNumber { get; init; } = "00";
+
+    /// <summary>F22 05: the chip's contacts, where the card waits for the bank's answer.</summary>
+    public bool IsContact { get; init; }
+
     /// <summary>F52 under the bank's zone PIN key; empty when no PIN was typed.</summary>
     public ReadOnlyMemory<byte> PinBlock { get; init; }
 
@@ -62,6 +77,7 @@ public sealed class AuthorisationRequest
         (Mti.FinancialRequest, "00", Operation.Sale),
         (Mti.FinancialRequest, "20", Operation.Void),
         (Mti.FinancialAdvice, "20", Operation.Refund),
+        (Mti.FinancialAdvice, "00", Operation.Offline),
         (Mti.ReversalAdvice, "00", Operation.Sale),
         (Mti.ReversalAdvice, "20", Operation.Void),
         (Mti.ReversalAdviceRepeat, "00", Operation.Sale),
@@ -136,6 +152,10 @@ public sealed class AuthorisationRequest
             MerchantName = (message.Text(43) ?? "").Trim(),
             Verdict = verdict,
             Token = token,
+            IsPlastic = !Field63Token.IsIn(message.Text(63)),
+            ChipData = message.Has(55) && !Field63Token.IsIn(message.Text(63)) ? message.Binary(55) : default,
+            SequenceNumber = message.Text(23) is { Length: 3 } sequence ? sequence[1..] : "00",
+            IsContact = message.Text(22)?.StartsWith("05", StringComparison.Ordinal) == true,
             PinBlock = message.Has(52) ? message.Binary(52) : default,
             Content = message.Copy().Remove(52).ContentDigest(),
         };

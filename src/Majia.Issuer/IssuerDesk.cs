@@ -121,6 +121,36 @@ public sealed class IssuerDesk(IssuerOptions options, Store store, KeyModule key
         "UPDATE issuer_cards SET state = COALESCE(state_before, 'Normal'), state_before = NULL WHERE institution = $1 AND card = $2 AND state IN ('Lost', 'Stolen')",
         options.Institution, card) == 1);
 
+    /// <summary>A command for the plastic's chip (block, unblock, a limit): it goes with the answer to the card's next payment over contacts, under the bank's MAC. False: there is no such card, or no such command.</summary>
+    /// <param name="tag">Of PUT DATA: the element, and its new value.</param>
+    public async Task<bool> TellPlasticAsync(string card, Plastic.PlasticOrderKind kind, Core.Tlv.Tag? tag = null, ReadOnlyMemory<byte> value = default)
+    {
+        if (Plastic.PlasticScript.CommandOf(kind, tag, value.Span) is not { } command)
+        {
+            return false;
+        }
+
+        var now = time.GetUtcNow();
+        return await store.CommitAsync(session =>
+        {
+            if (Card.Hold(session, options.Institution, card) is null)
+            {
+                return false;
+            }
+
+            Plastic.PlasticScript.Add(session, options.Institution, card, command, now);
+            return true;
+        });
+    }
+
+    /// <summary>Commands that this plastic's chip has not confirmed yet.</summary>
+    public long WaitingForPlastic(string card) => store.Read(session =>
+        session.Number("SELECT COUNT(*) FROM issuer_scripts WHERE institution = $1 AND card = $2 AND done = 0", options.Institution, card) ?? 0);
+
+    /// <summary>Electronic cash that stands on chips, as the books have it.</summary>
+    public Amount ElectronicCash => store.Read(session =>
+        Amount.Cny(session.Number("SELECT COALESCE(SUM(amount), 0) FROM issuer_ledger WHERE institution = $1 AND account = $2", options.Institution, Ledger.ElectronicCash) ?? 0));
+
     /// <summary>Closes an account with its cards; money that comes back later waits in suspense (decisions.md 9).</summary>
     public Task CloseAccountAsync(string account) => store.CommitAsync(session =>
     {

@@ -149,5 +149,6 @@ internal static class IssuerSchema
         DROP TABLE issuer_rewards;
         ALTER TABLE issuer_rewards_next RENAME TO issuer_rewards;
         """,
+        Plastic.PlasticScript.Migration,
     ]);
 }

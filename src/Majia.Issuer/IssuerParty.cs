@@ -4,6 +4,7 @@ using Majia.Core.Contracts;
 using Majia.Core.Iso8583;
 using Majia.Core.Primitives;
 using Majia.Hsm;
+using Majia.Issuer.Plastic;
 using Majia.Storage;
 
 namespace Majia.Issuer;
@@ -97,14 +98,20 @@ public sealed class IssuerParty : IMessageServer
         var fingerprint = keys.Fingerprint(IssuerKeys.Index, request.Content);
         var face = request.Token is { } token ? PinTries.DeviceFace(keys.Index(IssuerKeys.Index, token)) : string.Empty;
         var pin = request.Operation == Operation.Sale ? VerifyPin(request, index, reference) : PinEvidence.Absent;
+        var plastic = PlasticCheck.Look(keys, request);
+        if (plastic is not null)
+        {
+            trace.PlasticChecked(reference, Check(PlasticIssuing.CryptogramMaster), plastic.CryptogramRight);
+        }
+
         var approval = entropy.Digits(6);
 
         var done = await store.WriteAsync(session =>
         {
             session.Lock(LockKey(request.Key));
-            if (StoredAnswer(session, request.Key, fingerprint) is { } stored) return stored;
-
             var card = Card.ByNumber(session, options.Institution, index);
+            if (StoredAnswer(session, request.Key, fingerprint) is { } stored) return stored with { Scripts = Scripts(session, request, plastic, card) };
+
             var account = card is null ? null : Account.ById(session, options.Institution, card.Account);
             var entries = Array.Empty<LedgerEntry>();
             Decision decision;
@@ -119,7 +126,11 @@ public sealed class IssuerParty : IMessageServer
             }
             else if (request.Operation == Operation.Sale)
             {
-                decision = Sell(session, request, card, account, face, pin, now, out entries);
+                decision = Sell(session, request, card, account, face, pin, plastic, now, out entries);
+            }
+            else if (request.Operation == Operation.Offline)
+            {
+                decision = Clear(session, request, card, account, plastic, now, out entries);
             }
             else
             {
@@ -132,7 +143,7 @@ public sealed class IssuerParty : IMessageServer
             var answer = Answer(message, decision, decision.Approved ? approval : null);
             var bytes = IsoCodec.Write(Dialect.Switch, answer.Remove(2));
             Insert(session, request, fingerprint, card, entries.Length > 0 ? entries[0].Account : account?.Id ?? "", decision, decision.Approved ? approval : "", bytes, now);
-            return new Outcome(bytes, decision, entries, answer);
+            return new Outcome(bytes, decision, entries, answer) { Scripts = Scripts(session, request, plastic, card) };
         }, wanted =>
         {
             wanted.Lock(LockKey(request.Key));
@@ -146,6 +157,11 @@ public sealed class IssuerParty : IMessageServer
             if (Card.Want(wanted, options.Institution, index) is { } card)
             {
                 Account.Want(wanted, options.Institution, card.Account);
+                if (plastic is not null)
+                {
+                    PlasticCounter.Want(wanted, options.Institution, card.Id);
+                }
+
                 PinTries.Want(wanted, options.Institution, card.Id, face);
             }
         });
@@ -157,19 +173,32 @@ public sealed class IssuerParty : IMessageServer
             return Answer(message, done.Decision, approval: null);
         }
 
-        if (done.Fresh is { } fresh)
+        var said = done.Fresh ?? (IsoCodec.TryRead(Dialect.Switch, done.Answer, out var stored, out _) ? stored : throw new InvalidOperationException("a stored answer cannot be read"));
+        return plastic is null ? said.Set(2, message) : WithChipData(said.Set(2, message), request, plastic, done.Scripts, reference);
+    }
+
+    /// <summary>What a plastic's chip is told: made of what is stored, so that a repeat gets the same.</summary>
+    private IsoMessage WithChipData(IsoMessage answer, AuthorisationRequest request, PlasticEvidence plastic, IReadOnlyList<PlasticScript> scripts, string reference)
+    {
+        if (PlasticCheck.Answer(keys, request, plastic, new ResponseCode(answer.Text(39)!), scripts) is not { } field)
         {
-            return fresh.Set(2, message);
+            return answer;
         }
 
-        return IsoCodec.TryRead(Dialect.Switch, done.Answer, out var stored, out _)
-            ? stored.Set(2, message)
-            : throw new InvalidOperationException("a stored answer cannot be read");
+        trace.PlasticAnswered(reference, Check(PlasticIssuing.CryptogramMaster), scripts.Count);
+        return answer.Set(55, field);
     }
 
     /// <param name="Answer">The answer as stored, without number and MAC: a repeat brings the same number. Null when nothing is stored (94).</param>
     /// <param name="Fresh">The same as it was made, when it was made now.</param>
-    private sealed record Outcome(byte[]? Answer, Decision Decision, LedgerEntry[] Entries, IsoMessage? Fresh = null);
+    private sealed record Outcome(byte[]? Answer, Decision Decision, LedgerEntry[] Entries, IsoMessage? Fresh = null)
+    {
+        /// <summary>What goes to an inserted plastic's chip with this answer.</summary>
+        public IReadOnlyList<PlasticScript> Scripts { get; init; } = [];
+    }
+
+    private IReadOnlyList<PlasticScript> Scripts(Session session, AuthorisationRequest request, PlasticEvidence? plastic, Card? card) =>
+        plastic is not null && request.IsContact && card is not null ? PlasticScript.TakenBy(session, options.Institution, card.Id, request.Key) : [];
 
     /// <summary>Same key, other content is answered 94.</summary>
     private Outcome? StoredAnswer(Session session, string key, byte[] fingerprint)
@@ -185,12 +214,53 @@ public sealed class IssuerParty : IMessageServer
             : new Outcome(null, OtherContent, []);
     }
 
-    private Decision Sell(Session session, AuthorisationRequest request, Card card, Account account, string face, PinEvidence pin, DateTimeOffset now, out LedgerEntry[] entries)
+    /// <summary>The plastic's own word, its counter spent with it; null when it is good, or no plastic's.</summary>
+    private Decision? ObjectToPlastic(Session session, AuthorisationRequest request, PlasticEvidence plastic, Card card)
+    {
+        var seen = PlasticCounter.Of(session, options.Institution, card.Id);
+        var objection = PlasticCheck.Object(plastic, request.Operation, !request.ChipData.IsEmpty, card, seen);
+        if (objection is null)
+        {
+            new PlasticCounter(options.Institution, card.Id, seen.Use(plastic.Chip!.Atc)).Put(session);
+        }
+
+        return objection;
+    }
+
+    /// <summary>A payment that the plastic approved by itself: it is owed whatever has become of card and account, when the chip's own approval stands (decision 0034).</summary>
+    private Decision Clear(Session session, AuthorisationRequest request, Card card, Account account, PlasticEvidence? plastic, DateTimeOffset now, out LedgerEntry[] entries)
+    {
+        entries = [];
+        if (plastic is null)
+        {
+            return AuthorisationDecider.NoOfflineDeviceCard;
+        }
+
+        if (ObjectToPlastic(session, request, plastic, card) is { } objection)
+        {
+            return objection;
+        }
+
+        entries = Ledger.Pair(request.Key, EntryKind.Offline, Ledger.ElectronicCash, -request.Amount, Ledger.Settlement, now);
+        Ledger.TryPost(session, options.Institution, entries, guarded: false);
+        Rewards.Post(session, options.Institution, account.Id, request.Key, EntryKind.Offline, Rewards.PointsFor(request.Amount), now);
+        return AuthorisationDecider.Cleared;
+    }
+
+    private Decision Sell(Session session, AuthorisationRequest request, Card card, Account account, string face, PinEvidence pin, PlasticEvidence? plastic, DateTimeOffset now, out LedgerEntry[] entries)
     {
         entries = [];
         var tries = card.PinLocked ? 0 : PinTries.Left(session, options.Institution, card.Id, face, options.PinTries);
-        var facts = new SaleFacts(request.Amount, request.Verdict, pin, tries, options.NoPinLimit, BankTime.YearMonth(now));
+        var facts = plastic is null
+            ? new SaleFacts(request.Amount, request.Verdict, pin, tries, options.NoPinLimit, BankTime.YearMonth(now))
+            : new SaleFacts(request.Amount, TokenVerdict.Good, pin, tries, options.NoPinLimit, BankTime.YearMonth(now), ObjectToPlastic(session, request, plastic, card));
         var decision = AuthorisationDecider.Decide(facts, card, account);
+
+        if (plastic is { CryptogramRight: true, Chip: { } chip } && request.IsContact && facts.Objection is null)
+        {
+            PlasticScript.Learn(session, options.Institution, card.Id, chip.Input.CardVerificationResults.Span);
+            PlasticScript.Take(session, options.Institution, card.Id, request.Key);
+        }
 
         // A PIN counts only where the decision got as far as looking at it.
         if (pin == PinEvidence.Wrong && decision.Code == ResponseCode.WrongPin)

@@ -29,12 +29,13 @@ public sealed record SeedAccount(string Id, string Customer, CardKind Kind, long
 /// <param name="Brands">UNIONPAY, or UNIONPAY+VISA.</param>
 /// <param name="Outcome">What this card is there to show.</param>
 /// <param name="Contactless">With an antenna: a terminal or a phone's back can read it through the air.</param>
+/// <param name="ElectronicCash">Minor units that stand on the chip, for it to spend without asking.</param>
 /// <param name="HasChip">False: a magnetic stripe alone.</param>
 public sealed record SeedCard(
     string Id, string Account, string Customer, string Bin, long Serial, int Length, CardKind Kind, Text Outcome,
     string Expiry = "3012", string Cvn2 = "123", string Pin = "123456", string SequenceNumber = "01", string Brands = "UNIONPAY",
     CardState State = CardState.Normal, PinPolicy PinPolicy = PinPolicy.OverLimit, EnrolmentRisk Risk = EnrolmentRisk.Yellow,
-    long? AmountLimit = null, bool PinLocked = false, bool Contactless = true, bool HasChip = true)
+    long? AmountLimit = null, bool PinLocked = false, bool Contactless = true, bool HasChip = true, long ElectronicCash = 0)
 {
     public Pan Pan
     {
@@ -98,7 +99,10 @@ public static class IssuerSeed
 
             foreach (var card in cards)
             {
-                Insert(session, bank.Institution, card);
+                if (Insert(session, bank.Institution, card) && card.Card.ElectronicCash > 0)
+                {
+                    Ledger.TryPost(session, bank.Institution, Ledger.Pair($"electronic-cash/{card.Card.Id}", EntryKind.Opening, Ledger.ElectronicCash, Amount.Cny(card.Card.ElectronicCash), Ledger.Opening, now), guarded: false);
+                }
             }
 
             session.Execute("INSERT INTO issuer_seeds (institution, version) VALUES ($1, $2)", bank.Institution, bank.Version);
@@ -116,10 +120,11 @@ public static class IssuerSeed
         keys.PinOffset(IssuerKeys.PinVerification, card.Pan, card.Pin),
         card.Pan.Masked);
 
-    private static void Insert(Session session, string institution, Prepared prepared)
+    /// <returns>False when it was there.</returns>
+    private static bool Insert(Session session, string institution, Prepared prepared)
     {
         var card = prepared.Card;
-        session.Execute(
+        return session.Execute(
             """
             INSERT INTO issuer_cards (institution, card, account, customer, pan_box, pan_index, masked, expiry, sequence_number, cvn2_box, kind, brands, state, contactless,
               pin_offset, pin_locked, pin_policy, amount_limit, risk, identity_failures, identity_failed_at)
@@ -127,7 +132,7 @@ public static class IssuerSeed
             ON CONFLICT (institution, card) DO NOTHING
             """,
             institution, card.Id, card.Account, card.Customer, prepared.Pan, prepared.Index, prepared.Masked, card.Expiry, card.SequenceNumber, prepared.Cvn2,
-            card.Kind.ToString(), card.Brands, card.State.ToString(), card.Contactless, prepared.PinOffset, card.PinLocked, card.PinPolicy.ToString(), card.AmountLimit, card.Risk.ToString());
+            card.Kind.ToString(), card.Brands, card.State.ToString(), card.Contactless, prepared.PinOffset, card.PinLocked, card.PinPolicy.ToString(), card.AmountLimit, card.Risk.ToString()) == 1;
     }
 
     private static bool Seeded(Session session, SeedBank bank) =>

@@ -41,6 +41,13 @@ internal sealed class IssuerTrace(ITrace trace, TimeProvider time)
             _ => new($"The PIN block does not open to a PIN (zpk.network {zoneCheck}).", $"密码密文无法还原为密码（zpk.network {zoneCheck}）。"),
         });
 
+    public void PlasticChecked(string reference, string check, bool right) => Record(reference, Party, "", TraceKind.Key, TraceDirection.Inside, "", right
+        ? new($"Cryptogram recomputed with the plastic's own key from imk.ac (KCV {check}): equal.", $"用 imk.ac（校验值 {check}）派生的卡片密钥重新计算密文：一致。")
+        : new($"Cryptogram recomputed with the plastic's own key from imk.ac (KCV {check}): different, or none.", $"用 imk.ac（校验值 {check}）派生的卡片密钥重新计算密文：不一致或缺失。"));
+
+    public void PlasticAnswered(string reference, string check, int scripts) => Record(reference, Party, "", TraceKind.Key, TraceDirection.Inside, "",
+        new($"Answer cryptogram under the plastic's own key from imk.ac (KCV {check}); commands for the chip: {scripts}.", $"以 imk.ac（校验值 {check}）派生的卡片密钥生成应答密文；发往芯片的脚本命令：{scripts} 条。"));
+
     public void Posted(string reference, IReadOnlyList<LedgerEntry> entries)
     {
         if (!Takes(reference))
@@ -65,6 +72,7 @@ internal sealed class IssuerTrace(ITrace trace, TimeProvider time)
         EntryKind.Sale => "消费",
         EntryKind.Void => "撤销",
         EntryKind.Refund => "退货",
+        EntryKind.Offline => "脱机消费清算",
         _ => "冲正",
     };
 
@@ -84,6 +92,7 @@ internal static class Mentions
     {
         (200, ['2', ..]) => new("The network asks the bank to void a sale.", "转接机构向发卡行请求撤销。"),
         (200, _) => new("The network asks the bank to approve a sale.", "转接机构向发卡行请求消费授权。"),
+        (220, ['0', ..]) => new("The network brings a payment that the plastic approved by itself.", "转接机构送来一笔实体卡脱机批准的交易。"),
         (220, _) => new("The network asks the bank to give back a part of a sale, or all of it.", "转接机构通知发卡行退货。"),
         (420 or 421, _) => new("The network takes a transaction back.", "转接机构冲正一笔交易。"),
         _ => new($"Message {message.Mti} arrives.", $"收到报文 {message.Mti}。"),

@@ -12,6 +12,9 @@ public enum EntryKind
     Void,
     Reversal,
     Refund,
+
+    /// <summary>Approved by the plastic itself, cleared afterwards.</summary>
+    Offline,
 }
 
 /// <summary>One line of the double-entry ledger: never changed, never deleted. Positive is to the account's good.</summary>
@@ -25,6 +28,9 @@ public static class Ledger
 
     /// <summary>Money of customers whose account was closed before it came back (decisions.md 9).</summary>
     public const string Suspense = "suspense";
+
+    /// <summary>What stands on chips as electronic cash: the bank owes it to their holders, and to whoever brings a card's approval.</summary>
+    public const string ElectronicCash = "electronic-cash";
 
     /// <summary>The other side of the balances that the bank started with.</summary>
     public const string Opening = "opening";
@@ -55,7 +61,7 @@ public static class Ledger
     {
         foreach (var entry in entries)
         {
-            if (entry.Account is Settlement or Suspense or Opening)
+            if (entry.Account is Settlement or Suspense or Opening or ElectronicCash)
             {
                 continue;
             }

@@ -4,10 +4,10 @@ using Majia.Core.Primitives;
 
 namespace Majia.Network;
 
-/// <summary>0220: a refund, to a card in whatever state it is by now (decisions.md 9, 15). An advice: it is asked again until it is answered, and never reversed.</summary>
+/// <summary>0220: a refund, to a card in whatever state it is by now (decisions.md 9, 15), or what a plastic card approved by itself. An advice: it is asked again until it is answered, and never reversed.</summary>
 public sealed partial class NetworkParty
 {
-    private async Task<IsoMessage?> RefundAsync(SwitchRequest request, CancellationToken cancellation)
+    private async Task<IsoMessage?> AdviseAsync(SwitchRequest request, CancellationToken cancellation)
     {
         if (!request.NumberIsToken && !keys.TryInfo(NumberKey, out _))
         {
@@ -17,7 +17,7 @@ public sealed partial class NetworkParty
         var now = time.GetUtcNow();
         var key = request.Key.ToString();
         var row = new SwitchedTransaction(
-            key, request.Digest, request.Rrn, SwitchedTransaction.Refund, now, now + options.TokenServiceTimeout + options.IssuerTimeout,
+            key, request.Digest, request.Rrn, request.IsOffline ? SwitchedTransaction.OfflineSale : SwitchedTransaction.Refund, now, now + options.TokenServiceTimeout + options.IssuerTimeout,
             request.NumberIsToken ? request.Number.Reveal() : null,
             request.NumberIsToken ? null : keys.Seal(NumberKey, Encoding.ASCII.GetBytes(request.Number.Reveal()), NumberContext(key)),
             request.Amount, request.Message.Text(41)!, request.Message.Text(42)!, null, null, null, null, null, null);
@@ -26,7 +26,7 @@ public sealed partial class NetworkParty
         {
             var original = request.Original is { } named ? SwitchedTransaction.ByKey(session, named.ToString()) : null;
             var before = SwitchedTransaction.ByKey(session, key);
-            if (before is null && SwitchDecider.ObjectToRefund(request, original) is { } objection)
+            if (before is null && (request.IsOffline ? SwitchDecider.ObjectToOffline(request) : SwitchDecider.ObjectToRefund(request, original)) is { } objection)
             {
                 return (before, original, objection, null);
             }
@@ -64,7 +64,7 @@ public sealed partial class NetworkParty
 
         if (stored is { Answered: true })
         {
-            trace.Decision(request.Rrn, new("The same refund again: the stored answer is repeated.", "重复退货通知：返回已存应答。"));
+            trace.Decision(request.Rrn, new("The same advice again: the stored answer is repeated.", "重复通知：返回已存应答。"));
             return SwitchMessages.Answer(request.Message, stored, options);
         }
 
@@ -75,9 +75,9 @@ public sealed partial class NetworkParty
 
         try
         {
-            if (await CarryAsync(request, row, sale!) is not { } done)
+            if (await CarryAsync(request, row, sale) is not { } done)
             {
-                trace.Decision(request.Rrn, new("Nobody answered: the refund stays open, and goes on with its next repeat.", "对方未应答：退货保持未决，待下次重发继续处理。"));
+                trace.Decision(request.Rrn, new("Nobody answered: the advice stays open, and goes on with its next repeat.", "对方未应答：通知保持未决，待下次重发继续处理。"));
                 return null;
             }
 
@@ -115,7 +115,7 @@ public sealed partial class NetworkParty
     }
 
     /// <summary>To the bank, and its answer stored. Null when token service or bank did not answer: nothing is stored, so that the next repeat goes on.</summary>
-    private async Task<SwitchedTransaction?> CarryAsync(SwitchRequest request, SwitchedTransaction row, SwitchedTransaction sale)
+    private async Task<SwitchedTransaction?> CarryAsync(SwitchRequest request, SwitchedTransaction row, SwitchedTransaction? sale)
     {
         var message = request.Message;
         string? institution;
@@ -136,7 +136,7 @@ public sealed partial class NetworkParty
             // Another number than the one that paid: the same account behind both, or nothing is given back (decisions.md 9).
             if (!SameNumber(request, sale))
             {
-                var paid = sale.Token is { } token ? await ResolveAsync(request.Rrn, message, token) : null;
+                var paid = sale!.Token is { } token ? await ResolveAsync(request.Rrn, message, token) : null;
                 if (paid is null && sale.Token is not null)
                 {
                     return null;
@@ -154,7 +154,7 @@ public sealed partial class NetworkParty
         }
         else
         {
-            if (!SameNumber(request, sale))
+            if (!request.IsOffline && !SameNumber(request, sale))
             {
                 return await RefuseAsync(row, SwitchDecider.OtherNumber);
             }
@@ -167,7 +167,7 @@ public sealed partial class NetworkParty
             return await RefuseAsync(row, SwitchDecider.NoRoute);
         }
 
-        var toIssuer = SwitchMessages.RefundToIssuer(message, resolved);
+        var toIssuer = request.IsOffline ? SwitchMessages.ToIssuer(message, pinBlock: null) : SwitchMessages.RefundToIssuer(message, resolved);
         trace.ToIssuer(request.Rrn, toIssuer);
         var answer = await issuer.ExchangeAsync(toIssuer);
         if (answer is null)

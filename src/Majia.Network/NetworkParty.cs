@@ -97,7 +97,7 @@ public sealed partial class NetworkParty : IMessageServer
         else
         {
             answer = request.IsReversal ? await ReverseAsync(request)
-                : request.IsRefund ? await RefundAsync(request, cancellation)
+                : request.IsAdvice ? await AdviseAsync(request, cancellation)
                 : await AuthoriseAsync(request, source, cancellation);
         }
 

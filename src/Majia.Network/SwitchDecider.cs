@@ -48,6 +48,7 @@ internal static class SwitchDecider
         ReversedFirst = new(ResponseCode.InvalidTransaction, new("Its reversal came before it: it is never forwarded.", "冲正先于原交易到达，原交易不再转发。")),
         NotAnAcquirer = new(ResponseCode.NotSupported, new("This institution is no acquirer: it sends no payments.", "该机构不是收单机构，不得发起交易。")),
         NoOriginal = new(ResponseCode.NoOriginal, new("This institution sent no such transaction.", "该机构没有该笔原交易。")),
+        OfflineToken = new(ResponseCode.CardCheckFailed, new("Only a plastic card approves by itself; a device card always asks.", "只有实体卡可脱机批准，设备卡必须联机。")),
         ReversedSale = new(ResponseCode.InvalidTransaction, new("The sale was reversed: there is nothing to give back.", "原交易已冲正，无可退回。")),
         OtherAmount = new(ResponseCode.OriginalAmountWrong, new("The original was of another amount: nothing is undone.", "与原交易金额不一致，不作任何撤销或冲正。")),
         OtherNumber = new(ResponseCode.OriginalMismatch, new("The original was made with another card: nothing is undone.", "原交易使用的是另一张卡，不作任何撤销或冲正。")),
@@ -82,6 +83,9 @@ internal static class SwitchDecider
     /// <param name="sale">The row that F90 names, or null.</param>
     public static Refusal? ObjectToVoid(SwitchRequest undo, SwitchedTransaction? sale, bool sameNumber) =>
         sale is null or { IsTombstone: true } ? NoOriginal : Differs(undo, sale, sameNumber);
+
+    /// <summary>An offline approval is the bank's to check; here it is only that a plastic can have given it.</summary>
+    public static Refusal? ObjectToOffline(SwitchRequest upload) => upload.NumberIsToken ? OfflineToken : null;
 
     /// <summary>The bank counts what is left of the sale; here it is only that there was one, and never more than it.</summary>
     public static Refusal? ObjectToRefund(SwitchRequest refund, SwitchedTransaction? sale) =>

@@ -25,7 +25,7 @@ internal static class SwitchMessages
         return pinBlock is null ? message : message.Take(request, 26, 53).Set(52, pinBlock);
     }
 
-    /// <summary>0200 to the bank of a plastic card: as it came, but for the PIN block.</summary>
+    /// <summary>0200, or 0220 of an offline approval, to the bank of a plastic card: as it came, but for the PIN block.</summary>
     public static IsoMessage ToIssuer(IsoMessage request, byte[]? pinBlock)
     {
         var message = request.Copy().Remove(128);

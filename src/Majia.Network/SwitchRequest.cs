@@ -34,10 +34,13 @@ internal sealed class SwitchRequest
 
     public bool IsReversal => Message.Mti.Class == 4;
 
-    /// <summary>0220: an advice, repeated until it is answered.</summary>
-    public bool IsRefund => Message.Mti == Mti.FinancialAdvice;
+    /// <summary>0220, a refund or an offline approval: repeated until it is answered.</summary>
+    public bool IsAdvice => Message.Mti == Mti.FinancialAdvice;
 
-    public bool IsVoid => !IsReversal && !IsRefund && Processing.StartsWith("20", StringComparison.Ordinal);
+    /// <summary>What a plastic card approved by itself.</summary>
+    public bool IsOffline => IsAdvice && !Processing.StartsWith("20", StringComparison.Ordinal);
+
+    public bool IsVoid => !IsReversal && !IsAdvice && Processing.StartsWith("20", StringComparison.Ordinal);
 
     public string Processing => Message.Text(3)!;
 
@@ -53,7 +56,8 @@ internal sealed class SwitchRequest
     {
         request = null!;
         var refund = message.Mti == Mti.FinancialAdvice && message.Text(3)?.StartsWith("20", StringComparison.Ordinal) == true;
-        if (message.Mti != Mti.FinancialRequest && !refund && message.Mti != Mti.ReversalAdvice && message.Mti != Mti.ReversalAdviceRepeat)
+        var offline = message.Mti == Mti.FinancialAdvice && message.Text(3)?.StartsWith("00", StringComparison.Ordinal) == true;
+        if (message.Mti != Mti.FinancialRequest && !refund && !offline && message.Mti != Mti.ReversalAdvice && message.Mti != Mti.ReversalAdviceRepeat)
         {
             refusal = new(ResponseCode.NotSupported, new("The switch does not take this kind of message from an acquirer.", "转接系统不受理收单方的该类报文。"));
             return false;

@@ -58,8 +58,10 @@ internal sealed record SwitchedTransaction(
             """,
         ]);
 
-    /// <summary>F3 of a refund and its MTI: an advice waits for its next repeat, and no reversal is ever sent for it.</summary>
-    public const string Refund = "200000/0220";
+    /// <summary>F3 of a refund or an offline approval, and its MTI: an advice waits for its next repeat, and no reversal is ever sent for it.</summary>
+    public const string Refund = "200000" + Advice, OfflineSale = "000000" + Advice;
+
+    private const string Advice = "/0220";
 
     /// <summary>9F36 ‖ 9F37 of a tap with a device number, six bytes; else null. Written with the row, and read by <see cref="Taps"/> alone.</summary>
     public byte[]? Counter { get; init; }
@@ -78,9 +80,9 @@ internal sealed record SwitchedTransaction(
     /// <summary>Names what <see cref="ByKey"/> will look at.</summary>
     public static void Want(Wanted wanted, string key) => wanted.Row(Table, key);
 
-    /// <summary>In progress, and nobody can be waiting any more. A refund is not among them.</summary>
+    /// <summary>In progress, and nobody can be waiting any more. Advices are not among them.</summary>
     public static List<SwitchedTransaction> Overdue(Session session, DateTimeOffset before) =>
-        session.Query($"SELECT {Columns} FROM network_transaction WHERE code IS NULL AND deadline < $1 AND processing <> $2 ORDER BY deadline, switch_key LIMIT 100", Map, before, Refund);
+        session.Query($"SELECT {Columns} FROM network_transaction WHERE code IS NULL AND deadline < $1 AND processing NOT LIKE $2 ORDER BY deadline, switch_key LIMIT 100", Map, before, "%" + Advice);
 
     public static List<SwitchedTransaction> Latest(Session session, int limit) =>
         session.Query($"SELECT {Columns} FROM network_transaction WHERE processing <> '' ORDER BY at DESC, switch_key DESC LIMIT $1", Map, limit);

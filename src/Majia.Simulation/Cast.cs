@@ -8,7 +8,8 @@ namespace Majia.Simulation;
 
 /// <param name="AlwaysAsksPin">The merchant's rule.</param>
 /// <param name="Id">What a scenario calls it; empty where nobody does.</param>
-public sealed record Till(string Terminal, string Merchant, bool AlwaysAsksPin, bool VoidNeedsTap, string Id = "", Text? Name = null, string CategoryCode = "5942", bool QuickPass = true);
+/// <param name="OfflineLimit">Minor units up to which a card may approve by itself.</param>
+public sealed record Till(string Terminal, string Merchant, bool AlwaysAsksPin, bool VoidNeedsTap, string Id = "", Text? Name = null, string CategoryCode = "5942", bool QuickPass = true, long OfflineLimit = 0);
 
 /// <param name="Plastics">What it holds when a run begins: indices into <see cref="Cast.Plastics"/>. Null: it is as it left the factory, nobody is signed in.</param>
 /// <param name="Id">What a scenario calls it; empty where nobody does.</param>
@@ -50,7 +51,7 @@ public sealed record Cast(
 
     public TerminalOptions TerminalOf(Till till) => new(till.Terminal, till.Merchant, till.Name ?? Any)
     {
-        Parameters = TerminalParameters.Default with
+        Parameters = TerminalParameters.Default.WithFloor(Amount.Cny(till.OfflineLimit)) with
         {
             QuickPass = till.QuickPass,
             PinRule = till.AlwaysAsksPin ? MerchantPinRule.Always : MerchantPinRule.OverLimit,

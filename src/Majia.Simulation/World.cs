@@ -92,6 +92,7 @@ public sealed class World : IDisposable
     private readonly SortedDictionary<string, Wire> wires = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, Node> nodes = new(StringComparer.Ordinal);
     private readonly WorldImage image;
+    private readonly Luck disks;
     private long orders;
 
     public World(WorldImage image, long seed, Plant plant = Plant.None)
@@ -101,6 +102,7 @@ public sealed class World : IDisposable
         RunEntropy.Use(Entropy);
         Scheduler = new Scheduler(image.Now, new Luck(seed, "turns"));
         Air = new Process("air", Scheduler);
+        disks = new Luck(seed, "disks");
         Watch = new Watch(this);
         Plants = new Plants(this, plant);
         foreach (var name in Cast.WireNames)
@@ -110,7 +112,7 @@ public sealed class World : IDisposable
 
         foreach (var name in image.Split ? Cast.Roles : ["server"])
         {
-            nodes.Add(name, new Node(name, new Process(name, Scheduler), new InlineStore(Schemas(name), image.Stores.GetValueOrDefault(name))));
+            nodes.Add(name, new Node(name, new Process(name, Scheduler), new InlineStore(Schemas(name), image.Stores.GetValueOrDefault(name), Disk)));
             Boot(nodes[name]);
         }
 
@@ -174,7 +176,7 @@ public sealed class World : IDisposable
         node.Process.Kill();
         node.IsUp = false;
         var before = node.Store;
-        node.Store = new InlineStore(Schemas(node.Name), before.Snapshot());
+        node.Store = new InlineStore(Schemas(node.Name), before.Snapshot(), Disk);
         before.DisposeAsync().AsTask().Wait();
     }
 
@@ -235,6 +237,9 @@ public sealed class World : IDisposable
         Surprised ??= $"{where}: {error.GetType().Name}: {error.Message} {error.StackTrace?.Split('\n').FirstOrDefault()?.Trim()}";
     }
 
+    /// <summary>Units of the servers' stores, as they stand since their last restart, that ran while a commit was under way.</summary>
+    public long RanAhead => nodes.Values.Sum(node => node.Store.RanAhead);
+
     /// <summary>The world as it stands, everything durable.</summary>
     public WorldImage Snapshot()
     {
@@ -258,7 +263,7 @@ public sealed class World : IDisposable
 
         static byte[] Durable(InlineStore store)
         {
-            store.DurableAsync().GetAwaiter().GetResult();
+            store.Flush();
             return store.Snapshot();
         }
     }
@@ -271,6 +276,13 @@ public sealed class World : IDisposable
         }
 
         RunEntropy.Use(null);
+    }
+
+    /// <summary>A server's disk takes its time, and units run ahead of it; power that fails meanwhile takes the commit with it.</summary>
+    private void Disk(Action landed)
+    {
+        const int Usual = 6, Hanging = 900;
+        Scheduler.After(TimeSpan.FromMilliseconds(disks.Below(disks.OneIn(4) ? Hanging : Usual)), Air, landed);
     }
 
     // ---- composition: the same parties, keys and wires as Majia.Host has ----

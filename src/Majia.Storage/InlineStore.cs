@@ -7,39 +7,54 @@ namespace Majia.Storage;
 /// <remarks>
 /// It promises what <see cref="SqliteStore"/> promises and no more: readers see committed rows only, and a crash
 /// (<see cref="Snapshot"/> given to a new store) forgets every unit that nobody made durable.
+/// With a disk that takes its time, units run ahead of the commit under way as they do there (docs/decisions/0039).
 /// </remarks>
 public sealed class InlineStore : Store
 {
     private readonly Lock gate = new();
     private readonly SqliteSession writer;
+
+    /// <summary>The same connection without the rows in memory: what is committed, while the writer has no transaction open.</summary>
+    private readonly SqliteSession committed;
+    private readonly Action<Action>? disk;
     private StoreFailedException? failure;
     private bool running;
     private bool closed;
 
-    // The committed image while units are open, and a reader on it.
-    private bool open;
+    /// <summary>Units ran since the last seal.</summary>
+    private bool pending;
+
+    /// <summary>Who waits for them, while an earlier commit is under way.</summary>
+    private TaskCompletionSource? waiting;
+    private Flight? flight;
+
+    // The committed image while a transaction is open, and a reader on it.
     private nint image;
     private long imageLength;
     private SqliteSession? reader;
 
     /// <param name="schemas">Migrated as in production.</param>
     /// <param name="snapshot">What another store had committed.</param>
-    public InlineStore(IReadOnlyList<PartySchema> schemas, byte[]? snapshot = null)
+    /// <param name="disk">Calls back, later, when a commit has reached the disk; null: at once. Never called back, the commit is lost.</param>
+    public InlineStore(IReadOnlyList<PartySchema> schemas, byte[]? snapshot = null, Action<Action>? disk = null)
     {
-        writer = Connect(writer: true);
+        this.disk = disk;
+        var connection = Connect();
+        committed = new SqliteSession(connection);
+        writer = new SqliteSession(connection, writer: true, beside: committed) { Opening = KeepImage };
         if (snapshot is not null)
         {
-            using var source = Connect();
+            using var source = new SqliteSession(Connect());
             var copy = Marshal.AllocHGlobal(snapshot.Length);
             Marshal.Copy(snapshot, 0, copy, snapshot.Length);
             Load(source, copy, snapshot.Length);
-            source.Connection.BackupDatabase(writer.Connection);
+            source.Connection.BackupDatabase(connection);
             source.Dispose();
             Marshal.FreeHGlobal(copy);
         }
 
         Migrations.Check(writer, schemas, "the snapshot");
-        Migrations.Run(writer.Connection, "PRAGMA foreign_keys = ON");
+        Migrations.Run(connection, "PRAGMA foreign_keys = ON");
         Migrations.Apply(writer, schemas);
     }
 
@@ -51,6 +66,9 @@ public sealed class InlineStore : Store
     /// <summary>Simulated disk trouble: the next commit fails with this message, and with it the store.</summary>
     public string? FailNextCommit { get; set; }
 
+    /// <summary>Units that ran while a commit was under way.</summary>
+    public long RanAhead { get; private set; }
+
     public override Task<T> WriteAsync<T>(Func<Session, T> unit)
     {
         lock (gate)
@@ -61,32 +79,20 @@ public sealed class InlineStore : Store
                 throw new InvalidOperationException("a unit touches nothing but its session");
             }
 
+            if (flight is not null && writer.HasOwnWrites)
+            {
+                Land(flight);
+            }
+
             if (failure is not null)
             {
                 return Task.FromException<T>(failure);
             }
 
-            if (!open)
-            {
-                image = SQLitePCL.raw.sqlite3_serialize(writer.Connection.Handle, "main", out imageLength, 0);
-                writer.Run("BEGIN IMMEDIATE");
-                open = true;
-            }
-
             running = true;
-            writer.BeginUnit();
             try
             {
-                var result = unit(writer);
-                writer.EndUnit();
-                return Task.FromResult(result);
-            }
-#pragma warning disable CA1031 // whatever a unit throws is its caller's, and undone here
-            catch (Exception error)
-#pragma warning restore CA1031
-            {
-                writer.UndoUnit();
-                return Task.FromException<T>(error);
+                return RunUnit(unit);
             }
             finally
             {
@@ -104,20 +110,17 @@ public sealed class InlineStore : Store
                 return Task.FromException(failure);
             }
 
-            if (!open)
+            if (!pending)
             {
-                return Task.CompletedTask;
+                return flight?.Durable.Task ?? Task.CompletedTask;
             }
 
-            if (FailNextCommit is { } message)
+            if (flight is not null)
             {
-                failure = new StoreFailedException(message);
-                EndTransaction(commit: false);
-                return Task.FromException(failure);
+                return (waiting ??= new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
             }
 
-            EndTransaction(commit: true);
-            return Task.CompletedTask;
+            return Seal();
         }
     }
 
@@ -128,18 +131,38 @@ public sealed class InlineStore : Store
         lock (gate)
         {
             ObjectDisposedException.ThrowIf(closed, this);
-            if (!open)
+            if (!writer.HasOwnWrites)
             {
-                return query(writer);
+                return query(committed);
             }
 
             if (reader is null)
             {
-                reader = Connect();
+                reader = new SqliteSession(Connect());
                 Load(reader, image, imageLength);
             }
 
             return query(reader);
+        }
+    }
+
+    /// <summary>Makes everything durable now, whatever the disk says.</summary>
+    public void Flush()
+    {
+        lock (gate)
+        {
+            while (failure is null && (flight is not null || pending))
+            {
+                if (flight is null)
+                {
+                    _ = Seal();
+                }
+
+                if (flight is not null)
+                {
+                    Land(flight);
+                }
+            }
         }
     }
 
@@ -148,10 +171,10 @@ public sealed class InlineStore : Store
     {
         lock (gate)
         {
-            var data = open ? image : SQLitePCL.raw.sqlite3_serialize(writer.Connection.Handle, "main", out imageLength, 0);
+            var data = writer.HasOwnWrites ? image : SQLitePCL.raw.sqlite3_serialize(writer.Connection.Handle, "main", out imageLength, 0);
             var bytes = new byte[imageLength];
             Marshal.Copy(data, bytes, 0, bytes.Length);
-            if (!open)
+            if (!writer.HasOwnWrites)
             {
                 SQLitePCL.raw.sqlite3_free(data);
             }
@@ -166,12 +189,8 @@ public sealed class InlineStore : Store
         {
             if (!closed)
             {
+                Flush();
                 closed = true;
-                if (open)
-                {
-                    EndTransaction(commit: failure is null);
-                }
-
                 writer.Dispose();
             }
         }
@@ -179,29 +198,113 @@ public sealed class InlineStore : Store
         return ValueTask.CompletedTask;
     }
 
-    private void EndTransaction(bool commit)
+    private Task<T> RunUnit<T>(Func<Session, T> unit)
     {
-        if (commit)
+        writer.BeginUnit(whileCommitting: flight is not null);
+        try
         {
-            writer.Commit();
+            var result = unit(writer);
+            if (!writer.NeedsConnection)
+            {
+                writer.EndUnit();
+                pending = true;
+                RanAhead += flight is null ? 0 : 1;
+                return Task.FromResult(result);
+            }
+        }
+#pragma warning disable CA1031 // whatever a unit throws is its caller's, and undone here
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            if (!writer.NeedsConnection)
+            {
+                writer.UndoUnit();
+                return Task.FromException<T>(error);
+            }
+        }
+
+        // It ran ahead and has a statement of its own: not before the commit under way has landed.
+        writer.UndoUnit();
+        Land(flight!);
+        return failure is null ? RunUnit(unit) : Task.FromException<T>(failure);
+    }
+
+    private Task Seal()
+    {
+        pending = false;
+        var sealedNow = flight = new Flight(writer.Seal(), waiting ?? new(TaskCreationOptions.RunContinuationsAsynchronously));
+        waiting = null;
+        if (disk is null)
+        {
+            Land(sealedNow);
         }
         else
         {
-            writer.Rollback();
+            disk(() =>
+            {
+                lock (gate)
+                {
+                    Land(sealedNow);
+                }
+            });
         }
 
-        open = false;
-        reader?.Dispose();
-        reader = null;
-        SQLitePCL.raw.sqlite3_free(image);
-        image = 0;
+        return sealedNow.Durable.Task;
     }
 
-    private static SqliteSession Connect(bool writer = false)
+    private void Land(Flight landing)
+    {
+        if (landing != flight)
+        {
+            return;
+        }
+
+        flight = null;
+        if (FailNextCommit is { } message)
+        {
+            failure = new StoreFailedException(message);
+            writer.Rollback();
+            EndImage();
+            Tell(landing.Durable);
+            Tell(waiting);
+            return;
+        }
+
+        writer.Commit(landing.Writes);
+        EndImage();
+        landing.Durable.TrySetResult();
+        if (waiting is not null)
+        {
+            _ = Seal();
+        }
+
+        void Tell(TaskCompletionSource? who)
+        {
+            if (who?.TrySetException(failure) == true)
+            {
+                _ = who.Task.Exception;
+            }
+        }
+    }
+
+    private void KeepImage() => image = SQLitePCL.raw.sqlite3_serialize(writer.Connection.Handle, "main", out imageLength, 0);
+
+    private void EndImage()
+    {
+        reader?.Dispose();
+        reader = null;
+        if (image != 0)
+        {
+            SQLitePCL.raw.sqlite3_free(image);
+            image = 0;
+        }
+    }
+
+    private static SqliteConnection Connect()
     {
         var connection = new SqliteConnection("Data Source=:memory:;Pooling=False");
         connection.Open();
-        return new SqliteSession(connection, writer);
+        return connection;
     }
 
     /// <summary>Lets an empty connection read an image that stays its caller's.</summary>
@@ -213,4 +316,7 @@ public sealed class InlineStore : Store
             throw new StoreException($"the snapshot cannot be read (SQLite {code})");
         }
     }
+
+    /// <summary>A commit on its way to the disk.</summary>
+    private sealed record Flight(List<RowWrite> Writes, TaskCompletionSource Durable);
 }

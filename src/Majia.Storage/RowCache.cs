@@ -1,19 +1,23 @@
 namespace Majia.Storage;
 
+/// <summary>One statement of a commit: INSERT or UPDATE of a row, with its parameters.</summary>
+internal readonly record struct RowWrite(string Sql, object?[] Values);
+
 /// <summary>The rows of hot tables that units of one commit have looked at or made: read once, written once, whatever happens to them in between.</summary>
 /// <remarks>
 /// What a unit changes stands here until somebody needs it in the database: the commit, or a statement of a party's own. So a row that is added and then
 /// answered within one commit is one INSERT. A unit that throws is undone here alone, unless it had statements of its own; then by its savepoint too.
+/// What one commit touched stays until the next one is sealed, so while it is on its way to the disk the database is asked only for rows that it did not touch (docs/decisions/0039).
 /// One writer: nobody else changes these rows (decisions.md 30). One thread at a time.
 /// </remarks>
 /// <param name="select">Loads the rows of one group.</param>
 /// <param name="execute">Runs INSERT or UPDATE.</param>
 internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, Action<string, object?[]> execute)
 {
-    /// <summary>Groups of one table that stay from commit to commit; when there are more, all are read again.</summary>
-    private const int MostThatStay = 32_768;
+    /// <summary>So many groups of one table stay from commit to commit, and as many that were looked at before them.</summary>
+    private const int MostThatStay = 16_384;
 
-    private readonly Dictionary<HotTable, Dictionary<string, List<Entry>>> tables = [];
+    private readonly Dictionary<HotTable, Groups> tables = [];
     private readonly List<(HotTable Table, List<Entry> Dirty)> written = [];
     private readonly List<Change> unit = [];
 
@@ -126,7 +130,7 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
         unit.Clear();
     }
 
-    /// <summary>Writes everything, table by table and in the order of the keys.</summary>
+    /// <summary>Writes everything into the open transaction, table by table and in the order of the keys.</summary>
     public void Write()
     {
         if (!IsDirty)
@@ -134,6 +138,34 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
             return;
         }
 
+        var writes = new List<RowWrite>();
+        Collect(writes);
+        foreach (var write in writes)
+        {
+            execute(write.Sql, write.Values);
+        }
+    }
+
+    /// <summary>The commit's statements, in order. From here on units belong to the next one.</summary>
+    public List<RowWrite> Seal()
+    {
+        var writes = new List<RowWrite>();
+        Collect(writes);
+        foreach (var (table, groups) in tables)
+        {
+            if (!table.Stays || groups.Recent.Count > MostThatStay)
+            {
+                // What is dropped was last touched before the seal before this one, so its commit is over.
+                (groups.Recent, groups.Earlier) = (groups.Earlier, groups.Recent);
+                groups.Recent.Clear();
+            }
+        }
+
+        return writes;
+    }
+
+    private void Collect(List<RowWrite> writes)
+    {
         foreach (var (table, dirty) in written)
         {
             dirty.Sort(static (one, other) => string.CompareOrdinal(one.Key, other.Key));
@@ -143,10 +175,10 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
                 switch (entry.State)
                 {
                     case State.New:
-                        execute(table.Insert, entry.Values!);
+                        writes.Add(new RowWrite(table.Insert, entry.Values!));
                         break;
                     case State.Changed:
-                        execute(table.Update, table.UpdateValues(entry.Values ??= table.ValuesOf(entry.Row)));
+                        writes.Add(new RowWrite(table.Update, table.UpdateValues(entry.Values ??= table.ValuesOf(entry.Row))));
                         break;
                 }
 
@@ -159,24 +191,13 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
         IsDirty = false;
     }
 
-    /// <summary>After a commit: only what is read again and again stays.</summary>
-    public void Committed()
-    {
-        foreach (var (table, groups) in tables)
-        {
-            if (!table.Stays || groups.Count > MostThatStay)
-            {
-                groups.Clear();
-            }
-        }
-    }
-
     /// <summary>Everything is read again: somebody wrote past this cache, or a transaction was rolled back.</summary>
     public void Forget()
     {
         foreach (var groups in tables.Values)
         {
-            groups.Clear();
+            groups.Recent.Clear();
+            groups.Earlier.Clear();
         }
 
         foreach (var (_, dirty) in written)
@@ -192,14 +213,20 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
     {
         if (!tables.TryGetValue(table, out var groups))
         {
-            tables.Add(table, groups = new(StringComparer.Ordinal));
+            tables.Add(table, groups = new());
         }
 
         var key = KeyOf(group);
-        if (!groups.TryGetValue(key, out var rows))
+        if (!groups.Recent.TryGetValue(key, out var rows))
         {
+            if (groups.Earlier.Remove(key, out rows))
+            {
+                groups.Recent.Add(key, rows);
+                return rows;
+            }
+
             rows = blind && table.Group == table.Keys ? [] : select(table, group.ToArray()).ConvertAll(row => new Entry(table, row, null, State.Clean) { Key = key });
-            groups.Add(key, rows);
+            groups.Recent.Add(key, rows);
         }
 
         return rows;
@@ -272,6 +299,14 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
         }
 
         return new string(text[..length]);
+    }
+
+    /// <summary>Rows of one table: what was looked at since the last seal (or the last so many), and what was before that.</summary>
+    private sealed class Groups
+    {
+        public Dictionary<string, List<Entry>> Recent { get; set; } = new(StringComparer.Ordinal);
+
+        public Dictionary<string, List<Entry>> Earlier { get; set; } = new(StringComparer.Ordinal);
     }
 
     private enum State

@@ -12,13 +12,18 @@ internal sealed class SqliteSession : Session, IDisposable
 {
     /// <summary>Rows of hot tables, for the writer alone.</summary>
     private readonly RowCache? hot;
+    private readonly SqliteSession? beside;
     private bool inUnit;
     private bool savepoint;
+    private bool opened;
+    private bool ahead;
 
     /// <param name="writer">Runs units; a reader looks at committed rows only.</param>
-    public SqliteSession(SqliteConnection connection, bool writer = false)
+    /// <param name="beside">Reads rows for units that run while this connection is busy with a commit.</param>
+    public SqliteSession(SqliteConnection connection, bool writer = false, SqliteSession? beside = null)
     {
         Connection = connection;
+        this.beside = beside;
         hot = writer ? new RowCache(Select, (sql, values) => Run(sql, values)) : null;
     }
 
@@ -31,10 +36,23 @@ internal sealed class SqliteSession : Session, IDisposable
     /// <summary>True inside a transaction. SQLite ends one by itself when the disk is full or broken.</summary>
     public bool InTransaction => raw.sqlite3_get_autocommit(Connection.Handle) == 0;
 
+    /// <summary>Called before the transaction is opened for a unit's own statements.</summary>
+    public Action? Opening { get; init; }
+
+    /// <summary>A unit wrote by a statement of its own since the last commit: its rows stand in the open transaction and nowhere else.</summary>
+    public bool HasOwnWrites => opened;
+
+    /// <summary>The transaction is gone without having been ended here.</summary>
+    public bool LostTransaction => opened && !InTransaction;
+
+    /// <summary>The running unit asked for the connection, which a commit has.</summary>
+    public bool NeedsConnection { get; private set; }
+
     public override int Execute(string sql, params ReadOnlySpan<object?> parameters)
     {
         if (hot is not null)
         {
+            NotAhead();
             Save();
             hot.Forget();
         }
@@ -160,9 +178,12 @@ internal sealed class SqliteSession : Session, IDisposable
 
     // ---- units and commits, for the store ----
 
-    public void BeginUnit()
+    /// <param name="whileCommitting">The connection is busy with an earlier commit. Rows are read beside it; a unit with statements of its own is to be undone and to come again (<see cref="NeedsConnection"/>).</param>
+    public void BeginUnit(bool whileCommitting = false)
     {
         inUnit = true;
+        ahead = whileCommitting;
+        NeedsConnection = false;
         hot!.BeginUnit();
     }
 
@@ -184,7 +205,7 @@ internal sealed class SqliteSession : Session, IDisposable
 
     public void EndUnit()
     {
-        inUnit = false;
+        inUnit = ahead = false;
         if (savepoint)
         {
             savepoint = false;
@@ -192,18 +213,37 @@ internal sealed class SqliteSession : Session, IDisposable
         }
     }
 
-    public void Commit()
+    /// <summary>What the commit is to write; units that run from here on are not of it.</summary>
+    public List<RowWrite> Seal() => hot!.Seal();
+
+    /// <summary>Writes and commits what was sealed. Units may run ahead meanwhile, unless <see cref="HasOwnWrites"/>.</summary>
+    public void Commit(List<RowWrite> writes)
     {
-        hot!.Write();
+        if (writes.Count > 0 && !opened)
+        {
+            Run("BEGIN IMMEDIATE");
+        }
+        else if (!opened)
+        {
+            return; // they only looked
+        }
+
+        foreach (var write in writes)
+        {
+            Run(write.Sql, write.Values);
+        }
+
         Run("COMMIT");
-        hot.Committed();
+        opened = false;
     }
 
     public void Rollback()
     {
-        inUnit = savepoint = false;
-        hot!.Forget();
-        Run("ROLLBACK");
+        opened = false;
+        if (InTransaction)
+        {
+            Run("ROLLBACK");
+        }
     }
 
     /// <summary>A unit has a statement of its own: what stands in the cache must be in the database first, and from here on the unit is undone by a savepoint.</summary>
@@ -216,6 +256,13 @@ internal sealed class SqliteSession : Session, IDisposable
 
         if (!savepoint)
         {
+            if (!opened)
+            {
+                Opening?.Invoke();
+                Run("BEGIN IMMEDIATE");
+                opened = true;
+            }
+
             hot.WriteEarlier();
             Run("SAVEPOINT unit");
             savepoint = true;
@@ -227,14 +274,29 @@ internal sealed class SqliteSession : Session, IDisposable
     /// <summary>Before a look of a unit's own.</summary>
     private void Settle()
     {
+        NotAhead();
         if (hot is { IsDirty: true })
         {
             Save();
         }
     }
 
+    private void NotAhead()
+    {
+        if (ahead)
+        {
+            NeedsConnection = true;
+            throw new InvalidOperationException("a statement of its own waits for the commit under way");
+        }
+    }
+
     private List<object> Select(HotTable table, object?[] group)
     {
+        if (ahead)
+        {
+            return beside!.Select(table, group);
+        }
+
         var statement = Bind(table.Select, group);
         try
         {
@@ -261,6 +323,7 @@ internal sealed class SqliteSession : Session, IDisposable
 
         prepared.Clear();
         constants.Clear();
+        beside?.Dispose();
         Connection.Dispose();
     }
 

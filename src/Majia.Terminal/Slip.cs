@@ -30,7 +30,7 @@ public sealed record SlipChipData(
 {
     public static SlipChipData Of(CardAnswer card) => new(
         Convert.ToHexString(card.Cryptogram.Span),
-        Convert.ToHexString(TransactionData.VerificationResults.Span),
+        Convert.ToHexString(card.Terminal.Results.Span),
         card.Aid,
         Convert.ToHexString(card.TransactionCounter.Span),
         Convert.ToHexString(card.Terminal.UnpredictableNumber.Span),
@@ -42,7 +42,7 @@ public sealed record SlipChipData(
 
 /// <summary>签购单: what is printed of an approved payment (protocols.md 9). It holds the device number masked, nothing more of it (R19).</summary>
 /// <param name="MaskedNumber">First six, stars, last four of the number that was tapped: the device's.</param>
-/// <param name="Entry">C contactless.</param>
+/// <param name="Entry">C contactless, I inserted.</param>
 /// <param name="Voucher">凭证号: F11.</param>
 /// <param name="OriginalVoucher">On a void: the voucher of the sale.</param>
 /// <param name="NoSignatureLimit">The limit that frees this payment from a signature; null when a signature is wanted.</param>
@@ -130,7 +130,7 @@ internal sealed class SlipPaper(int columns)
         Between("收单行 ACQUIRER:", slip.Acquirer);
         Line("卡号 CARD NO:");
         Right($"{slip.MaskedNumber} /{slip.Entry}");
-        Between("交易类型 TRANS TYPE:", slip.Kind switch { TransactionKind.Sale => "消费 SALE", TransactionKind.Void => "消费撤销 VOID", _ => "退货 REFUND" });
+        Between("交易类型 TRANS TYPE:", slip.Kind switch { TransactionKind.Sale => "消费 SALE", TransactionKind.Void => "消费撤销 VOID", TransactionKind.Offline => "脱机消费 OFFLINE SALE", _ => "退货 REFUND" });
         Between("批次号 BATCH NO:", slip.Batch);
         Between("凭证号 VOUCHER NO:", slip.Voucher);
         if (slip.OriginalVoucher is not null)
@@ -152,7 +152,7 @@ internal sealed class SlipPaper(int columns)
 
         if (slip.Chip is { } chip)
         {
-            Line($"ARQC: {chip.Cryptogram}");
+            Line($"{(slip.Kind == TransactionKind.Offline ? "TC" : "ARQC")}: {chip.Cryptogram}");
             Line($"TVR: {chip.VerificationResults}  ATC: {chip.TransactionCounter}");
             Line($"AID: {chip.Aid}");
             Line($"UNPR NUM: {chip.UnpredictableNumber}  AIP: {chip.InterchangeProfile}");

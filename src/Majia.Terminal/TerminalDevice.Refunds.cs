@@ -15,8 +15,8 @@ public sealed partial class TerminalDevice
         PendingFirst = new("Reversals or refunds are still unconfirmed: they go first.", "尚有未确认的冲正或退货，须先完成。"),
         NothingToSettle = new("Nothing was sold or refunded in this batch.", "本批次没有交易，无需结算。");
 
-    /// <summary>Refunds not yet answered, oldest first.</summary>
-    public IReadOnlyList<(string Batch, string Stan)> PendingRefunds => store.Read(TerminalSchema.PendingAdvices);
+    /// <summary>Refunds and offline approvals not yet answered, oldest first.</summary>
+    public IReadOnlyList<(string Batch, string Stan)> PendingAdvices => store.Read(TerminalSchema.PendingAdvices);
 
     /// <summary>This terminal's own totals of the batch that is open.</summary>
     public SettlementTotals Totals => store.Read(session => TerminalSchema.Totals(session, TerminalSchema.Batch(session)));
@@ -171,7 +171,7 @@ public sealed partial class TerminalDevice
         }
     }
 
-    /// <summary>Refunds that have had no answer, each once.</summary>
+    /// <summary>Refunds and offline approvals that have had no answer, each once.</summary>
     /// <returns>How many are still kept.</returns>
     private async Task<int> ClearAdvicesAsync(CancellationToken cancellation)
     {
@@ -182,6 +182,12 @@ public sealed partial class TerminalDevice
             if (row is null || cancellation.IsCancellationRequested || Unseal(row) is not { } number)
             {
                 kept++; // the journal was damaged, or the merchant is in a hurry: it stays visible
+                continue;
+            }
+
+            if (row.Request.Kind == TransactionKind.Offline)
+            {
+                kept += await UploadAsync(row, number) ? 0 : 1;
                 continue;
             }
 

@@ -4,6 +4,7 @@ using Majia.Core.Iso8583;
 using Majia.Core.Primitives;
 using Majia.Hsm;
 using Majia.Storage;
+using Majia.Terminal.Contact;
 using Majia.Terminal.EntryPoint;
 using Majia.Terminal.Kernel;
 using Majia.Terminal.Line;
@@ -21,6 +22,7 @@ public sealed partial class TerminalDevice : IDisposable
     private readonly Store store;
     private readonly KeyModule keys;
     private readonly TimeProvider clock;
+    private readonly Entropy entropy;
     private readonly TerminalTrace trace;
     private readonly ContactlessReader reader;
     private readonly PinPad pinPad;
@@ -29,7 +31,7 @@ public sealed partial class TerminalDevice : IDisposable
 
     public TerminalDevice(TerminalOptions options, Store store, KeyModule keys, IIsoLink acquirer, TimeProvider clock, Entropy entropy, ITrace trace)
     {
-        (this.options, this.store, this.keys, this.clock) = (options, store, keys, clock);
+        (this.options, this.store, this.keys, this.clock, this.entropy) = (options, store, keys, clock, entropy);
         this.trace = new TerminalTrace(trace, clock);
         reader = new ContactlessReader(options, clock, entropy, this.trace, Show);
         pinPad = new PinPad(keys, options.PinKey, options.PinWindow, clock);
@@ -160,6 +162,7 @@ public sealed partial class TerminalDevice : IDisposable
     {
         null => new("This terminal has no such payment in its batch.", "本终端当前批次中没有该笔交易。"),
         { Request.Kind: TransactionKind.Refund } => new("That voucher is a refund: it is not undone.", "该凭证号对应的是一笔退货，不可撤销。"),
+        { Request.Kind: TransactionKind.Offline } => new("The card approved that payment by itself: its money has left the chip and is not given back here.", "该笔为卡片脱机批准的交易，款项已从卡内扣除，本终端不能撤销。"),
         { Request.Kind: TransactionKind.Void } => new("That voucher is a void itself.", "该凭证号对应的是一笔撤销交易。"),
         { State: JournalState.Voided } => new("The payment has been voided already.", "该笔交易已撤销。"),
         { State: JournalState.Reversed } => new("The payment was reversed: nothing is charged.", "该笔交易已冲正，未扣款。"),
@@ -179,6 +182,11 @@ public sealed partial class TerminalDevice : IDisposable
         var start = new SaleResult(SaleOutcome.Cancelled, new(string.Empty, string.Empty), amount, Batch: batch, Voucher: stan, TraceReference: reference);
 
         var presented = await reader.ReadAsync(new Presentation(amount, Type: 0x00, NumberOnly: false, bankAsked, reference), field, cancellation);
+        if (presented is PresentationResult.Approved approved)
+        {
+            return await ApproveOfflineAsync(start, approved);
+        }
+
         if (presented is not PresentationResult.Read read)
         {
             return Unread(start, presented);
@@ -256,7 +264,8 @@ public sealed partial class TerminalDevice : IDisposable
     }
 
     /// <summary>Journal and reversal first, then the line, then what its answer means.</summary>
-    private async Task<SaleResult> AuthoriseAsync(SaleResult start, Request request, CardNumber number, CardAnswer? card, byte[] pinBlock, string? originalStan)
+    /// <param name="chip">An inserted card, which waits for the answer; null for a tap.</param>
+    private async Task<SaleResult> AuthoriseAsync(SaleResult start, Request request, CardNumber number, CardAnswer? card, byte[] pinBlock, string? originalStan, ContactTransaction? chip = null)
     {
         var row = new JournalRow(request, number.Masked, Seal(request, number), start.Cvm.Name(), JournalState.Sent, null, null, null, null, originalStan, clock.GetUtcNow(), null);
         var message = PosMessages.Financial(options, request, number, card, start.Cvm, pinBlock);
@@ -269,6 +278,13 @@ public sealed partial class TerminalDevice : IDisposable
         {
             case Verdict.Approved approved:
                 var answer = approved.Answer;
+                if (chip is not null && await chip.CompleteAsync(answer.Binary(55), approved.Code.Value, approved: true) is { } refused)
+                {
+                    // The card has the last word: what its bank approved is taken back (EMV Book 3 §10.11).
+                    trace.Decision(TraceReference.Rrn(approved.Rrn), refused);
+                    return await ReverseAsync(start, request, ReversalReason.Other);
+                }
+
                 var slip = SlipFor(start, request, card, originalStan, answer);
                 await store.CommitAsync(session => TerminalSchema.Approve(session, row, approved.Code.Value, approved.Rrn, answer.Text(38)?.Trim(), answer.Text(13), slip.ToJson()));
                 trace.Decision(TraceReference.Rrn(approved.Rrn), new($"Approved: slip {request.Stan} printed with {slip.LastFour}.", $"交易成功：已打印签购单 {request.Stan}，卡号尾号 {slip.LastFour}。"));
@@ -283,6 +299,11 @@ public sealed partial class TerminalDevice : IDisposable
                 };
 
             case Verdict.Declined declined:
+                if (chip is not null)
+                {
+                    await chip.CompleteAsync(declined.ChipData, declined.Code.Value, approved: false);
+                }
+
                 await store.CommitAsync(session => TerminalSchema.Decline(session, request.Batch, request.Stan, declined.Code.Value, declined.Rrn));
                 var retap = request.Kind == TransactionKind.Sale && declined.Code == ResponseCode.WrongPin && options.Parameters.Qualifiers.OnlinePinSupported;
                 var why = retap
@@ -293,6 +314,11 @@ public sealed partial class TerminalDevice : IDisposable
                 return start with { Outcome = retap ? SaleOutcome.RetapForPin : SaleOutcome.Declined, Why = why, ResponseCode = declined.Code, Rrn = declined.Rrn };
 
             default:
+                if (chip is not null)
+                {
+                    await chip.CompleteAsync(default, code: null, approved: false);
+                }
+
                 return await ReverseAsync(start, request, ((Verdict.Unknown)verdict).Reason);
         }
     }
@@ -370,7 +396,7 @@ public sealed partial class TerminalDevice : IDisposable
     {
         public sealed record Approved(IsoMessage Answer, ResponseCode Code, string Rrn) : Verdict;
 
-        public sealed record Declined(ResponseCode Code, string? Rrn) : Verdict;
+        public sealed record Declined(ResponseCode Code, string? Rrn, ReadOnlyMemory<byte> ChipData) : Verdict;
 
         public sealed record Unknown(string Reason) : Verdict;
     }
@@ -387,7 +413,7 @@ public sealed partial class TerminalDevice : IDisposable
             case LineResult.Answered { Message: var answer } when answer.Text(39) is { Length: 2 } code:
                 var response = new ResponseCode(code);
                 var rrn = answer.Text(37);
-                return !response.IsApproval ? new Verdict.Declined(response, rrn)
+                return !response.IsApproval ? new Verdict.Declined(response, rrn, answer.Binary(55))
                     : string.IsNullOrWhiteSpace(rrn) ? new Verdict.Unknown(ReversalReason.ProcessingError)
                     : new Verdict.Approved(answer, response, rrn);
             default:
@@ -395,14 +421,12 @@ public sealed partial class TerminalDevice : IDisposable
         }
     }
 
-    /// <summary>A card that approved offline was verified, and is declined all the same: this terminal keeps no offline sales, and its parameters ask every card to go online.</summary>
     private SaleResult Unread(SaleResult start, PresentationResult presented) => start with
     {
-        Why = presented is PresentationResult.Approved ? new("The card approved offline, and this terminal takes online approvals only.", "卡片已脱机批准，但本终端只受理联机批准。") : presented.Why,
+        Why = presented.Why,
         Outcome = presented switch
         {
             PresentationResult.Ended { Last: Outcome.Declined } => SaleOutcome.Declined,
-            PresentationResult.Approved => SaleOutcome.Declined,
             PresentationResult.Ended { Last: Outcome.SeePhone } => SaleOutcome.SeePhone,
             PresentationResult.Ended { Last: Outcome.TryAgain } => SaleOutcome.CardRemoved,
             PresentationResult.Ended { Last: Outcome.TryAnotherInterface } => SaleOutcome.TryAnotherInterface,
@@ -425,7 +449,7 @@ public sealed partial class TerminalDevice : IDisposable
             institutions?.Issuer ?? string.Empty,
             institutions is { Acquirer.Length: > 0 } ? institutions.Acquirer : answer.Text(32) ?? string.Empty,
             start.MaskedNumber ?? string.Empty,
-            Entry: 'C',
+            Entry: request.EntryMode.StartsWith("05", StringComparison.Ordinal) ? 'I' : 'C',
             request.Batch,
             request.Stan,
             originalStan,

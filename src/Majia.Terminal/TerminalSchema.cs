@@ -120,7 +120,7 @@ public static class TerminalSchema
         session.Execute("INSERT INTO terminal_advice (batch, stan) VALUES ($1, $2)", row.Request.Batch, row.Request.Stan);
     }
 
-    /// <summary>A verified answer to a refund.</summary>
+    /// <summary>A verified answer to a refund or an upload.</summary>
     public static void AdviceAnswered(Session session, JournalRow row, JournalState state, string responseCode, string? rrn, string? authorisation, string? hostDate, string? slip)
     {
         var (batch, stan) = (row.Request.Batch, row.Request.Stan);
@@ -141,7 +141,7 @@ public static class TerminalSchema
     /// <summary>What stands in a batch: sales that were not undone, and refunds.</summary>
     public static SettlementTotals Totals(Session session, string batch) => session.One(
         """
-        SELECT COALESCE(SUM(CASE WHEN kind = 'Sale' THEN amount ELSE 0 END), 0), COALESCE(SUM(CASE WHEN kind = 'Sale' THEN 1 ELSE 0 END), 0),
+        SELECT COALESCE(SUM(CASE WHEN kind IN ('Sale', 'Offline') THEN amount ELSE 0 END), 0), COALESCE(SUM(CASE WHEN kind IN ('Sale', 'Offline') THEN 1 ELSE 0 END), 0),
           COALESCE(SUM(CASE WHEN kind = 'Refund' THEN amount ELSE 0 END), 0), COALESCE(SUM(CASE WHEN kind = 'Refund' THEN 1 ELSE 0 END), 0)
         FROM terminal_journal WHERE batch = $1 AND state = 'Approved'
         """,
@@ -161,12 +161,12 @@ public static class TerminalSchema
         session.Execute(
             """
             INSERT INTO terminal_journal (batch, stan, kind, amount, currency, number_masked, number_sealed, expiry, entry_mode, sequence_number, reversal_chip,
-                original_rrn, original_authorisation, original_reference, original_stan, cvm, state, at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+                original_rrn, original_authorisation, original_reference, original_stan, cvm, state, at, slip)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
             """,
             request.Batch, request.Stan, request.Kind.ToString(), request.Amount.Minor, request.Amount.Currency.Numeric, row.MaskedNumber, row.SealedNumber, request.Expiry,
             request.EntryMode, request.SequenceNumber, request.ReversalChipData.ToArray(), request.OriginalRrn, request.OriginalAuthorisation, request.OriginalReference,
-            row.OriginalStan, row.Cvm, nameof(JournalState.Sent), row.At);
+            row.OriginalStan, row.Cvm, row.State.ToString(), row.At, row.Slip);
     }
 
     /// <summary>A verified approval: the reversal goes, the slip stays. An approved void closes its sale.</summary>

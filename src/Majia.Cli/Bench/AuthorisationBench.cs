@@ -40,7 +40,7 @@ public static class AuthorisationBench
     public static async Task<IReadOnlyList<BenchRow>> CostAsync(BenchEffort effort)
     {
         await using var bench = await LoadBench.OpenAsync(Plan(effort));
-        List<double> server = [], generator = [], bytes = [];
+        List<double> server = [], generator = [], bytes = [], rates = [];
         for (var i = 0; i < effort.Rounds + 4; i++)
         {
             var (cpu, allocated) = (Environment.CpuUsage.TotalTime, GC.GetTotalAllocatedBytes());
@@ -50,6 +50,7 @@ public static class AuthorisationBench
                 continue; // until the compiler has had its second look
             }
 
+            rates.Add(result.Rate);
             server.Add((Environment.CpuUsage.TotalTime - cpu).TotalMicroseconds / result.Approved);
             generator.Add(result.CpuMicroseconds / result.Approved);
             bytes.Add((GC.GetTotalAllocatedBytes() - allocated) / (double)result.Approved);
@@ -58,6 +59,7 @@ public static class AuthorisationBench
         const string What = "less is better; one durable authorisation, 64 in flight over TCP, rounds of 20 000";
         return
         [
+            BenchRow.Figure("cost-rate", new Samples(rates), "1/s", "payments a second of the same rounds"),
             BenchRow.Figure("cost-server", new Samples(server), "µs", What),
             BenchRow.Figure("cost-generator", new Samples(generator), "µs", What),
             BenchRow.Figure("cost-alloc", new Samples(bytes), "bytes", $"{What}; allocated by the server"),

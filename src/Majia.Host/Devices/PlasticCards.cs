@@ -53,13 +53,17 @@ public sealed class PlasticCards : IDisposable
         _ => (false, 1152), // it stands in a record
     };
 
-    /// <summary>The authority's public keys, as data for terminals.</summary>
+    /// <summary>The authority's public keys, as data for terminals; none where the network that has them runs in another process.</summary>
     public async Task<IReadOnlyList<AuthorityKey>> AuthoritiesAsync()
     {
         await gate.WaitAsync();
         try
         {
             return Authorities();
+        }
+        catch (PartyElsewhereException)
+        {
+            return []; // such a terminal takes no card's own approval
         }
         finally
         {
@@ -166,7 +170,7 @@ public sealed class PlasticCards : IDisposable
         gate.Dispose();
     }
 
-    private static PlasticOrder Order(SeedCard card, string holder) => new(card.Pan, card.Expiry, card.SequenceNumber, card.Kind, holder, card.PinPolicy, card.Brands, card.Contactless);
+    private static PlasticOrder Order(SeedCard card, string holder) => new(card.Pan, card.Expiry, card.SequenceNumber, card.Kind, holder, card.PinPolicy, card.Brands, card.Contactless, card.ElectronicCash);
 
     /// <summary>Made in memory and written when it is whole: a crash in between leaves no card.</summary>
     private async Task MakeAsync(ChipMemoryFile memory, string institution, PlasticOrder order)

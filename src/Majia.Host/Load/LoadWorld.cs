@@ -3,6 +3,7 @@ using System.Text;
 using Majia.Acquirer;
 using Majia.Core.Contracts;
 using Majia.Core.Cryptography;
+using Majia.Core.Emv;
 using Majia.Core.Primitives;
 using Majia.Host.Links;
 using Majia.Host.Seed;

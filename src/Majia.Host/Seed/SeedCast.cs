@@ -6,7 +6,7 @@ namespace Majia.Host.Seed;
 public static class SeedCast
 {
     /// <summary>What scenario files call the shops; the third one has no QuickPass (R1).</summary>
-    private static readonly SortedDictionary<string, string> Shops = new(StringComparer.Ordinal) { ["10000001"] = "books", ["10000002"] = "jewellers" };
+    private static readonly SortedDictionary<string, string> Shops = new(StringComparer.Ordinal) { ["10000001"] = "books", ["10000002"] = "jewellers", ["10000003"] = "canteen" };
 
     private static readonly Till WithoutQuickPass = new("10000009", "990031058120009", AlwaysAsksPin: false, VoidNeedsTap: false, "kiosk", new("Old Lane Kiosk", "老巷小卖部"), "5994", QuickPass: false);
 
@@ -14,7 +14,7 @@ public static class SeedCast
         SeedData.Banks,
         [
             .. SeedData.Merchants.Select(merchant => new Till(
-                merchant.Terminal, merchant.Merchant, merchant.AlwaysAsksPin, merchant.VoidNeedsTap, Shops.GetValueOrDefault(merchant.Terminal, merchant.Terminal), merchant.Name, merchant.CategoryCode)),
+                merchant.Terminal, merchant.Merchant, merchant.AlwaysAsksPin, merchant.VoidNeedsTap, Shops.GetValueOrDefault(merchant.Terminal, merchant.Terminal), merchant.Name, merchant.CategoryCode, OfflineLimit: merchant.OfflineLimit)),
             WithoutQuickPass,
         ],
         [.. SeedData.Handsets.Select(handset => new HandsetSeed(handset.Model, handset.Track, handset.Version, null, handset.Id)), .. More],

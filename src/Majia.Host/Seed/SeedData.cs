@@ -10,7 +10,8 @@ public sealed record SeedHandset(string Id, string Model, string Track, string V
 
 /// <param name="AlwaysAsksPin">The merchant's own rule, beside the bank's.</param>
 /// <param name="CategoryCode">F18, MCC.</param>
-public sealed record SeedMerchant(string Merchant, string Terminal, Text Name, string CategoryCode, bool AlwaysAsksPin, bool VoidNeedsTap);
+/// <param name="OfflineLimit">Minor units up to which a card may approve by itself; 0: every payment asks the bank.</param>
+public sealed record SeedMerchant(string Merchant, string Terminal, Text Name, string CategoryCode, bool AlwaysAsksPin, bool VoidNeedsTap, long OfflineLimit = 0);
 
 /// <summary>An account at the wallet cloud. The password is a demonstration's.</summary>
 public sealed record SeedWalletAccount(string Account, string Password, Text Holder);
@@ -62,6 +63,7 @@ public static class SeedData
                 new("mingyue-13", "mingyue-ye-credit", "ye-zhiqiu", "629901", 13, 16, CardKind.Credit, new("Expired: refused.", "已过期：拒绝添加。"), Expiry: "2406"),
                 new("mingyue-14", "mingyue-lin-debit", "lin-xiaoyun", "629901", 14, 19, CardKind.Debit, new("Plastic without a contactless chip: pays by phone all the same (R12).", "实体卡无闪付芯片：手机支付照常可用（R12）。"), Contactless: false),
                 new("mingyue-15", "mingyue-ye-debit", "ye-zhiqiu", "629901", 15, 19, CardKind.Debit, new("Plastic with a magnetic stripe only: the number is typed, and the phone pays (R12).", "仅有磁条的实体卡：手动输入卡号后，手机支付照常可用（R12）。"), Risk: EnrolmentRisk.Green, Contactless: false, HasChip: false),
+                new("mingyue-16", "mingyue-ye-debit", "ye-zhiqiu", "629901", 16, 19, CardKind.Debit, new("500.00 of electronic cash on the chip: it approves small amounts by itself where the shop takes that.", "芯片内有 500.00 元电子现金：在受理脱机消费的商户可小额脱机支付。"), Risk: EnrolmentRisk.Green, ElectronicCash: 50_000),
             ]),
         new("63990200", new("Beishan Bank", "北山银行"), Version,
             [Zhao],
@@ -105,6 +107,7 @@ public static class SeedData
     [
         new("990031058120001", "10000001", new("Morning Light Books", "晨光书店"), "5942", AlwaysAsksPin: false, VoidNeedsTap: false),
         new("990031059440002", "10000002", new("Spruce Jewellers", "云杉珠宝"), "5944", AlwaysAsksPin: true, VoidNeedsTap: true),
+        new("990031058140003", "10000003", new("Harbour Canteen", "港湾食堂"), "5814", AlwaysAsksPin: false, VoidNeedsTap: false, OfflineLimit: 20_000),
     ];
 
     public static IReadOnlyList<SeedWalletAccount> WalletAccounts { get; } =

@@ -60,11 +60,11 @@ public static class TestCardsDocument
         Line(page);
         Line(page, "## Shops · 商户");
         Line(page);
-        Line(page, "| shop · 商户 | merchant number · 商户编号 | terminal · 终端编号 | PIN · 密码 |");
-        Line(page, "|---|---|---|---|");
+        Line(page, "| shop · 商户 | merchant number · 商户编号 | terminal · 终端编号 | PIN · 密码 | by the card alone, up to · 脱机限额 |");
+        Line(page, "|---|---|---|---|---|");
         foreach (var merchant in SeedData.Merchants)
         {
-            Line(page, $"| {Both(merchant.Name)} | {merchant.Merchant} | {merchant.Terminal} | {(merchant.AlwaysAsksPin ? "always · 每笔验密" : "over the limit · 超限验密")} |");
+            Line(page, $"| {Both(merchant.Name)} | {merchant.Merchant} | {merchant.Terminal} | {(merchant.AlwaysAsksPin ? "always · 每笔验密" : "over the limit · 超限验密")} | {(merchant.OfflineLimit == 0 ? "never · 一律联机" : Amount.Cny(merchant.OfflineLimit).ToString())} |");
         }
 
         Line(page);

@@ -102,7 +102,7 @@ public sealed partial class Stage
     /// The state of whatever <paramref name="who"/> names: a plastic card (<c>mingyue-01</c>: normal, lost …), a device card at the token service
     /// (<c>mingyue-01@mi5</c>: active, suspended, deactivated, none), an account (open, closed), a handset's screen (<c>mi5</c>: dark, ready …),
     /// or a count (<c>cards@mi5</c> that can pay, <c>places@mi5</c> and <c>devices@mingyue-01</c> at the token service, <c>messages@mingyue-01</c> to the holder,
-    /// <c>reader@mi5</c>: what a bare reader finds, <c>reversals@books</c> and <c>refunds@books</c> that a terminal keeps). Null: nobody knows what that is.
+    /// <c>reader@mi5</c>: what a bare reader finds, <c>reversals@books</c> and <c>refunds@books</c> or <c>advices@books</c> that a terminal keeps). Null: nobody knows what that is.
     /// </summary>
     public string? StateOf(string who)
     {
@@ -116,7 +116,7 @@ public sealed partial class Stage
                 "devices" when Cast.Card(where) is { } card => Count(DeskOf(card).DeviceCards(card.Id).Count(device => device.State != TokenState.Deactivated)),
                 "messages" when Cast.Card(where) is { } card => Count(DeskOf(card).Messages(card.Customer).Count),
                 "reversals" when Cast.Tills.Any(till => till.Id == where) => Count(At(where).Device.Pending.Count),
-                "refunds" when Cast.Tills.Any(till => till.Id == where) => Count(At(where).Device.PendingRefunds.Count),
+                "refunds" or "advices" when Cast.Tills.Any(till => till.Id == where) => Count(At(where).Device.PendingAdvices.Count),
                 _ when Cast.Card(what) is not null && Find(where) is not null => Token(what, where),
                 _ => null,
             };

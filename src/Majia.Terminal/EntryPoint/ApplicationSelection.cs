@@ -94,6 +94,6 @@ public static class ApplicationSelection
         return null;
     }
 
-    private static string Printable(ReadOnlySpan<byte> value) =>
+    internal static string Printable(ReadOnlySpan<byte> value) =>
         string.Concat(System.Text.Encoding.ASCII.GetString(value[..Math.Min(value.Length, 16)]).Select(c => c is >= ' ' and <= '~' ? c : '?'));
 }

@@ -23,29 +23,7 @@ public static class OfflineDataAuthentication
     /// <param name="rid">First five bytes of the AID, in hex: whose authority is asked.</param>
     public static OfflineAuthentication Verify(CardData card, TransactionData terminal, IReadOnlyList<AuthorityKey> authorities, string rid, DateOnly today)
     {
-        if (card.Find(AuthorityIndex) is not { Length: 1 } index || authorities.FirstOrDefault(key => key.Rid == rid && key.Index == index.Span[0]) is not { } authority)
-        {
-            return No("this terminal has no authority's key for the card", "本终端没有该卡对应的认证中心公钥");
-        }
-
-        if (card.Find(Number) is not { Length: >= 4 and <= 10 } compressed)
-        {
-            return No("the signed records hold no number (5A)", "认证记录中没有卡号（5A）");
-        }
-
-        var number = Convert.ToHexString(compressed.Span).TrimEnd('F');
-        var issuer = PublicKeyChain.Issuer(authority, card.Find(IssuerCertificate).Span, card.Find(IssuerRemainder).Span, card.Find(IssuerExponent).Span, number, today);
-        if (issuer.Value is null)
-        {
-            return new(false, issuer.Why);
-        }
-
-        if (StaticData(card) is not { } staticData)
-        {
-            return No("the records for authentication are not usable", "用于认证的记录无法使用");
-        }
-
-        var chip = PublicKeyChain.Chip(issuer.Value, card.Find(ChipCertificate).Span, card.Find(ChipRemainder).Span, card.Find(ChipExponent).Span, staticData, number, today);
+        var chip = ChipKey(card, authorities, rid, today);
         if (chip.Value is null)
         {
             return new(false, chip.Why);
@@ -65,8 +43,50 @@ public static class OfflineDataAuthentication
 
         // ICC dynamic number: the counter of this very cryptogram.
         return answered.Value.AsSpan().SequenceEqual((byte[])[0x02, .. card.Find(Counter).Span])
-            ? new(true, new("The chip's own signature holds, up to the authority's key.", "芯片签名验证通过，证书链完整。"))
+            ? Good
             : No("the chip signed another counter than its cryptogram has", "芯片签名中的交易计数器与密文不符");
+    }
+
+    /// <summary>DDA over contacts (EMV Book 2 §6.5): the chip's signature over what INTERNAL AUTHENTICATE sent it.</summary>
+    /// <param name="signed">9F4B of its answer.</param>
+    /// <param name="sent">The DDOL's data.</param>
+    public static OfflineAuthentication VerifyDynamic(Verified<CertifiedKey> chip, ReadOnlySpan<byte> signed, ReadOnlySpan<byte> sent)
+    {
+        if (chip.Value is null)
+        {
+            return new(false, chip.Why);
+        }
+
+        var answered = SignedApplicationData.Dynamic(chip.Value, signed, sent);
+        return answered.Value is null ? new(false, answered.Why) : Good;
+    }
+
+    /// <summary>The chip's key out of the records, certified up to an authority that this terminal trusts.</summary>
+    public static Verified<CertifiedKey> ChipKey(CardData card, IReadOnlyList<AuthorityKey> authorities, string rid, DateOnly today)
+    {
+        if (card.Find(AuthorityIndex) is not { Length: 1 } index || authorities.FirstOrDefault(key => key.Rid == rid && key.Index == index.Span[0]) is not { } authority)
+        {
+            return PublicKeyChain.No("this terminal has no authority's key for the card", "本终端没有该卡对应的认证中心公钥");
+        }
+
+        if (card.Find(Number) is not { Length: >= 4 and <= 10 } compressed)
+        {
+            return PublicKeyChain.No("the signed records hold no number (5A)", "认证记录中没有卡号（5A）");
+        }
+
+        var number = Convert.ToHexString(compressed.Span).TrimEnd('F');
+        var issuer = PublicKeyChain.Issuer(authority, card.Find(IssuerCertificate).Span, card.Find(IssuerRemainder).Span, card.Find(IssuerExponent).Span, number, today);
+        if (issuer.Value is null)
+        {
+            return issuer;
+        }
+
+        if (StaticData(card) is not { } staticData)
+        {
+            return PublicKeyChain.No("the records for authentication are not usable", "用于认证的记录无法使用");
+        }
+
+        return PublicKeyChain.Chip(issuer.Value, card.Find(ChipCertificate).Span, card.Find(ChipRemainder).Span, card.Find(ChipExponent).Span, staticData, number, today);
     }
 
     /// <summary>Records that the AFL marks, in its order; then what 9F4A lists, which may be the AIP alone (EMV Book 3 §10.3). Null when it lists anything else.</summary>
@@ -91,6 +111,8 @@ public static class OfflineDataAuthentication
 
         return [.. data];
     }
+
+    private static OfflineAuthentication Good => new(true, new("The chip's own signature holds, up to the authority's key.", "芯片签名验证通过，证书链完整。"));
 
     private static OfflineAuthentication No(string en, string zh) => new(false, new(en, zh));
 }

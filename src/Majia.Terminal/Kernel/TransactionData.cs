@@ -20,6 +20,15 @@ public sealed record TransactionData(
     /// <summary>95: nothing to report for a contactless online purchase (protocols.md 1.2).</summary>
     public static readonly ReadOnlyMemory<byte> VerificationResults = new byte[5];
 
+    /// <summary>95 of this transaction.</summary>
+    public ReadOnlyMemory<byte> Results { get; init; } = VerificationResults;
+
+    /// <summary>9F34, where a card asks for it; over contacts alone.</summary>
+    public ReadOnlyMemory<byte>? HolderVerification { get; init; }
+
+    /// <summary>8A: what the bank answered, for the second cryptogram.</summary>
+    public ReadOnlyMemory<byte>? ResponseCode { get; init; }
+
     /// <summary>The value of a terminal data object; null when the terminal has none (a DOL fills it with zeros).</summary>
     public ReadOnlyMemory<byte>? Value(Tag tag) => tag.Value switch
     {
@@ -27,12 +36,14 @@ public sealed record TransactionData(
         0x9F02 => Bcd(Amount.Digits12),
         0x9F03 => new byte[6],
         0x9F1A => Parameters.Country,
-        0x95 => VerificationResults,
+        0x95 => Results,
         0x5F2A => Bcd("0" + Amount.Currency.Digits),
         0x9A => Bcd(LocalTime.ToString("yyMMdd", CultureInfo.InvariantCulture)),
         0x9F21 => Bcd(LocalTime.ToString("HHmmss", CultureInfo.InvariantCulture)),
         0x9C => new[] { Type },
         0x9F37 => UnpredictableNumber,
+        0x9F34 => HolderVerification,
+        0x8A => ResponseCode,
         0x9F33 => Parameters.Capabilities,
         0x9F35 => new[] { Parameters.TerminalType },
         0x9F09 => Parameters.ApplicationVersion,

@@ -50,7 +50,7 @@ public static class Field55
                 0x9F10 => card.IssuerApplicationData,
                 0x9F36 => card.TransactionCounter,
                 0x82 => card.InterchangeProfile,
-                0x9F34 => cvm.Tag9F34().ToBytes(),
+                0x9F34 => card.Terminal.HolderVerification ?? cvm.Tag9F34().ToBytes(),
                 0x9F1E => Encoding.ASCII.GetBytes(terminalId),
                 0x84 => Convert.FromHexString(card.Aid),
                 0x9F41 => Convert.FromHexString(stan.PadLeft(8, '0')),

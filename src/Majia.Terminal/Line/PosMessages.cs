@@ -13,6 +13,9 @@ public enum TransactionKind
 
     /// <summary>After settlement, the whole or a part.</summary>
     Refund,
+
+    /// <summary>A sale that the plastic approved by itself, and its upload.</summary>
+    Offline,
 }
 
 /// <summary>F39 of a 0400: why it is sent (protocols.md 6.4).</summary>
@@ -31,7 +34,7 @@ public static class ReversalReason
 
 /// <summary>One request as the journal keeps it until its fate is known: enough to build the 0200's reversal after a restart. No track, no PIN, no cryptogram.</summary>
 /// <param name="EntryMode">F22, three digits.</param>
-/// <param name="ReversalChipData">F55 of the 0400; empty when no card was tapped (a void without re-tap).</param>
+/// <param name="ReversalChipData">F55 of the 0400, or of an upload; empty when no card was tapped (a void without re-tap).</param>
 /// <param name="OriginalRrn">F37 of the sale that a void or refund undoes.</param>
 /// <param name="OriginalReference">F61 of a void or refund: batch, trace, date of the sale.</param>
 public sealed record Request(
@@ -47,10 +50,10 @@ public sealed record Request(
     string? OriginalAuthorisation,
     string? OriginalReference)
 {
-    public string ProcessingCode => Kind == TransactionKind.Sale ? "000000" : "200000";
+    public string ProcessingCode => Kind is TransactionKind.Sale or TransactionKind.Offline ? "000000" : "200000";
 
-    /// <summary>F60.1: 22 sale, 23 void, 25 refund (protocols.md 6.3).</summary>
-    public string Type => Kind switch { TransactionKind.Sale => "22", TransactionKind.Void => "23", _ => "25" };
+    /// <summary>F60.1: 22 sale, 23 void, 25 refund, 36 upload of an offline approval (protocols.md 6.3).</summary>
+    public string Type => Kind switch { TransactionKind.Sale => "22", TransactionKind.Void => "23", TransactionKind.Offline => "36", _ => "25" };
 }
 
 /// <summary>Requests and reversals of the POS line, field by field in the table's order (protocols.md 6.4).</summary>
@@ -75,6 +78,10 @@ public static class PosMessages
         // 63.1: the card organisation, wanted of a refund (protocols.md 6.4).
         return message.Set(37, request.OriginalRrn).Set(38, request.OriginalAuthorisation).Set(63, request.Kind == TransactionKind.Refund ? "CUP" : null);
     }
+
+    /// <summary>0200 of type 36: what a card approved by itself, with the chip's own approval in F55.</summary>
+    public static IsoMessage Upload(TerminalOptions terminal, Request request, AccountNumber number) =>
+        Common(new IsoMessage(Mti.FinancialRequest), terminal, request, number).Set(55, request.ReversalChipData.Span).Set(63, "CUP");
 
     /// <summary>0500: the totals of a batch (protocols.md 6.4), with a MAC: nobody else closes it.</summary>
     public static IsoMessage Settlement(TerminalOptions terminal, string batch, string stan, SettlementTotals totals) => new IsoMessage(Mti.SettlementRequest)

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Majia.Core.Contracts;
 using Majia.Core.Cryptography;
+using Majia.Core.Emv;
 using Majia.Core.Iso8583;
 using Majia.Core.Primitives;
 using Majia.Storage;

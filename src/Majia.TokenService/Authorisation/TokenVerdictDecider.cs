@@ -1,4 +1,5 @@
 using Majia.Core.Contracts;
+using Majia.Core.Emv;
 using Majia.Core.Iso8583;
 using Majia.Core.Primitives;
 using Majia.TokenService.Enrolment;

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using Majia.Core.Contracts;
 using Majia.Core.Cryptography;
+using Majia.Core.Emv;
 using Majia.Core.Primitives;
 using Majia.Storage;
 using Majia.TokenService.Enrolment;

@@ -1,6 +1,7 @@
 using System.Data.Common;
 using System.Globalization;
 using Majia.Core.Contracts;
+using Majia.Core.Emv;
 using Majia.Core.Primitives;
 using Majia.Storage;
 using Majia.TokenService.Directory;

@@ -154,6 +154,16 @@ public sealed class CanaryTests
         await world.SellAsync(100, World.Books, new Fingers(World.WrongPin, World.Pin), () => world.PickUpAsync(always), () => world.PickUpAsync(always));
         await world.VoidAsync(sale.Rrn!, World.Jewellers, () => world.PickUpAsync(everyday));
 
+        // The plastic itself: read at a phone's back, paying with a PIN, approving by itself.
+        Assert.NotNull((await world.System.Plastics.ReadAtBackAsync(world.Phone(), "beishan-01")).Number);
+        foreach (var (card, amount, shop) in ((string, long, string)[])[("beishan-01", 180_000, World.Books), ("mingyue-16", 1_500, "10000003")])
+        {
+            Assert.Equal(SaleOutcome.Approved, (await world.SellAsync(amount, shop, new Fingers(World.Pin), async () => (await world.System.Plastics.InFieldAsync(card))!)).Outcome);
+        }
+
+        await world.System.Terminals["10000003"].ResolvePendingAsync(CancellationToken.None);
+        await world.PumpAsync();
+
         // Forced errors: every wire fails once in the middle of a payment with a PIN.
         foreach (var (wire, patience) in new[] { (world.System.Wires.PosLine, 60), (world.System.Wires.AcquirerNetwork, 40), (world.System.Wires.NetworkIssuer, 25), (world.System.Wires.NetworkToken, 25) })
         {

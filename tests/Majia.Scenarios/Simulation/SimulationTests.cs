@@ -24,6 +24,7 @@ public static class Seeds
         // A simulation in which nobody can pay proves nothing.
         Assert.True(counts.Average(run => run.Approved) > 10, $"only {counts.Sum(run => run.Approved)} payments were approved");
         Assert.All<Func<RunCounts, int>>([run => run.Reversals, run => run.Voids, run => run.Thefts, run => run.Crashes], count => Assert.True(counts.Sum(count) > counts.Count));
+        Assert.True(counts.Sum(run => run.RanAhead) > counts.Count, $"only {counts.Sum(run => run.RanAhead)} units ran ahead of a commit");
         Assert.True(counts.Sum(run => run.Barred) > counts.Count / 20, "hardly a suspended card was tried");
     }
 

@@ -160,8 +160,8 @@ public sealed class SqliteStoreTests : IDisposable
 
         Assert.True(held > 4 * Most * Page, $"{held} bytes of log while the reader stayed");
 
-        // A thousand commits are thirty megabytes; a log that begins anew keeps its file, and a step or two had to pass first.
-        Assert.InRange(LogLength(), held, held + (2 * Most * Page));
+        // A thousand commits are thirty megabytes; a log that begins anew keeps its file, and a step or two had to pass first, or a copy under way.
+        Assert.InRange(LogLength(), held, held + (4 * Most * Page));
         Assert.Equal(1_501, store.Read(Texts).Count);
     }
 

@@ -1,5 +1,6 @@
 using CsCheck;
 using Majia.Core.Contracts;
+using Majia.Core.Emv;
 using Majia.Core.Iso8583;
 using Majia.Core.Primitives;
 using Majia.TokenService.Authorisation;

@@ -12,6 +12,7 @@ public sealed class MessageMatrixTests
         ("void", "VOID"),
         ("refund", "REFUND"),
         ("pre-authorisation", "AUTH"),
+        ("offline-upload", "IC_OFFLINE_UPLOAD"),
         ("pre-authorisation-void", "CANCEL"),
         ("completion", "AUTH_COMPLETE"),
         ("completion-void", "COMPLETE_VOID"),

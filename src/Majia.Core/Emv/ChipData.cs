@@ -4,9 +4,9 @@ using System.Globalization;
 using Majia.Core.Cryptography;
 using Majia.Core.Tlv;
 
-namespace Majia.TokenService.Authorisation;
+namespace Majia.Core.Emv;
 
-/// <summary>Field 55 as the token service needs it (protocols.md 6.5).</summary>
+/// <summary>Field 55 as whoever checks a cryptogram needs it: the token service a device card's, the bank its plastic's (protocols.md 6.5).</summary>
 /// <param name="Cryptogram">9F26.</param>
 /// <param name="Requestor">9F19, or null.</param>
 public sealed record ChipData(CryptogramInput Input, CryptogramVersion Version, byte Algorithm, byte[] Cryptogram, string? Requestor)
@@ -49,6 +49,11 @@ public sealed record ChipData(CryptogramInput Input, CryptogramVersion Version, 
 
     /// <summary>CVR byte 2 bits 6–5: 10 is ARQC (protocols.md 1.3).</summary>
     public bool IsRequest => (Input.CardVerificationResults.Span[1] & 0x30) == 0x20;
+
+    /// <summary>01 is TC: the card approved by itself.</summary>
+    public bool IsApproval => (Input.CardVerificationResults.Span[1] & 0x30) == 0x10;
+
+    public ushort Atc => Input.ApplicationTransactionCounter;
 
     /// <summary>9F02 is the amount asked for (12 digits), 5F2A its currency (3 digits).</summary>
     public bool Agrees(string? amount, string? currency) =>

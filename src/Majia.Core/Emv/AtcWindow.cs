@@ -1,6 +1,6 @@
-namespace Majia.TokenService.Vault;
+namespace Majia.Core.Emv;
 
-/// <summary>What a counter means for this token.</summary>
+/// <summary>What a counter means for this card.</summary>
 public enum AtcVerdict
 {
     Fresh,
