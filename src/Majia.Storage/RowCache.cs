@@ -67,12 +67,12 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
     }
 
     /// <summary>Whether this group was looked at, or something of it made.</summary>
-    public bool Knows(HotTable table, string key) => tables.TryGetValue(table, out var groups) && groups.ContainsKey(key);
+    public bool Knows(HotTable table, string key) => tables.TryGetValue(table, out var groups) && (groups.Recent.ContainsKey(key) || groups.Earlier.ContainsKey(key));
 
     /// <summary>The first row of a group that is known, or null; false when the group is not known.</summary>
     public bool TryPeek(HotTable table, string key, out object? row)
     {
-        var known = tables.TryGetValue(table, out var groups) && groups.TryGetValue(key, out var rows) ? rows : null;
+        var known = tables.TryGetValue(table, out var groups) && (groups.Recent.TryGetValue(key, out var rows) || groups.Earlier.TryGetValue(key, out rows)) ? rows : null;
         row = known is { Count: > 0 } ? known[0].Row : null;
         return known is not null;
     }
@@ -80,16 +80,18 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
     /// <summary>The group is read again when somebody asks for it; false when something of it was made or changed here.</summary>
     public bool TryForget(HotTable table, string key)
     {
-        if (tables.TryGetValue(table, out var groups) && groups.TryGetValue(key, out var rows))
+        if (!tables.TryGetValue(table, out var groups))
         {
-            if (rows.Exists(static entry => entry.State != State.Clean))
-            {
-                return false;
-            }
-
-            groups.Remove(key);
+            return true;
         }
 
+        if ((groups.Recent.TryGetValue(key, out var rows) || groups.Earlier.TryGetValue(key, out rows)) && rows.Exists(static entry => entry.State != State.Clean))
+        {
+            return false;
+        }
+
+        groups.Recent.Remove(key);
+        groups.Earlier.Remove(key);
         return true;
     }
 
