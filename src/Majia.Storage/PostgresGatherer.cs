@@ -12,8 +12,8 @@ internal sealed class PostgresGatherer : IAsyncDisposable
 {
     private const int MostInWave = 128;
 
-    /// <summary>How long a transaction may hold its rows while nobody waits for it, and while units keep coming.</summary>
-    private static readonly TimeSpan Unasked = TimeSpan.FromMilliseconds(5), Busy = TimeSpan.FromMilliseconds(20);
+    /// <summary>How long a transaction may hold its rows while nobody waits for it, and how long it takes in more while somebody does.</summary>
+    private static readonly TimeSpan Unasked = TimeSpan.FromMilliseconds(5), Busy = TimeSpan.FromMilliseconds(8);
 
     private readonly object gate = new();
     private readonly PostgresTarget target;
@@ -163,7 +163,7 @@ internal sealed class PostgresGatherer : IAsyncDisposable
     private bool IsTime(Transaction transaction) =>
         time.GetElapsedTime(transaction.Since) is var age && queue.Count == 0
             ? transaction.Asked || stopping || age >= Unasked
-            : age >= Busy;
+            : transaction.Asked && age >= Busy;
 
     private void RunWave(List<IStoreUnit> wave)
     {
