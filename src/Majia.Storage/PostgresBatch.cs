@@ -87,9 +87,12 @@ internal sealed class PostgresBatch : Session
         rows.Write();
         using var batch = new NpgsqlBatch(connection);
         var expected = new List<(int At, int Rows)>();
-        foreach (var (of, values) in writes.Where(static write => write.Value.Count > 0).OrderBy(static write => write.Key.Table.Source, StringComparer.Ordinal).ThenByDescending(static write => write.Key.Adds))
+
+        // A table's columns are asked for before the first statement is put together: the question is a round trip of its own, in its own role.
+        var all = writes.Where(static write => write.Value.Count > 0).OrderBy(static write => write.Key.Table.Source, StringComparer.Ordinal).ThenByDescending(static write => write.Key.Adds)
+            .Select(write => (write.Key, write.Value, Columns: ColumnsOf(write.Key.Table))).ToList();
+        foreach (var (of, values, columns) in all)
         {
-            var columns = ColumnsOf(of.Table);
             Begin(batch);
             Act(batch, of.Table);
             Add(batch, of.Adds ? columns.Insert : columns.Update, columns.Arrays(values, of.Adds ? columns.All : columns.Changed));
