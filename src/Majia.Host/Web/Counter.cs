@@ -155,7 +155,7 @@ public sealed class Counter : IKeypad, IAsyncDisposable
     /// <summary>A sale with a card in the slot. False: a transaction is under way.</summary>
     /// <param name="slot">Its contacts; null when it has none.</param>
     public bool TrySellInserted(Amount amount, ICardChannel? slot, TimeSpan pace = default) =>
-        TryStart(ofVoid: false, cancellation => terminal.SellInsertedAsync(amount, slot is null || pace == TimeSpan.Zero ? slot : new SlowAir(slot, pace, time), this, cancellation));
+        TryStart(ofVoid: false, async cancellation => await terminal.SellInsertedAsync(amount, slot is null || pace == TimeSpan.Zero ? slot : new SlowAir(slot, pace, time), this, cancellation));
 
     /// <summary>The phone leaves the field, whatever is still under way (R14): what was not through is torn.</summary>
     public void TakeAway()
