@@ -35,6 +35,7 @@ public static class Entry
             SimulateCommand.Create(),
             CardCommand.Create(),
             PosCommand.Create(),
+            GateCommand.Create(),
             ScenarioCommand.Create(),
         };
         var parsed = root.Parse(args);

@@ -81,6 +81,10 @@ public static class SimActions
         new("resume", "life", 16, "phone, card", (luck, _) => [luck.Below(Phones), luck.Below(Cards)]),
         new("delete", "life", 4, "phone, card", (luck, _) => [luck.Below(Phones), luck.Below(Cards)]),
         new("add", "life", 7, "phone, plastic", (luck, _) => [luck.Below(Phones), luck.Below(SmallWorld.Cast.Plastics.Count)]),
+        new("sign-out", "life", 5, "phone: its payment cards die with it", (luck, _) => [luck.Below(Phones)]),
+        new("sign-in", "life", 20, "phone: and Find Device on", (luck, _) => [luck.Below(Phones)]),
+        new("settle", "", 16, "till: closes its batch", (luck, _) => [luck.Below(Tills)]),
+        new("refund", "", 40, "till (or the next that has any), which of its settled sales from the last, percent of it (0: all that is left)", (luck, _) => [luck.Below(Tills), luck.Below(4), luck.OneIn(2) ? 0 : luck.Between(1, 110)]),
         new("aeroplane", "life", 3, "phone, seconds without network", (luck, _) => [luck.Below(Phones), luck.Between(1, 90)]),
         new("lost", "life", 2, "plastic: reported lost, or the report lifted", (luck, _) => [luck.Below(SmallWorld.Cast.Plastics.Count)]),
     ];

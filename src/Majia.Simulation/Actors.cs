@@ -23,6 +23,12 @@ public sealed class Actors(World world)
     /// <summary>Approved sales and voids as the tills' people saw them.</summary>
     public int Approved { get; private set; }
 
+    /// <summary>Refunds as the tills' people saw them.</summary>
+    public int Refunded { get; private set; }
+
+    /// <summary>Phones signed out with their cards gone from the chip.</summary>
+    public int Purged { get; private set; }
+
     public int Crashes { get; private set; }
 
     /// <summary>Begins <paramref name="action"/>. What cannot be done now is not done.</summary>
@@ -105,6 +111,18 @@ public sealed class Actors(World world)
             case "add":
                 Add(Phone(action[0]), action[1] % world.Cast.Plastics.Count);
                 break;
+            case "sign-out":
+                SignOut(Phone(action[0]));
+                break;
+            case "sign-in":
+                SignIn(Phone(action[0]));
+                break;
+            case "settle":
+                Close(Till(action[0]));
+                break;
+            case "refund":
+                Refund(action[0], action[1], action[2]);
+                break;
             case "aeroplane":
                 var flying = Phone(action[0]);
                 var device = flying.Device;
@@ -137,6 +155,15 @@ public sealed class Actors(World world)
                 handset.Device.SetAeroplaneMode(false);
                 handset.Device.PowerOn();
                 Spawn(handset.Process, "phone's round", () => DeliverAsync(handset.Device));
+                if (round > 1)
+                {
+                    Spawn(handset.Process, "comparison", () => CompareAsync(handset.Device));
+                }
+            }
+
+            if (round > 1)
+            {
+                Compare();
             }
 
             foreach (var counter in world.Counters)
@@ -146,7 +173,7 @@ public sealed class Actors(World world)
 
             Pump();
             world.Scheduler.Advance(TimeSpan.FromMinutes(round < 2 ? 2 : 6));
-            if (round > 1 && IsQuiet())
+            if (round > 2 && IsQuiet())
             {
                 return;
             }
@@ -159,7 +186,37 @@ public sealed class Actors(World world)
         return true;
     }
 
-    private bool IsQuiet() => Invariants.Table.First(row => row.Name == "nothing-waits").Broken(new Evidence(world)) is null;
+    /// <summary>The owner ends what was interrupted, puts the phone away, and phone and chip are compared with the cloud.</summary>
+    private static async Task<bool> CompareAsync(PhoneDevice phone)
+    {
+        await phone.ResumeAsync();
+        await phone.LockAsync();
+        await phone.ReportInventoryAsync();
+        return true;
+    }
+
+    /// <summary>The day's comparison of cloud, vault and banks.</summary>
+    private void Compare()
+    {
+        foreach (var node in world.Nodes.Where(node => node.IsUp))
+        {
+            if (node.Wallet is { } wallet)
+            {
+                Spawn(node.Process, "cloud's comparison", () => wallet.ReconcileAsync());
+            }
+
+            if (node.TokenService is { } vault)
+            {
+                Spawn(node.Process, "vault's comparison", () => vault.ReconcileAsync());
+            }
+        }
+    }
+
+    private bool IsQuiet()
+    {
+        var evidence = new Evidence(world);
+        return Invariants.Table.All(row => row.Name is not ("nothing-waits" or "everyone-has-the-same-cards") || row.Broken(evidence) is null);
+    }
 
     // ---- at the till ----
 
@@ -205,6 +262,48 @@ public sealed class Actors(World world)
             Approved += result.Outcome == SaleOutcome.Voided ? 1 : 0;
             return result;
         });
+    }
+
+    private void Close(Counter counter)
+    {
+        if (!counter.IsBusy)
+        {
+            counter.IsBusy = true;
+            Spawn(counter.Process, "settle", async () =>
+            {
+                var result = await counter.Device.SettleAsync(CancellationToken.None);
+                counter.IsBusy = false;
+                return result;
+            });
+        }
+    }
+
+    /// <summary>At the first till from <paramref name="till"/> on that has something to give back.</summary>
+    private void Refund(int till, int which, int percent)
+    {
+        var (counter, sales) = Enumerable.Range(till, world.Counters.Count).Select(Till).Where(static counter => !counter.IsBusy).Select(static counter => (counter, Settled(counter))).FirstOrDefault(static each => each.Item2.Count > 0);
+        if (counter is null)
+        {
+            return;
+        }
+
+        var sale = sales[which % sales.Count];
+        var (phone, card) = payers.TryGetValue($"{counter.Till.Terminal}/{sale.Request.Batch}/{sale.Request.Stan}", out var payer) ? payer : (0, string.Empty);
+        counter.IsBusy = true;
+        var holder = new Holder(world, world.Handsets[phone], card, pin: 0, tap: 0);
+        Spawn(counter.Process, "refund", async () =>
+        {
+            var result = await counter.Device.RefundAsync(sale.Rrn!, percent == 0 ? null : Amount.Cny(sale.Request.Amount.Minor * percent / 100), holder, CancellationToken.None);
+            counter.IsBusy = false;
+            Refunded += result.Outcome == SaleOutcome.Refunded ? 1 : 0;
+            return result;
+        });
+    }
+
+    private static List<JournalRow> Settled(Counter counter)
+    {
+        var batch = counter.Device.Batch;
+        return [.. counter.Device.Journal().Where(row => row is { State: JournalState.Approved, Request.Kind: TransactionKind.Sale } && row.Request.Batch != batch)];
     }
 
     private void Resolve(Counter counter)
@@ -285,6 +384,42 @@ public sealed class Actors(World world)
             return true;
         });
     }
+
+    private void SignOut(Handset handset)
+    {
+        if (!handset.Device.IsOn || handset.Device.State.Account is null)
+        {
+            return;
+        }
+
+        Spawn(handset.Process, "sign-out", async () =>
+        {
+            var before = handset.LiveInChip();
+            try
+            {
+                await handset.Device.SignOutAsync();
+            }
+            catch (InvalidOperationException)
+            {
+                return false; // the chip refused; the phone says so, and tries again
+            }
+
+            if (handset.Device.State is { Account: null, Purging: null })
+            {
+                Purged += before.Count > 0 ? 1 : 0;
+                handset.Purged.UnionWith(before);
+            }
+
+            return true;
+        });
+    }
+
+    private void SignIn(Handset handset) => Spawn(handset.Process, "sign-in", async () =>
+    {
+        var owner = world.Cast.Owners[0];
+        return (handset.Device.State.Account is not null || await handset.Device.SignInAsync(owner.Account, owner.Password) is { Count: 0 })
+            && await handset.Device.SetFindDeviceAsync(true) is { Count: 0 };
+    });
 
     private void Add(Handset handset, int plastic) => Spawn(handset.Process, "add", async () =>
     {

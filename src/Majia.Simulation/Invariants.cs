@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Globalization;
+using Majia.Core.Contracts;
 using Majia.Issuer;
 using Majia.Storage;
 using Majia.Terminal;
@@ -49,8 +50,12 @@ public static class Invariants
         new("debited-at-most-once", false, DebitedAtMostOnce),
         new("seen-approval-survives", false, SeenApprovalSurvives),
         new("slots-of-phone-and-card", false, Slots),
+        new("purge-holds", false, PurgeHolds),
+        new("refunded-at-most-once", false, RefundedAtMostOnce),
         new("nothing-waits", true, NothingWaits),
         new("terminals-and-books-agree", true, TerminalsAndBooksAgree),
+        new("refunds-arrive", true, RefundsArrive),
+        new("everyone-has-the-same-cards", true, EveryoneHasTheSameCards),
         new("no-pan-in-wallet-or-phone", true, NoPanAtRest),
     ];
 
@@ -174,6 +179,96 @@ public static class Invariants
             .Where(row => world.Watch.Thefts.Contains(row.Key)).Select(row => row.Rrn).ToHashSet(StringComparer.Ordinal);
         var orphan = evidence.Books.FirstOrDefault(row => row is { Code: "00", Operation: nameof(Operation.Sale), State: nameof(AuthorisationState.Approved) } && !standing.Contains(row.Rrn) && !thefts.Contains(row.Rrn));
         return orphan is null ? null : string.Create(CultureInfo.InvariantCulture, $"the bank keeps {orphan.Amount} fen of RRN {orphan.Rrn} at {orphan.Terminal}, which no terminal has as approved");
+    }
+
+    /// <summary>R24: what died in a purge is never alive in the chip again.</summary>
+    private static string? PurgeHolds(Evidence evidence)
+    {
+        foreach (var handset in evidence.World.Handsets.Where(static handset => handset.Purged.Count > 0))
+        {
+            if (handset.LiveInChip().FirstOrDefault(handset.Purged.Contains) is { } undead)
+            {
+                return $"phone {handset.Number} was signed out and said that its cards are gone, and its chip still pays with {undead.Split('/')[0]}";
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>R20: what refunds give back is at most what the sale took, at the bank and by its own count.</summary>
+    private static string? RefundedAtMostOnce(Evidence evidence) => OfEachBank(evidence,
+        """
+        SELECT s.rrn, s.amount, s.refunded, COALESCE(SUM(r.amount), 0) FROM issuer_authorisations s
+        LEFT JOIN issuer_authorisations r ON r.institution = s.institution AND r.original_key = s.switch_key AND r.operation = 'Refund' AND r.code = '00' AND r.state = 'Approved'
+        WHERE s.institution = $1 AND s.operation = 'Sale'
+        GROUP BY s.switch_key, s.rrn, s.amount, s.refunded HAVING COALESCE(SUM(r.amount), 0) > s.amount OR COALESCE(SUM(r.amount), 0) <> s.refunded ORDER BY s.rrn
+        """,
+        static row => string.Create(CultureInfo.InvariantCulture, $"of the {row.GetInt64(1)} fen of RRN {row.GetString(0)} {row.GetInt64(3)} came back in refunds, and the sale counts {row.GetInt64(2)}"));
+
+    /// <summary>What a terminal printed as refunded stands in the bank's books, to the fen.</summary>
+    private static string? RefundsArrive(Evidence evidence)
+    {
+        var books = evidence.Books.Where(row => row is { Code: "00", Operation: nameof(Operation.Refund) }).ToLookup(row => row.Rrn, StringComparer.Ordinal);
+        foreach (var counter in evidence.World.Counters)
+        {
+            foreach (var row in counter.Device.Journal(10_000).Where(row => row is { Request.Kind: TransactionKind.Refund, State: JournalState.Approved }))
+            {
+                if (books[row.Rrn!].Sum(booked => booked.Amount) is var booked && booked != row.Request.Amount.Minor)
+                {
+                    return string.Create(CultureInfo.InvariantCulture, $"terminal {counter.Till.Terminal} gave back {row.Request.Amount.Minor} fen ({row.Rrn}), the bank booked {booked}");
+                }
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Phone, chip, cloud, vault and bank, once each has been compared: the same live device cards, in the same state, and no place held by nobody. What still waits for its code is nobody's yet.</summary>
+    private static string? EveryoneHasTheSameCards(Evidence evidence)
+    {
+        var world = evidence.World;
+        var banks = world.Cast.Banks.SelectMany(bank => world.Read($"issuer-{bank.Institution}", session => session.Query(
+            "SELECT token_reference, state FROM issuer_devices WHERE institution = $1 AND state IN ('Active', 'Suspended')", static row => (Tur: row.GetString(0), State: row.GetString(1)), bank.Institution))).ToDictionary(StringComparer.Ordinal);
+        var places = world.Read("token-service", session => session.Query(
+            "SELECT tur FROM token_device_slot WHERE tur NOT IN (SELECT tur FROM token_token WHERE state <> 'Deactivated') UNION ALL SELECT tur FROM token_card_slot WHERE tur NOT IN (SELECT tur FROM token_token WHERE state <> 'Deactivated')",
+            static row => row.GetString(0)));
+        if (places.FirstOrDefault() is { } place)
+        {
+            return $"a place is held by {place}, which is no living device card";
+        }
+
+        foreach (var handset in world.Handsets)
+        {
+            var seid = handset.Chip.Seid;
+            var vault = world.Read("token-service", session => session.Query(
+                "SELECT tur, state, instance_aid FROM token_token WHERE seid = $1 AND state IN ('Active', 'Suspended') ORDER BY tur", static row => (Tur: row.GetString(0), State: row.GetString(1), Aid: row.GetString(2)), seid));
+            var cloud = world.Read("wallet", session => session.Query(
+                "SELECT c.tur, c.state, c.card_reference FROM wallet_card c JOIN wallet_device d ON d.device_id = c.device_id WHERE d.seid = $1 AND c.state IN ('Active', 'Suspended') ORDER BY c.tur",
+                static row => (Tur: row.GetString(0), State: row.GetString(1), Card: row.GetString(2)), seid));
+            var phone = handset.Device.State.Cards.Where(static card => card.State is EnrolmentState.Active or EnrolmentState.Suspended).OrderBy(card => card.CardReference, StringComparer.Ordinal).Select(card => (card.CardReference, State: card.State.ToString()));
+            var chip = handset.SelectableInChip().Order(StringComparer.Ordinal);
+            var who = $"phone {handset.Number}: ";
+            if ((Differ(who + "vault and cloud", vault.Select(row => $"{row.Tur} {row.State}"), cloud.Select(row => $"{row.Tur} {row.State}"))
+                ?? Differ(who + "vault and bank", vault.Select(row => $"{row.Tur} {row.State}"), vault.Where(row => banks.ContainsKey(row.Tur)).Select(row => $"{row.Tur} {banks[row.Tur]}"))
+                ?? Differ(who + "cloud and phone", cloud.OrderBy(row => row.Card, StringComparer.Ordinal).Select(row => $"{row.Card} {row.State}"), phone.Select(card => $"{card.CardReference} {card.State}"))
+                ?? Differ(who + "vault and chip", vault.Select(row => row.Aid).Order(StringComparer.Ordinal), chip)) is { } difference)
+            {
+                return difference;
+            }
+
+            foreach (var row in vault)
+            {
+                banks.Remove(row.Tur);
+            }
+        }
+
+        return banks.Count == 0 ? null : $"a bank still lists {banks.First().Key}, which the vault does not hold";
+    }
+
+    private static string? Differ(string who, IEnumerable<string> one, IEnumerable<string> other)
+    {
+        var (left, right) = (one.ToList(), other.ToList());
+        return left.SequenceEqual(right, StringComparer.Ordinal) ? null : $"{who} differ: [{string.Join(", ", left)}] and [{string.Join(", ", right)}]";
     }
 
     private static string? NoPanAtRest(Evidence evidence)

@@ -1,3 +1,4 @@
+using Majia.Core.Contracts;
 using Majia.Core.Cryptography;
 using Majia.Core.Iso8583;
 
@@ -22,6 +23,15 @@ public enum Plant
 
     /// <summary>The switch sends a sale to the bank a second time as a new one.</summary>
     DoublePost,
+
+    /// <summary>The line between fingerprint sensor and chip acknowledges each purge and does not pass it on.</summary>
+    SkipPurge,
+
+    /// <summary>The vault forgets who has a place on a chip or of a plastic.</summary>
+    ForgetSlot,
+
+    /// <summary>The vault judges by a copy of its rows in which nothing is suspended.</summary>
+    StaleVerdict,
 }
 
 public sealed class Plants(World world, Plant plant)
@@ -35,6 +45,9 @@ public sealed class Plants(World world, Plant plant)
         ("lose-dedupe", Plant.LoseDedupe),
         ("answer-before-commit", Plant.AnswerBeforeCommit),
         ("double-post", Plant.DoublePost),
+        ("skip-purge", Plant.SkipPurge),
+        ("forget-slot", Plant.ForgetSlot),
+        ("stale-verdict", Plant.StaleVerdict),
     ];
 
     /// <summary>An answer that comes from nobody.</summary>
@@ -77,7 +90,39 @@ public sealed class Plants(World world, Plant plant)
                 var (terminal, stan) = (message.Text(41), message.Text(11));
                 await node.Store.WriteAsync(session => session.Execute("DELETE FROM acquirer_transaction WHERE terminal = $1 AND stan = $2", terminal, stan));
                 break;
+
+            case Plant.ForgetSlot when wire.Name == "wallet-token":
+                await node.Store.WriteAsync(static session =>
+                {
+                    session.Execute("DELETE FROM token_device_slot");
+                    session.Execute("DELETE FROM token_card_slot");
+                });
+                break;
+
+            case Plant.StaleVerdict when wire.Name == "network-token":
+                await node.Store.WriteAsync(static session => session.Execute("UPDATE token_token SET state = 'Active' WHERE state = 'Suspended'"));
+                break;
         }
+    }
+
+    /// <summary>And just after it has answered.</summary>
+    internal async Task AfterAsync(Wire wire, Node node)
+    {
+        if (plant == Plant.StaleVerdict && wire.Name == "network-token")
+        {
+            await node.Store.WriteAsync(static session => session.Execute("UPDATE token_token SET state = 'Suspended' WHERE state = 'Active' AND suspended_by <> ''"));
+        }
+    }
+
+    internal ICardChannel OnTrustedLine(ICardChannel line) => plant == Plant.SkipPurge ? new Deaf(line) : line;
+
+    /// <summary>Says 9000 to PURGE, and nothing happens.</summary>
+    private sealed class Deaf(ICardChannel line) : ICardChannel
+    {
+        private const byte Purge = 0x2E;
+
+        public ValueTask<ReadOnlyMemory<byte>> TransmitAsync(ReadOnlyMemory<byte> command, CancellationToken cancellation) =>
+            command.Span is [0x80, Purge, ..] ? ValueTask.FromResult<ReadOnlyMemory<byte>>(new byte[] { 0x90, 0x00 }) : line.TransmitAsync(command, cancellation);
     }
 
     internal bool AnswersBeforeCommit(Wire wire) => plant == Plant.AnswerBeforeCommit && wire.Name == "pos-line";

@@ -3,6 +3,7 @@ using Majia.Core.Cryptography;
 using Majia.Core.Primitives;
 using Majia.Hsm;
 using Majia.Issuer;
+using Majia.Issuer.Plastic;
 
 namespace Majia.Simulation;
 
@@ -55,6 +56,9 @@ public static class SmallWorld
 /// <summary>Every party's key module, keyed as docs/protocols/keys.md says. They outlive runs and crashes, as key modules do.</summary>
 public sealed class KeyRing
 {
+    /// <summary>The test authority above the banks' plastic, in the network's module.</summary>
+    public const string Authority = "ca.sm2";
+
     private readonly SortedDictionary<string, KeyModule> modules = new(StringComparer.Ordinal);
     private readonly Entropy entropy;
 
@@ -93,6 +97,14 @@ public sealed class KeyRing
             Work(acquirer, terminal, till.Terminal, "pik", KeyUsage.PinEncryption);
             Work(acquirer, terminal, till.Terminal, "mak", KeyUsage.MessageAuthentication);
             Own(terminal, ("journal", KeyUsage.DataEncryption, CipherAlgorithm.Aes));
+        }
+
+        Own(network, (Authority, KeyUsage.CertificationSm2, CipherAlgorithm.Aes));
+        foreach (var bank in cast.Banks)
+        {
+            Own(this[$"issuer-{bank.Institution}"], (PlasticIssuing.CryptogramMaster, KeyUsage.EmvCryptogram, CipherAlgorithm.TripleDes), (PlasticIssuing.IntegrityMaster, KeyUsage.EmvIntegrity, CipherAlgorithm.TripleDes),
+                (PlasticIssuing.ConfidentialityMaster, KeyUsage.EmvConfidentiality, CipherAlgorithm.TripleDes), ($"{PlasticIssuing.KeySet}.enc", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes),
+                ($"{PlasticIssuing.KeySet}.mac", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes), ($"{PlasticIssuing.KeySet}.dek", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes), (PlasticIssuing.Certification, KeyUsage.CertificationSm2, CipherAlgorithm.Aes));
         }
     }
 

@@ -21,6 +21,8 @@ public sealed class Watch(World world)
     private readonly SortedDictionary<string, (bool Barred, int Version)> bars = new(StringComparer.Ordinal);
     private readonly SortedSet<string> gone = new(StringComparer.Ordinal);
     private readonly string[] pans = [.. world.Cast.Plastics.Select(card => card.Pan.Reveal())];
+    private readonly SortedSet<string> shown = new(StringComparer.Ordinal);
+
     private readonly byte[][] panBytes = [.. world.Cast.Plastics.Select(card => System.Text.Encoding.ASCII.GetBytes(card.Pan.Reveal()))];
 
     /// <summary>The same for the same seed: every frame, when and where.</summary>
@@ -93,9 +95,9 @@ public sealed class Watch(World world)
             return null;
         }
 
-        if (message.Mti == Mti.SettlementRequest || message.Mti == Mti.FinancialAdvice)
+        if (message.Mti == Mti.SettlementRequest || message.Mti == Mti.FinancialAdvice || message.Text(60)!.StartsWith("36", StringComparison.Ordinal))
         {
-            return null; // totals, and refunds: an acquirer accepts those before the bank has them, and the books tell at rest
+            return null; // totals, refunds and what a plastic approved by itself: an acquirer accepts those before the bank has them, and the books tell at rest
         }
 
         var terminal = message.Text(41)!;
@@ -186,18 +188,19 @@ public sealed class Watch(World world)
     internal string? TokenOf(string tur) => world.Read("token-service", session => session.Text("SELECT token FROM token_token WHERE tur = $1", tur));
 
     /// <summary>The first plastic's number in <paramref name="bytes"/>, as text or as packed digits.</summary>
-    internal bool HoldsPan(ReadOnlySpan<byte> bytes)
+    /// <param name="onTheWay">A plastic that was held to a terminal itself does not count.</param>
+    internal bool HoldsPan(ReadOnlySpan<byte> bytes, bool onTheWay = false)
     {
-        foreach (var pan in panBytes)
+        var hex = Convert.ToHexString(bytes);
+        for (var i = 0; i < pans.Length; i++)
         {
-            if (bytes.IndexOf(pan) >= 0)
+            if ((!onTheWay || !shown.Contains(pans[i])) && (bytes.IndexOf(panBytes[i]) >= 0 || hex.Contains(pans[i], StringComparison.Ordinal)))
             {
                 return true;
             }
         }
 
-        var hex = Convert.ToHexString(bytes);
-        return Array.Exists(pans, pan => hex.Contains(pan, StringComparison.Ordinal));
+        return false;
     }
 
     /// <summary>A token service that vouches twice for one counter value, whether the bank was asked or not.</summary>
@@ -219,9 +222,12 @@ public sealed class Watch(World world)
         }
     }
 
+    /// <summary>A plastic was held to a terminal: its own number is now the merchant's to send.</summary>
+    internal void Shown(Core.Primitives.Pan plastic) => shown.Add(plastic.Reveal());
+
     private void LookForPan(Wire wire, byte[] bytes)
     {
-        if (HoldsPan(bytes))
+        if (HoldsPan(bytes, onTheWay: true))
         {
             Leak ??= $"a plastic's number went over {wire.Name}";
         }

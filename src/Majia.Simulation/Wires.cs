@@ -113,6 +113,7 @@ internal sealed class SimIsoLink(World world, Wire wire, Process client, Func<Ta
         {
             await world.Plants.BeforeAsync(wire, node, request);
             var answer = (await server(node).HandleAsync(request, CancellationToken.None)).ToArray();
+            await world.Plants.AfterAsync(wire, node);
             if (edge && !world.Plants.AnswersBeforeCommit(wire))
             {
                 await Task.Yield(); // others may run between a unit and its commit, and power may fail there
@@ -193,6 +194,7 @@ internal sealed class SimJsonLink(World world, Wire wire, Process client, Func<T
     {
         try
         {
+            await world.Plants.BeforeAsync(wire, node, body);
             var reply = await endpoint(node).HandleAsync(operation, body, CancellationToken.None);
             if (edge)
             {

@@ -70,6 +70,17 @@ public sealed class Handset(int number, HandsetSeed seed, MemoryChip memory, byt
     public PhoneDevice Device { get; internal set; } = null!;
 
     public ChipDevice Chip { get; internal set; } = null!;
+
+    /// <summary>Payment instances that died in a purge of which the phone's owner has been told: instance and binding value.</summary>
+    public SortedSet<string> Purged { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>What the chip's memory says can be paid with now: instance and binding value.</summary>
+    public IReadOnlyList<string> LiveInChip() => [.. State.Payments.Where(State.IsLive).Select(static payment => $"{payment.Aid}/{Convert.ToHexString(payment.BindingValue.Span)}")];
+
+    /// <summary>Instances that a reader can meet, by AID.</summary>
+    public IReadOnlyList<string> SelectableInChip() => [.. State.Payments.Where(State.CanBeSelected).Select(static payment => payment.Aid.ToString())];
+
+    private ChipState State => ChipImage.TryRead(Memory.Image, out var state, out var error) ? state : throw new InvalidOperationException(error);
 }
 
 /// <summary>A chip's memory that survives its power.</summary>
@@ -349,12 +360,15 @@ public sealed class World : IDisposable
     /// <summary>A POS line for whoever has the number to dial: a terminal, or a thief.</summary>
     internal IIsoLink PosLine(Process client) => new SimIsoLink(this, WireOf("pos-line"), client, null, "acquirer", static to => to.Acquirer!, edge: true);
 
+    /// <summary>What terminals check a plastic with.</summary>
+    private IReadOnlyList<AuthorityKey> Authorities => [new(AuthorityKey.UnionPay, AuthorityKey.TestSm2Index, Keys["network"].Sm2Public(KeyRing.Authority), [], new DateOnly(2035, 12, 31))];
+
     private void Open(Counter counter, byte[]? snapshot)
     {
         counter.Process = new Process($"terminal-{counter.Till.Terminal}", Scheduler);
         counter.Store = new InlineStore([TerminalDevice.Schema], snapshot);
         counter.Line = PosLine(counter.Process);
-        counter.Device = new TerminalDevice(Cast.TerminalOf(counter.Till), counter.Store, Keys[$"terminal-{counter.Till.Terminal}"], counter.Line, counter.Process.Clock, Entropy, NoTrace.Instance);
+        counter.Device = new TerminalDevice(Cast.TerminalOf(counter.Till) with { Authorities = _ => ValueTask.FromResult(Authorities) }, counter.Store, Keys[$"terminal-{counter.Till.Terminal}"], counter.Line, counter.Process.Clock, Entropy, NoTrace.Instance);
     }
 
     private void Open(Handset handset, byte[]? snapshot)
@@ -363,7 +377,7 @@ public sealed class World : IDisposable
         handset.Store = new InlineStore([PhoneDevice.Schema], snapshot);
         handset.Chip = new ChipDevice(handset.Memory, Entropy);
         handset.Device = new PhoneDevice(
-            new PhoneOptions(handset.Seed.Model, handset.Seed.Track, handset.Seed.Version, handset.Silicon), handset.Store, new Solder(handset.Chip),
+            new PhoneOptions(handset.Seed.Model, handset.Seed.Track, handset.Seed.Version, handset.Silicon), handset.Store, new Solder(handset.Chip, Plants),
             new SimJsonLink(this, WireOf("phone-wallet"), handset.Process, null, "wallet", static to => to.Wallet!.Endpoint, edge: true),
             handset.Process.Clock, Entropy, NoTrace.Instance);
     }
@@ -373,9 +387,10 @@ public sealed class World : IDisposable
     {
         private readonly ChipDevice chip;
 
-        public Solder(ChipDevice chip)
+        public Solder(ChipDevice chip, Plants plants)
         {
             this.chip = chip;
+            Trusted = plants.OnTrustedLine(chip.Trusted);
             chip.Paid += paid => Paid?.Invoke(new ChipPayment(paid.Instance.ToString(), paid.Amount, paid.Currency, paid.Atc, paid.Declined));
         }
 
@@ -385,7 +400,7 @@ public sealed class World : IDisposable
 
         public ICardChannel Wired => chip.Wired;
 
-        public ICardChannel Trusted => chip.Trusted;
+        public ICardChannel Trusted { get; }
 
         public ICardChannel Contactless => chip.Contactless;
 

@@ -18,6 +18,9 @@ public sealed partial class TerminalDevice
     /// <summary>Refunds and offline approvals not yet answered, oldest first.</summary>
     public IReadOnlyList<(string Batch, string Stan)> PendingAdvices => store.Read(TerminalSchema.PendingAdvices);
 
+    /// <summary>批次号 that is open, six digits.</summary>
+    public string Batch => store.Read(TerminalSchema.Batch);
+
     /// <summary>This terminal's own totals of the batch that is open.</summary>
     public SettlementTotals Totals => store.Read(session => TerminalSchema.Totals(session, TerminalSchema.Batch(session)));
 

@@ -82,7 +82,7 @@ public sealed partial class WalletParty
         foreach (var token in live)
         {
             var card = cards.Find(each => each.Tur == token.TokenUniqueReference);
-            if (card is null or { State: EnrolmentState.Deleted })
+            if (card is null or { State: EnrolmentState.Deleted or EnrolmentState.Failed })
             {
                 if (!underWay)
                 {

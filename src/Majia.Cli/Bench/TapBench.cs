@@ -16,7 +16,7 @@ namespace Majia.Cli.Bench;
 /// <remarks>The chip's memory is its file, written and flushed before the cryptogram leaves, as in the product. Fingerprint, PIN and the acquirer's line are not in it.</remarks>
 public static class TapBench
 {
-    private const string Shop = "10000001";
+    private const string Shop = "10000001", WithFloorLimit = "10000003";
 
     public static async Task<IReadOnlyList<BenchRow>> RunAsync(BenchEffort effort)
     {
@@ -31,14 +31,23 @@ public static class TapBench
             await system.PumpAsync(CancellationToken.None);
             var phone = system.Phones["mi5"];
             var taps = effort.Long ? 2_000 : effort.Rounds * 60;
-            var online = await TapAsync(system, taps, async () =>
+            var online = await TapAsync(system, Shop, taps, async () =>
             {
                 await phone.OpenByReader();
                 await phone.ChooseAsync(card);
                 await phone.VerifyFingerprintAsync(DemoOwner.Finger);
                 return phone.Tap();
             });
-            return [Row("tap", "a device card, online (ARQC)", online, Gate / 100, Gate / 300)];
+
+            // A plastic that approves by itself: its signature over the tap, and the terminal's three public-key operations.
+            var offline = new List<BenchRow>();
+            foreach (var (id, name, algorithm) in ((string, string, string)[])[("mingyue-16", "tap-fdda-rsa", "RSA 1152 under 1408 under 1984"), ("beishan-03", "tap-fdda-sm2", "SM2")])
+            {
+                var signed = await TapAsync(system, WithFloorLimit, Math.Min(taps, 1_000), async () => (await system.Plastics.InFieldAsync(id))!);
+                offline.Add(Row(name, $"a plastic, offline (TC) with fDDA in {algorithm}", signed, Gate / 100, Gate / 100));
+            }
+
+            return [Row("tap", "a device card, online (ARQC)", online, Gate / 100, Gate / 300), .. offline];
         }
         finally
         {
@@ -57,10 +66,10 @@ public static class TapBench
             $"less is better; p99 of {taps.Count} taps of {what}, half within {times[times.Count / 2]:F2} ms; {last.Exchanges.Count} commands, {last.Exchanges.Sum(static exchange => exchange.Command + exchange.Answer)} bytes; on the air besides: {air} kbit/s"));
     }
 
-    private static async Task<List<Tapped>> TapAsync(MajiaSystem system, int taps, Func<Task<ICardChannel>> present)
+    private static async Task<List<Tapped>> TapAsync(MajiaSystem system, string shop, int taps, Func<Task<ICardChannel>> present)
     {
         const int WarmUp = 40;
-        var terminal = system.Terminals[Shop];
+        var terminal = system.Terminals[shop];
         var tapped = new List<Tapped>();
         Tapped? now = null;
         void Shown(DisplayMessage message)

@@ -11,7 +11,7 @@ using Majia.Storage;
 
 namespace Majia.Cli.Commands;
 
-/// <summary><c>majia card</c>: holds a phone's chip to a virtual PC/SC reader. What passes is a transcript on stdout (<c>&gt;</c> command, <c>&lt;</c> answer), without what must not be kept.</summary>
+/// <summary><c>majia card</c>: holds a phone's chip, or a plastic card, to a virtual PC/SC reader. What passes is a transcript on stdout (<c>&gt;</c> command, <c>&lt;</c> answer), without what must not be kept.</summary>
 public static class CardCommand
 {
     private const string FreshPhone = "mi5", FreshCard = "mingyue-02";
@@ -21,22 +21,59 @@ public static class CardCommand
         var vpcd = new Option<string>("--vpcd") { Description = $"HOST:PORT of the virtual reader's port (Debian: vsmartcard-vpcd, localhost:{VirtualReader.DefaultPort})", Required = true };
         var phone = new Option<string?>("--phone") { Description = $"{string.Join(" | ", SeedData.Handsets.Where(handset => handset.Supported).Select(handset => handset.Id))}, of the data folder; without it a {FreshPhone} with a fresh demo card" };
         phone.AcceptOnlyFromAmong([.. SeedData.Handsets.Select(handset => handset.Id)]);
+        var plastic = new Option<string?>("--plastic") { Description = "a plastic card of the test cards, such as mingyue-14 (docs/test-cards.md), made by its bank when it is first asked for" };
         var data = new Option<string?>("--data") { Description = "data folder (default: data, or MAJIA_DATA; for a fresh phone a temporary one)" };
         var ready = new Option<bool>("--ready") { Description = "the owner's finger is on the sensor for each tap, so that the card answers GET PROCESSING OPTIONS" };
         var atr = new Option<string>("--atr") { Description = "contactless | contact: which kind of card the reader sees", DefaultValueFactory = _ => "contactless" };
         atr.AcceptOnlyFromAmong("contactless", "contact");
         var language = Languages.Option();
-        var command = new Command("card", "Holds a phone's chip to a virtual PC/SC reader (pcscd with vsmartcard-vpcd). Enter takes it away and back; Ctrl-C ends.") { vpcd, phone, data, ready, atr, language };
+        var command = new Command("card", "Holds a phone's chip or a plastic card to a virtual PC/SC reader (pcscd with vsmartcard-vpcd). Enter takes it away and back; Ctrl-C ends.") { vpcd, phone, plastic, data, ready, atr, language };
         command.SetAction(async (parse, cancellation) =>
         {
-            var (host, port) = Address(parse.GetValue(vpcd)!);
+            var (host, port) = AddressOf(parse.GetValue(vpcd)!);
             var side = parse.GetValue(atr) == "contact" ? CardInterface.Contact : CardInterface.Contactless;
+            if (parse.GetValue(plastic) is { } id)
+            {
+                return parse.GetValue(phone) is null
+                    ? await RunPlasticAsync(new Address(host, port), id, parse.GetValue(data) ?? Environment.GetEnvironmentVariable("MAJIA_DATA") ?? "data", side, Languages.Of(parse.GetValue(language)), cancellation)
+                    : throw new UsageException("--phone and --plastic: one of the two");
+            }
+
             return await RunAsync(host, port, parse.GetValue(phone), parse.GetValue(data), parse.GetValue(ready), side, Languages.Of(parse.GetValue(language)), cancellation);
         });
         return command;
     }
 
-    private static (string Host, int Port) Address(string text)
+    private readonly record struct Address(string Host, int Port);
+
+    private static async Task<int> RunPlasticAsync(Address reader, string id, string folder, CardInterface side, Language language, CancellationToken cancellation)
+    {
+        var seeded = SeedData.Find(id) ?? throw new UsageException($"--plastic: there is no test card {id} (docs/test-cards.md lists them)");
+        if (OfferedPlastic.Missing(seeded, side) is { } missing)
+        {
+            throw new UsageException($"--plastic {id}: {missing.In(language)}");
+        }
+
+        if (!LonePlastic.Exists(folder, id))
+        {
+            // Its bank makes it, with keys of its own module; then the card is alone.
+            await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, new SystemEntropy()));
+            await system.Plastics.OpenAsync(id);
+        }
+
+        try
+        {
+            using var lone = LonePlastic.Open(folder, id, new SystemEntropy());
+            await HoldAsync(new VirtualReader(reader.Host, reader.Port, new OfferedPlastic(lone.Chip, side), TimeProvider.System), $"{reader.Host}:{reader.Port}", language, cancellation);
+            return ExitCode.Ok;
+        }
+        catch (Exception error) when (error is StoreException or ChipMemoryException)
+        {
+            throw new EnvironmentException(error.Message);
+        }
+    }
+
+    private static (string Host, int Port) AddressOf(string text)
     {
         var colon = text.LastIndexOf(':');
         return colon > 0 && int.TryParse(text.AsSpan(colon + 1), out var port) && port is > 0 and < 65536
@@ -56,7 +93,7 @@ public static class CardCommand
             }
 
             await using var lone = Open(folder ?? temporary!, SeedData.Handsets.Single(one => one.Id == (handset ?? FreshPhone)));
-            if (OfferedPhone.Missing(lone.Phone) is { } missing)
+            if (OfferedPhone.Missing(lone.Phone) is { } missing && await lone.Phone.TransitAsync(cancellation) is null)
             {
                 var how = new Text($"{missing.En}: add one with ./majia up, or leave --phone out for a fresh one", $"{missing.Zh}：请用 ./majia up 添加，或去掉 --phone 使用新的演示卡");
                 throw new UsageException(how.In(language));

@@ -22,9 +22,10 @@ public static class PosCommand
         var amount = new Option<string>("--amount") { Description = "CNY, as in 88.00", Required = true };
         var terminal = new Option<string>("--terminal") { Description = string.Join(" | ", SeedData.Merchants.Select(shop => $"{shop.Terminal} ({shop.Name.En})")), DefaultValueFactory = _ => SeedData.Merchants[0].Terminal };
         terminal.AcceptOnlyFromAmong([.. SeedData.Merchants.Select(shop => shop.Terminal)]);
+        var contact = new Option<bool>("--contact") { Description = "the reader has a slot: an inserted card, over its contacts" };
         var data = new Option<string?>("--data") { Description = "the data folder (default: data, or MAJIA_DATA)" };
         var language = Languages.Option();
-        var command = new Command("pos", "One sale at a terminal that reads a real or virtual card over PC/SC.") { pcsc, amount, terminal, data, language };
+        var command = new Command("pos", "One sale at a terminal that reads a real or virtual card over PC/SC.") { pcsc, amount, terminal, contact, data, language };
         command.SetAction(async (parse, cancellation) =>
         {
             if (!Amount.TryParse(parse.GetValue(amount), Currency.Cny, out var price, out var error))
@@ -33,12 +34,12 @@ public static class PosCommand
             }
 
             var folder = parse.GetValue(data) ?? Environment.GetEnvironmentVariable("MAJIA_DATA") ?? "data";
-            return await RunAsync(parse.GetValue(pcsc), price, parse.GetValue(terminal)!, folder, Languages.Of(parse.GetValue(language)), cancellation);
+            return await RunAsync(parse.GetValue(pcsc), price, parse.GetValue(terminal)!, parse.GetValue(contact), folder, Languages.Of(parse.GetValue(language)), cancellation);
         });
         return command;
     }
 
-    private static async Task<int> RunAsync(string? reader, Amount amount, string terminal, string folder, Language language, CancellationToken cancellation)
+    private static async Task<int> RunAsync(string? reader, Amount amount, string terminal, bool contact, string folder, Language language, CancellationToken cancellation)
     {
         try
         {
@@ -46,7 +47,8 @@ public static class PosCommand
             await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, new SystemEntropy()) { Roles = NoPhone });
             var pos = system.Terminals[terminal];
             pos.Displayed += shown => Console.Error.WriteLine($"majia: {shown.Text.In(language)}{(shown.Why is { } why ? $" ({why.In(language)})" : "")}");
-            var result = await pos.SellAsync(amount, field, new ConsoleKeypad(language), cancellation);
+            var keypad = new ConsoleKeypad(language);
+            var result = contact ? await pos.SellInsertedAsync(amount, await field.PollAsync(cancellation), keypad, cancellation) : await pos.SellAsync(amount, field, keypad, cancellation);
             await system.PumpAsync(CancellationToken.None);
             return Tell(result, language);
         }

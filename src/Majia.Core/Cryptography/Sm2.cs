@@ -1,6 +1,6 @@
 using Majia.Core.Primitives;
-using Org.BouncyCastle.Asn1.GM;
 using Org.BouncyCastle.Asn1.X9;
+using Org.BouncyCastle.Crypto.EC;
 using Org.BouncyCastle.Crypto.Parameters;
 using Org.BouncyCastle.Crypto.Signers;
 using Org.BouncyCastle.Math;
@@ -18,7 +18,8 @@ public static class Sm2
     /// <summary>The signer's identity that the standard gives where none is agreed (GM/T 0009 §10).</summary>
     private static readonly byte[] Identity = "1234567812345678"u8.ToArray();
 
-    private static readonly X9ECParameters Curve = GMNamedCurves.GetByName("sm2p256v1");
+    /// <summary>The library's own arithmetic for this prime: several times as fast as its general one.</summary>
+    private static readonly X9ECParameters Curve = CustomNamedCurves.GetByName("sm2p256v1");
 
     private static readonly ECDomainParameters Domain = new(Curve);
 

@@ -45,6 +45,10 @@ public sealed class PlasticCards : IDisposable
         this.entropy = entropy;
     }
 
+    internal static string MemoryOf(string chips, string id) => Path.Combine(chips, $"plastic-{id}.chip");
+
+    internal static string KeyOf(string keys, string id) => Path.Combine(keys, $"chip-plastic-{id}.key");
+
     /// <summary>How a bank certifies its chips: in SM2, or in RSA with chip keys of so many bits.</summary>
     public static (bool Sm2, int RsaBits) Scheme(string institution) => institution switch
     {
@@ -136,7 +140,7 @@ public sealed class PlasticCards : IDisposable
 
             // A card of no bank here (VISA alone) is made with the first bank's tools: only its brand matters.
             var institution = (bank ?? SeedData.Banks[0]).Institution;
-            var memory = new ChipMemoryFile(Path.Combine(chips, $"plastic-{id}.chip"), Path.Combine(keyFolder, $"chip-plastic-{id}.key"), entropy);
+            var memory = new ChipMemoryFile(MemoryOf(chips, id), KeyOf(keyFolder, id), entropy);
             try
             {
                 if (memory.Load() is null)

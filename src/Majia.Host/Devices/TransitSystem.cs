@@ -11,7 +11,9 @@ namespace Majia.Host.Devices;
 /// <summary>The transit operator of the demonstration and the two gates of its line. Each has its own key module, the gates' with the purchase master key alone.</summary>
 public sealed class TransitSystem : IAsyncDisposable
 {
-    private const string Module = "transit", GateModule = "gate";
+    private const string Module = "transit";
+
+    internal const string GateModule = "gate";
 
     private readonly string terminals;
     private readonly TimeProvider time;
@@ -47,6 +49,8 @@ public sealed class TransitSystem : IAsyncDisposable
         ["out-8"] = new([0, 0, 0x99, 0, 0x08, 0x02], Station: 8, IsExit: true),
     };
 
+    internal static string StoreOf(string terminals, string id) => Path.Combine(terminals, $"gate-{id}.db");
+
     /// <summary>A gate, opened with its own store the first time.</summary>
     /// <exception cref="KeyNotFoundException">There is no such gate.</exception>
     public GateReader Gate(string id)
@@ -56,7 +60,7 @@ public sealed class TransitSystem : IAsyncDisposable
         {
             if (!gates.TryGetValue(id, out var known))
             {
-                var store = SqliteStore.Open(Path.Combine(terminals, $"gate-{id}.db"), [TransitTables.Gate], time);
+                var store = SqliteStore.Open(StoreOf(terminals, id), [TransitTables.Gate], time);
                 known = (new GateReader(options, store, gateKeys, time), store);
                 gates.Add(id, known);
             }

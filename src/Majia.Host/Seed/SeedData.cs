@@ -74,6 +74,7 @@ public static class SeedData
             [
                 new("beishan-01", "beishan-zhao-credit", "zhao-beichen", "629902", 1, 16, CardKind.Credit, new("A bank that takes credit cards only.", "该行仅支持信用卡。")),
                 new("beishan-02", "beishan-zhao-gold", "zhao-beichen", "629902", 2, 16, CardKind.Credit, new("Credit card with a debt: what is left of the limit counts.", "已有欠款的信用卡：以剩余额度为准。"), Risk: EnrolmentRisk.Green),
+                new("beishan-03", "beishan-zhao-gold", "zhao-beichen", "629902", 3, 16, CardKind.Credit, new("500.00 of electronic cash on a chip that signs in SM2.", "芯片内有 500.00 元电子现金，芯片采用 SM2 签名。"), Risk: EnrolmentRisk.Green, ElectronicCash: 50_000),
             ]),
         new("63990300", new("Shahu Bank", "沙湖银行"), Version,
             [Gu],

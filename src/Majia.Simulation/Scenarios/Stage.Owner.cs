@@ -66,7 +66,12 @@ public sealed partial class Stage
             Expiry = said["expiry"] is { } expiry ? (expiry == "none" ? null : expiry) : typed.Expiry,
             Cvn2 = said["cvn2"] is { } value ? (value == "none" ? null : value) : typed.Cvn2,
         };
-        var source = said["by"] switch { "nfc" => "CONTACTLESS_TAP", "camera" => "CAMERA", _ => "MANUAL" };
+        if (said.Is("by", "nfc"))
+        {
+            return Named(said, AddByNfc(phone, card.Id, typed));
+        }
+
+        var source = said["by"] switch { "camera" => PhoneDevice.Photographed, _ => PhoneDevice.Typed };
         return Named(said, world.Do(phone.Process, () => phone.Device.AddCardAsync(typed, source)));
     }
 

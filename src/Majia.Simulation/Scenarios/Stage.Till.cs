@@ -106,7 +106,18 @@ public sealed partial class Stage
         return new Holder(this, phone, reference ?? string.Empty, said["finger"] ?? "yes", said["wake"] ?? "reader");
     }
 
-    private static StepResult Told(SaleResult result, Holder holder) => new(
+    /// <summary>What the holder's hand does at a PIN pad.</summary>
+    private char[]? Typed() => hand switch
+    {
+        "wrong" => "905173".ToCharArray(),
+        "none" => [],
+        "cancel" => null,
+        _ => SmallWorld.Pin.ToCharArray(),
+    };
+
+    private static StepResult Told(SaleResult result, Holder holder) => Told(result, holder.Refused, holder.Asked);
+
+    private static StepResult Told(SaleResult result, IReadOnlyList<Refusal> refused, bool asked) => new(
         result.Outcome switch
         {
             SaleOutcome.Approved => "approved",
@@ -124,10 +135,10 @@ public sealed partial class Stage
             SaleOutcome.Refused => "refused",
             _ => "no-card",
         },
-        holder.Refused.Count > 0 ? StepResult.Of(string.Empty, holder.Refused).Why : result.Why,
-        [.. (result.ResponseCode is { } code ? new[] { code.Value } : []).Concat(holder.Refused.Select(reason => reason.Code).Distinct(StringComparer.Ordinal))],
+        refused.Count > 0 ? StepResult.Of(string.Empty, refused).Why : result.Why,
+        [.. (result.ResponseCode is { } code ? new[] { code.Value } : []).Concat(refused.Select(reason => reason.Code).Distinct(StringComparer.Ordinal))],
         result.Slip?.Print(SlipCopy.Cardholder),
-        holder.Asked);
+        asked);
 
     /// <summary>Wakes the phone, chooses, verifies, holds it there; types a PIN; tries once or twice more, then goes away.</summary>
     /// <param name="finger">yes, no, late (not at the first tap), other (somebody else's).</param>
@@ -186,13 +197,7 @@ public sealed partial class Stage
         public ValueTask<char[]?> EnterPinAsync(PinPrompt prompt, CancellationToken cancellation)
         {
             Asked = true;
-            return ValueTask.FromResult<char[]?>(stage.hand switch
-            {
-                "wrong" => "905173".ToCharArray(),
-                "none" => [],
-                "cancel" => null,
-                _ => SmallWorld.Pin.ToCharArray(),
-            });
+            return ValueTask.FromResult(stage.Typed());
         }
     }
 }

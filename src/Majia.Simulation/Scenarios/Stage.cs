@@ -101,7 +101,7 @@ public sealed partial class Stage
     /// <summary>
     /// The state of whatever <paramref name="who"/> names: a plastic card (<c>mingyue-01</c>: normal, lost …), a device card at the token service
     /// (<c>mingyue-01@mi5</c>: active, suspended, deactivated, none), an account (open, closed), a handset's screen (<c>mi5</c>: dark, ready …),
-    /// or a count (<c>cards@mi5</c> that can pay, <c>places@mi5</c> and <c>devices@mingyue-01</c> at the token service, <c>messages@mingyue-01</c> to the holder,
+    /// or a count (<c>cards@mi5</c> that can pay, <c>places@mi5</c> and <c>devices@mingyue-01</c> at the token service, <c>messages@mingyue-01</c> to the holder, <c>electronic-cash@mingyue-16</c> in its bank's books,
     /// <c>reader@mi5</c>: what a bare reader finds, <c>reversals@books</c> and <c>refunds@books</c> or <c>advices@books</c> that a terminal keeps). Null: nobody knows what that is.
     /// </summary>
     public string? StateOf(string who)
@@ -117,6 +117,7 @@ public sealed partial class Stage
                 "messages" when Cast.Card(where) is { } card => Count(DeskOf(card).Messages(card.Customer).Count),
                 "reversals" when Cast.Tills.Any(till => till.Id == where) => Count(At(where).Device.Pending.Count),
                 "refunds" or "advices" when Cast.Tills.Any(till => till.Id == where) => Count(At(where).Device.PendingAdvices.Count),
+                "electronic-cash" when Cast.Card(where) is { } card => ElectronicCashOf(card),
                 _ when Cast.Card(what) is not null && Find(where) is not null => Token(what, where),
                 _ => null,
             };

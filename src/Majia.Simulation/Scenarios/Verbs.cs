@@ -60,6 +60,8 @@ public static class Verbs
         new("tap", new("wakes the phone, chooses, verifies, holds it to the terminal", "唤起、选卡、验指纹、挥手机"),
             [Shop, new("amount", ParameterKind.Money, Needed: true), AnyCard, OnPhone, new("finger", ParameterKind.OneOf("yes", "no", "late", "other")), new("wake", ParameterKind.OneOf("reader", "gesture"))],
             Paying, static (stage, step) => stage.Tap(step.Arguments, step.As)),
+        new("tap-plastic", new("holds the plastic itself to the terminal", "用实体卡挥卡"), [Shop, new("amount", ParameterKind.Money, Needed: true), Card], Paying, static (stage, step) => stage.TapPlastic(step.Arguments, step.As)),
+        new("insert-plastic", new("puts the plastic itself into the terminal's slot", "用实体卡插卡"), [Shop, new("amount", ParameterKind.Money, Needed: true), Card], Paying, static (stage, step) => stage.InsertPlastic(step.Arguments, step.As)),
         new("void", new("the merchant voids a sale of this batch", "商户撤销本批次的消费"), [Sale, new("shop", ParameterKind.Shop), AnyCard, OnPhone], ["voided", .. Paying], static (stage, step) => stage.Void(step.Arguments)),
         new("batch-close", new("the shop closes its batch", "商户批结算"), [Shop], ["balanced", "not-balanced", "empty", "unfinished", "no-answer"], static (stage, step) => stage.CloseBatch(step.Arguments)),
         new("refund", new("the merchant refunds a settled sale, all that is left of it or a part", "商户对已结算的消费退货，可部分退"),

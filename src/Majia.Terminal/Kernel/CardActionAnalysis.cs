@@ -57,6 +57,9 @@ public sealed class CardAnswer
     /// <summary>9F63, empty when absent.</summary>
     public required ReadOnlyMemory<byte> ProductIdentification { get; init; }
 
+    /// <summary>9F19, six bytes; empty where the card has none: a plastic.</summary>
+    public required ReadOnlyMemory<byte> TokenRequestor { get; init; }
+
     /// <summary>The AID that was selected, and its label.</summary>
     public required string Aid { get; init; }
 
@@ -72,7 +75,7 @@ public sealed class CardAnswer
 public static class CardActionAnalysis
 {
     private const int Profile = 0x82, Counter = 0x9F36, Cryptogram = 0x9F26, IssuerData = 0x9F10, Track2 = 0x57, Number = 0x5A, ExpiryDate = 0x5F24,
-        Sequence = 0x5F34, Information = 0x9F27, CardQualifiers = 0x9F6C, ProductIdentification = 0x9F63;
+        Sequence = 0x5F34, Information = 0x9F27, CardQualifiers = 0x9F6C, ProductIdentification = 0x9F63, TokenRequestor = 0x9F19;
 
     /// <summary>The card's answer, checked; an outcome when something mandatory is missing or malformed.</summary>
     /// <param name="data">Answer to GPO and records.</param>
@@ -135,6 +138,7 @@ public static class CardActionAnalysis
             Cryptogram = cryptogram,
             IssuerApplicationData = issuerData,
             ProductIdentification = data.Find(ProductIdentification) is { Length: <= 16 } product ? product : default,
+            TokenRequestor = data.Find(TokenRequestor) is { Length: 6 } requestor ? requestor : default,
             Aid = application.Candidate.Aid.ToString(),
             Label = application.Label,
             Terminal = terminal,

@@ -30,6 +30,7 @@ public static class Field55
         0x9F09, // application version
         0x9F41, // transaction sequence counter: the trace number
         0x9F63, // product identification, when the card gave it
+        0x9F19, // token requestor, when the card gave it: the token service holds it against the token's own
     ];
 
     private static readonly Tag[] ReversalTags = [0x95, 0x9F1E, 0x9F10, 0x9F36];
@@ -55,6 +56,7 @@ public static class Field55
                 0x84 => Convert.FromHexString(card.Aid),
                 0x9F41 => Convert.FromHexString(stan.PadLeft(8, '0')),
                 0x9F63 => card.ProductIdentification,
+                0x9F19 => card.TokenRequestor,
                 _ => card.Terminal.Value(tag) ?? default,
             };
             if (!value.IsEmpty)

@@ -22,9 +22,14 @@ public static class CardProfile
     // The card's wishes for CVN 01, 33 bytes (protocols.md 2.3).
     private static readonly byte[] Pdol = Convert.FromHexString("9F66049F02069F03069F1A0295055F2A029A039C019F3704");
 
+    /// <summary>94: SFI 2, record 1, none of it signed. A reader that does not care leaves it.</summary>
+    private static readonly byte[] Files = [0x10, 0x01, 0x01, 0x00];
+
     /// <summary>All groups but the keys, in the order in which they are stored. The last one ends personalisation.</summary>
-    public static IReadOnlyList<byte[]> Groups(TokenRow token) =>
+    /// <param name="par">29 characters: which account, without a digit of its number.</param>
+    public static IReadOnlyList<byte[]> Groups(TokenRow token, string par) =>
     [
+        Group(0x0201, Frame(token, par)),
         Group(0x4D4A, [TripleDes]),
         Group(0x0D01, InternalData(token.PinPolicy)),
         Group(0x9103, FileControlInformation(token.Kind)),
@@ -52,10 +57,15 @@ public static class CardProfile
         ];
     }
 
+    /// <summary>Record 2.1: PAR and token requestor (EMV tokenisation; protocols.md 1.2, 2.3), so that a terminal can tell whose token it is, and that two are one account's.</summary>
+    private static byte[] Frame(TokenRow token, string par) =>
+        BerTlv.Encode(0x70, BerTlv.Encode(0x9F24, Encoding.ASCII.GetBytes(par)), BerTlv.Encode(0x9F19, Convert.FromHexString(token.Trid.PadLeft(12, '0'))));
+
     // 9F25 (last four of the plastic) is never personalised (decisions.md 13).
     private static byte[] ProcessingOptions(TokenRow token) =>
     [
         .. BerTlv.Encode(0x82, [0x7C, 0x00]),
+        .. BerTlv.Encode(0x94, Files),
         .. BerTlv.Encode(0x57, Track2(token)),
         .. BerTlv.Encode(0x5F34, [Convert.ToByte(token.Sequence, 16)]),
         .. BerTlv.Encode(0x9F10, IssuerApplicationData),

@@ -17,20 +17,20 @@ public sealed class ChipFuzzTests
 
     [Fact]
     public void Without_a_key_no_command_changes_what_the_chip_keeps_and_no_answer_holds_a_key_byte() =>
-        Fuzzer.Run("chip, three ports, no key", dice => Session(dice, Corpus.Commands), static () => Stranger, [.. Corpus.Commands.Select(static command => Sequence((ChipPort.Contactless, command), (ChipPort.Wired, command), (ChipPort.Trusted, command)))]);
+        Fuzzer.Run("chip, three ports, no key", dice => Session(dice, Corpus.Commands), static () => Stranger, [.. Corpus.Commands.Select(static command => Sequence((ChipPort.Contactless, command), (ChipPort.Wired, command), (ChipPort.Trusted, command)))], thorough: true);
 
     [Fact]
     public void Behind_a_right_fingerprint_the_counter_moves_once_for_each_permission() =>
-        Fuzzer.Run("chip, armed", dice => Mutator.Bytes(dice, Armed, 600), static () => Holder, Armed);
+        Fuzzer.Run("chip, armed", dice => Mutator.Bytes(dice, Armed, 600), static () => Holder, Armed, thorough: true);
 
     [Theory, InlineData(true), InlineData(false)]
     public void Inside_a_secure_channel_commands_that_make_no_sense_are_refused(bool issuer) =>
-        Fuzzer.Run($"chip, secure channel of {(issuer ? "SE issuer" : "token service")}", dice => Session(dice, Managing), () => input => Owner(issuer, input), [.. Managing.Select(static command => Sequence((ChipPort.Wired, command)))]);
+        Fuzzer.Run($"chip, secure channel of {(issuer ? "SE issuer" : "token service")}", dice => Session(dice, Managing), () => input => Owner(issuer, input), [.. Managing.Select(static command => Sequence((ChipPort.Wired, command)))], thorough: true);
 
     [Fact]
     public void A_plastic_card_in_any_reader_counts_only_its_own_transactions_and_keeps_its_keys() =>
         Fuzzer.Run("plastic, contacts and field", static dice => dice.Once(4) ? Session(dice, PlasticCommands) : Inserted(dice), static () => Reader, [.. PlasticCommands.Select(static command => Sequence((ChipPort.Contact, command), (ChipPort.Contactless, command)))],
-            memory: 32 << 20); // an SM2 signature by the library allocates some 2.5 MB, and one input may ask for several
+            memory: 32 << 20, thorough: true); // an SM2 signature by the library allocates some 2.5 MB, and one input may ask for several
 
     /// <summary>One reader, the application selected, and then what commands come.</summary>
     private static byte[] Inserted(Dice dice)

@@ -25,7 +25,8 @@ public sealed class CounterFuzzTests
         },
         Card,
         [.. Corpus.CardAnswers.Select(static answer => (byte[])[0, 0, (byte)answer.Length, .. answer])],
-        100);
+        100,
+        thorough: true);
 
     [Fact]
     public void Whatever_stands_in_a_plastic_cards_records_a_tap_ends_with_an_outcome_and_only_the_true_ones_are_approved() => Fuzzer.Run(
@@ -34,7 +35,69 @@ public sealed class CounterFuzzTests
         OfflineTap,
         [.. Offline.Value.Answers],
         100,
-        memory: 8 << 20); // three public operations in big numbers
+        memory: 8 << 20, thorough: true); // three public operations in big numbers
+
+    [Fact]
+    public void Whatever_an_inserted_card_answers_a_sale_ends_with_an_outcome() => Fuzzer.Run(
+        "kernel, lying inserted card",
+        static dice =>
+        {
+            var bytes = new List<byte>();
+            for (var left = 1 + dice.Below(3); left > 0; left--)
+            {
+                var answer = Mutator.Bytes(dice, Slot.Value, 700);
+                bytes.AddRange([(byte)dice.Below(14), (byte)(answer.Length >> 8), (byte)(answer.Length & 0xFF), .. answer]);
+            }
+
+            return [.. bytes];
+        },
+        Inserted,
+        [.. Slot.Value.Select(static (answer, at) => (byte[])[(byte)at, (byte)(answer.Length >> 8), (byte)(answer.Length & 0xFF), .. answer])],
+        200,
+        memory: 8 << 20,
+        thorough: true);
+
+    /// <summary>What an honest card answered over its contacts, from SELECT PSE to the second cryptogram.</summary>
+    private static readonly Lazy<IReadOnlyList<byte[]>> Slot = new(static () =>
+    {
+        var log = new List<(string, byte[])>();
+        var bench = new SecureElement.PlasticBench(sm2: true);
+        Insert(new Counter(), new LoggedCard(command => bench.Device.Transmit(Majia.SecureElement.ChipPort.Contact, command), log));
+        return [.. log.Select(static row => row.Item2)];
+    });
+
+    /// <summary>(which command, length, answer)*: what the card says in place of the truth.</summary>
+    internal static Action<byte[]> Inserted()
+    {
+        var counter = new Counter();
+        var bench = new SecureElement.PlasticBench(sm2: true);
+        return input =>
+        {
+            var lies = new Queue<(int Command, byte[] Answer)>();
+            for (var at = 0; at + 3 <= input.Length;)
+            {
+                var length = Math.Min((input[at + 1] << 8) | input[at + 2], input.Length - at - 3);
+                lies.Enqueue((input[at], input.AsSpan(at + 3, length).ToArray()));
+                at += 3 + length;
+            }
+
+            bench.Restart();
+            var count = 0;
+            Insert(counter, new LoggedCard(
+                command =>
+                {
+                    Assert.True(count < 400, "a card that keeps the terminal busy");
+                    return lies.TryPeek(out var lie) && lie.Command == count++ ? lies.Dequeue().Answer : bench.Device.Transmit(Majia.SecureElement.ChipPort.Contact, command);
+                },
+                []));
+        };
+    }
+
+    private static void Insert(Counter counter, ICardChannel card)
+    {
+        using var stop = new CancellationTokenSource();
+        Conclude(counter, counter.Device.SellInsertedAsync(Amount.Cny(8800), card, new AnyKeypad(), stop.Token));
+    }
 
     private static readonly Lazy<IReadOnlyList<Majia.Core.Contracts.AuthorityKey>> Authorities = new(static () => SecureElement.PlasticBench.Authorities);
 
@@ -162,7 +225,11 @@ public sealed class CounterFuzzTests
     private static void Sell(Counter counter, ICardChannel card)
     {
         using var stop = new CancellationTokenSource();
-        var task = counter.Device.SellAsync(Amount.Cny(8800), new ShortField(card, stop), new AnyKeypad(), stop.Token);
+        Conclude(counter, counter.Device.SellAsync(Amount.Cny(8800), new ShortField(card, stop), new AnyKeypad(), stop.Token));
+    }
+
+    private static void Conclude(Counter counter, Task<SaleResult> task)
+    {
         for (var turns = 0; turns < 400 && !task.IsCompleted; turns++)
         {
             counter.Clock.Advance(TimeSpan.FromSeconds(5));

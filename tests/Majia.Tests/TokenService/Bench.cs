@@ -234,15 +234,7 @@ public sealed class Bench : IAsyncDisposable
         {
             if (reply.NeedsDomain)
             {
-                var script = se.Start(chip.Seid, "test");
-                while (script.Keys is null)
-                {
-                    Assert.Null(script.Why);
-                    var answers = chip.Run([.. script.Commands.Select(command => Convert.ToHexString(command.ToBytes()))]);
-                    script = await se.ContinueAsync(chip.Seid, "test", [.. answers.Select(Response)]);
-                }
-
-                reply = await ProvideAsync(tur, [], script.Keys);
+                reply = await ProvideAsync(tur, [], await MakeDomainAsync(se, chip));
             }
             else if (reply.Commands.Count == 0)
             {
@@ -253,6 +245,20 @@ public sealed class Bench : IAsyncDisposable
                 reply = await ProvideAsync(tur, chip.Run(reply.Commands), null);
             }
         }
+    }
+
+    /// <summary>The SE issuer's own script to its end.</summary>
+    public async Task<WalletToken.SecurityDomainKeys> MakeDomainAsync(SeIssuer se, FakeChip chip)
+    {
+        var script = se.Start(chip.Seid, "test");
+        while (script.Keys is null)
+        {
+            Assert.Null(script.Why);
+            var answers = chip.Run([.. script.Commands.Select(command => Convert.ToHexString(command.ToBytes()))]);
+            script = await se.ContinueAsync(chip.Seid, "test", [.. answers.Select(Response)]);
+        }
+
+        return script.Keys;
     }
 
     public async Task<WalletToken.ProvisionReply> ProvideAsync(string tur, IReadOnlyList<string> responses, WalletToken.SecurityDomainKeys? keys)

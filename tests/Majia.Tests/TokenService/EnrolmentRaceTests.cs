@@ -65,6 +65,44 @@ public class EnrolmentRaceTests
         Assert.Single(bench.Bank.Updated);
     }
 
+    /// <summary>Found by the simulator: the older answer was unwrapped against the newer step, and a personalised card was given up.</summary>
+    [Fact, Rule("R8")]
+    public async Task A_scripts_answers_that_arrive_twice_count_once()
+    {
+        await using var bench = new Bench();
+        var chip = bench.NewChip();
+        var tur = (await bench.DigitizeAsync(Bench.Debit(), chip.Seid)).Value!.TokenUniqueReference;
+        var asked = new List<(WalletToken.ProvisionRequest Request, string[] Commands)>();
+        var se = bench.NewSeIssuer();
+        WalletToken.ProvisionReply reply;
+        for (var request = new WalletToken.ProvisionRequest(bench.Entropy.NewId(), tur, [], null); ;)
+        {
+            reply = await AskAsync(request);
+            asked.Add((request, [.. reply.Commands]));
+            foreach (var (before, commands) in asked)
+            {
+                Assert.Equal(commands, (await AskAsync(before)).Commands);
+            }
+
+            if (reply is { NeedsDomain: false, Commands.Count: 0 })
+            {
+                break;
+            }
+
+            request = reply.NeedsDomain
+                ? new(bench.Entropy.NewId(), tur, [], await bench.MakeDomainAsync(se, chip))
+                : new(bench.Entropy.NewId(), tur, chip.Run(reply.Commands), null);
+        }
+
+        Assert.Equal(EnrolmentState.Active, reply.State);
+        Assert.True(asked.Count > 5);
+        var other = await bench.CallAsync<WalletToken.ProvisionRequest, WalletToken.ProvisionReply>(WalletToken.Operations.Provision, asked[0].Request with { Responses = ["9000"] });
+        Assert.NotNull(other.Error);
+
+        async Task<WalletToken.ProvisionReply> AskAsync(WalletToken.ProvisionRequest request) =>
+            (await bench.CallAsync<WalletToken.ProvisionRequest, WalletToken.ProvisionReply>(WalletToken.Operations.Provision, request)).Value!;
+    }
+
     [Fact, Rule("R8")]
     public async Task The_sweep_gives_up_a_token_that_was_made_while_it_looked()
     {
