@@ -4,101 +4,114 @@ using NpgsqlTypes;
 
 namespace Majia.Storage;
 
-/// <summary>Many hot units in one transaction: what they want is locked and read for all of them together, they run one after the other on those rows, and what they made is written together (docs/decisions/0010, 0014).</summary>
+/// <summary>One open transaction in which hot units run as they come: what they want is locked and read for all that have come together, they run one after the other on those rows, and everything that they made is written at the end, with the COMMIT (docs/decisions/0010, 0038).</summary>
 /// <remarks>
-/// Two or three round trips for a batch: locks and rows, perhaps rows that depend on rows, then every INSERT and UPDATE with the COMMIT. Rows that may change are held in the order of their keys.
-/// A unit that asks for what it did not name has it read in another round; one with statements of its own goes to a writer. A batch that the database refuses is undone as a whole, and its units go to writers.
+/// The first round trip may wait for rows that others hold, in the order of keys; later ones wait for nothing, since rows are held by now: a unit whose row is taken goes to a writer.
+/// So does one with statements of its own. A unit that wants what the transaction before this one has, which is being committed, waits for that commit.
+/// Each statement acts as the role of the party whose table it is.
 /// </remarks>
 internal sealed class PostgresBatch : Session
 {
     private const int MostRounds = 6;
 
     private readonly NpgsqlConnection connection;
-    private readonly Dictionary<HotTable, Columns> known;
+    private readonly KnownTables known;
     private readonly Dictionary<(HotTable, string), List<object>> loaded = [];
     private readonly Dictionary<HotTable, Dictionary<string, object?[]>> wanted = [];
-    private readonly HashSet<string> held = new(StringComparer.Ordinal), locks = new(StringComparer.Ordinal);
+    private readonly HashSet<(HotTable, string)> heldKeys = [], taken = [];
+    private readonly HashSet<string> held = new(StringComparer.Ordinal), takenLocks = new(StringComparer.Ordinal), locks = new(StringComparer.Ordinal);
     private readonly Dictionary<(HotTable Table, bool Adds), List<object?[]>> writes = [];
-    private readonly Dictionary<string, (HotTable Table, bool Adds)> texts = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (HotTable Table, bool Adds)> texts = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<HotTable, string> roles = [];
     private readonly PostgresRow row = new();
     private readonly RowCache rows;
     private readonly Names names;
-    private readonly bool holds;
     private bool begun;
+    private string role = string.Empty, acting = string.Empty;
 
-    /// <param name="known">Of this connection: what was learnt about tables by earlier batches.</param>
-    /// <param name="holds">False for units that only look: rows are not held, and there is no transaction.</param>
-    public PostgresBatch(NpgsqlConnection connection, Dictionary<HotTable, Columns> known, bool holds)
+    public PostgresBatch(NpgsqlConnection connection, KnownTables known)
     {
-        (this.connection, this.known, this.holds) = (connection, known, holds);
+        (this.connection, this.known) = (connection, known);
         names = new Names(this);
         rows = new RowCache(Loaded, (sql, values) => writes[texts[sql]].Add(values));
     }
 
-    /// <summary>True from the moment at which COMMIT was sent: a connection that breaks then leaves the batch in doubt.</summary>
+    /// <summary>The transaction before this one, while it is being committed.</summary>
+    public PostgresBatch? Before { get; set; }
+
+    /// <summary>True from the moment at which COMMIT was sent: a connection that breaks then leaves the transaction in doubt.</summary>
     public bool Committing { get; private set; }
 
-    public bool Committed { get; private set; }
-
-    /// <summary>Runs them and commits. What cannot run here is in <paramref name="others"/>; what threw has been told so; the rest is for the caller to deliver.</summary>
-    public List<T> Run<T>(IReadOnlyList<T> units, List<T> others)
-        where T : IBatchUnit
+    /// <summary>Runs what can run here.</summary>
+    /// <param name="ran">Told of each unit as soon as it has run; one that threw was told so itself.</param>
+    /// <param name="others">For the writers.</param>
+    /// <param name="later">For when <see cref="Before"/> is committed.</param>
+    public void Run<T>(List<T> units, Action<T> ran, List<T> others, List<T> later)
+        where T : class, IBatchUnit
     {
-        for (var round = 0; round < MostRounds; round++)
-        {
-            foreach (var unit in units)
-            {
-                unit.Name(names);
-            }
-
-            if (!Load())
-            {
-                break;
-            }
-        }
-
-        var done = new List<T>(units.Count);
-        IReadOnlyList<T> waiting = units;
+        var waiting = units;
         for (var round = 0; waiting.Count > 0; round++)
         {
             var again = new List<T>();
             foreach (var unit in waiting)
             {
-                rows.BeginUnit();
-                try
+                role = unit.Role;
+                names.Begin();
+                unit.Name(names);
+                if (names.Later)
                 {
-                    unit.Run(this);
-                    done.Add(unit);
+                    later.Add(unit);
                 }
-                catch (NotNamedException) when (round < MostRounds)
+                else if (names.Asked && round < MostRounds)
                 {
-                    rows.UndoUnit();
                     again.Add(unit);
                 }
-                catch (Exception needsMore) when (needsMore is NotNamedException or NotHotException or LostRaceException)
+                else if (RunOne(unit, round, others, later))
                 {
-                    rows.UndoUnit();
-                    others.Add(unit);
+                    ran(unit);
                 }
-#pragma warning disable CA1031 // whatever a unit throws is its caller's, and undone here
-                catch (Exception thrown)
-#pragma warning restore CA1031
+                else if (!unit.Ended && !others.Contains(unit) && !later.Contains(unit))
                 {
-                    rows.UndoUnit();
-                    unit.Fail(thrown);
+                    again.Add(unit);
                 }
             }
 
-            if (again.Count > 0)
-            {
-                Load();
-            }
-
+            Load();
             waiting = again;
         }
+    }
 
-        Write();
-        return done;
+    /// <summary>Writes everything and commits, by the disk's word (and the standby's, where one is named).</summary>
+    public void Commit()
+    {
+        rows.Write();
+        using var batch = new NpgsqlBatch(connection);
+        var expected = new List<(int At, int Rows)>();
+
+        // A table's columns are asked for before the first statement is put together: the question is a round trip of its own, in its own role.
+        var all = writes.Where(static write => write.Value.Count > 0).OrderBy(static write => write.Key.Table.Source, StringComparer.Ordinal).ThenByDescending(static write => write.Key.Adds)
+            .Select(write => (write.Key, write.Value, Columns: ColumnsOf(write.Key.Table))).ToList();
+        foreach (var (of, values, columns) in all)
+        {
+            Begin(batch);
+            Act(batch, of.Table);
+            Add(batch, of.Adds ? columns.Insert : columns.Update, columns.Arrays(values, of.Adds ? columns.All : columns.Changed));
+            expected.Add((batch.BatchCommands.Count - 1, values.Count));
+        }
+
+        if (!begun)
+        {
+            return;
+        }
+
+        Add(batch, "COMMIT", []);
+        Committing = true;
+        batch.ExecuteNonQuery();
+        begun = false;
+        if (expected.Exists(write => (int)batch.BatchCommands[write.At].RecordsAffected != write.Rows))
+        {
+            throw new InvalidOperationException("a batch wrote other rows than it had read");
+        }
     }
 
     public void Rollback()
@@ -107,6 +120,7 @@ internal sealed class PostgresBatch : Session
         {
             using var command = new NpgsqlCommand("ROLLBACK", connection);
             command.ExecuteNonQuery();
+            begun = false;
         }
     }
 
@@ -115,7 +129,24 @@ internal sealed class PostgresBatch : Session
 
     public override IReadOnlyList<T> Rows<T>(HotTable<T> table, params ReadOnlySpan<object?> group) => rows.Rows<T>(Registered(table), group);
 
-    public override bool TryAdd<T>(HotTable<T> table, T row) => rows.TryAdd(Registered(table), row, blind: false);
+    public override bool TryAdd<T>(HotTable<T> table, T row)
+    {
+        var values = Registered(table).ValuesOf(row);
+        var key = RowCache.KeyOf(values.AsSpan(0, table.Group));
+        if (!heldKeys.Contains((table, key)))
+        {
+            // What was not there when it was looked for may be by now: held first, and looked for again.
+            known.Grow(table);
+            if (rows.TryForget(table, key))
+            {
+                loaded.Remove((table, key));
+                Want(table, values.AsSpan(0, table.Group), key);
+                throw new NotNamedException();
+            }
+        }
+
+        return rows.TryAdd(table, row, blind: false);
+    }
 
     public override void Add<T>(HotTable<T> table, T row)
     {
@@ -146,11 +177,47 @@ internal sealed class PostgresBatch : Session
 
     public override string? Text(string sql, params ReadOnlySpan<object?> parameters) => throw new NotHotException();
 
+    /// <summary>True when it has run; false when it is among the others, waits, is told why not, or is to be run again.</summary>
+    private bool RunOne<T>(T unit, int round, List<T> others, List<T> later)
+        where T : class, IBatchUnit
+    {
+        rows.BeginUnit();
+        try
+        {
+            unit.Run(this);
+            return true;
+        }
+        catch (NotNamedException) when (round < MostRounds)
+        {
+            rows.UndoUnit();
+        }
+        catch (LaterException)
+        {
+            rows.UndoUnit();
+            later.Add(unit);
+        }
+        catch (Exception needsMore) when (needsMore is NotNamedException or NotHotException or LostRaceException)
+        {
+            rows.UndoUnit();
+            others.Add(unit);
+        }
+#pragma warning disable CA1031 // whatever a unit throws is its caller's, and undone here
+        catch (Exception thrown)
+#pragma warning restore CA1031
+        {
+            rows.UndoUnit();
+            unit.Fail(thrown);
+        }
+
+        return false;
+    }
+
     private HotTable Registered(HotTable table)
     {
-        if (texts.TryAdd(table.Insert, (table, true)))
+        if (roles.TryAdd(table, role))
         {
-            texts.TryAdd(table.Update, (table, false));
+            texts[table.Insert] = (table, true);
+            texts[table.Update] = (table, false);
             writes[(table, true)] = [];
             writes[(table, false)] = [];
         }
@@ -158,52 +225,106 @@ internal sealed class PostgresBatch : Session
         return table;
     }
 
-    private List<object> Loaded(HotTable table, object?[] key)
+    private List<object> Loaded(HotTable table, object?[] group)
     {
-        if (loaded.TryGetValue((table, RowCache.KeyOf(key)), out var found))
+        var key = RowCache.KeyOf(group);
+        if (loaded.TryGetValue((table, key), out var found))
         {
             return found;
         }
 
-        Want(table, key);
+        if (taken.Contains((table, key)))
+        {
+            throw new NotHotException();
+        }
+
+        if (Before is { } before && before.Has(table, key))
+        {
+            throw new LaterException();
+        }
+
+        Want(table, group, key);
         throw new NotNamedException();
     }
 
-    private void Want(HotTable table, ReadOnlySpan<object?> key)
+    /// <summary>Whether another transaction would miss something of this group as long as this one is not committed, or wait for it.</summary>
+    private bool Has(HotTable table, string key) =>
+        table.Changing.Length == 0 && loaded.TryGetValue((table, key), out var found) ? table.Group < table.Keys || found.Count == 0
+        : heldKeys.Contains((table, key)) || loaded.ContainsKey((table, key)) || rows.Knows(table, key);
+
+    private void Want(HotTable table, ReadOnlySpan<object?> group, string key)
     {
+        Registered(table);
         if (!wanted.TryGetValue(table, out var keys))
         {
             wanted.Add(table, keys = new(StringComparer.Ordinal));
         }
 
-        keys.TryAdd(RowCache.KeyOf(key), key.ToArray());
+        if (!keys.ContainsKey(key))
+        {
+            keys.Add(key, group.ToArray());
+        }
     }
 
-    /// <summary>One round trip for everything that was named since the last one; false when that is nothing.</summary>
-    private bool Load()
+    private PostgresColumns ColumnsOf(HotTable table)
     {
-        var tables = wanted.Where(static table => table.Value.Count > 0).OrderBy(static table => table.Key.Source, StringComparer.Ordinal).Select(static table => (Table: table.Key, table.Value)).ToList();
-        if (tables.Count == 0 && locks.Count == 0)
+        if (known.TryColumns(table, out var columns))
         {
-            return false;
-        }
-
-        foreach (var (table, _) in tables)
-        {
-            Columns.Learn(connection, table, known);
+            return columns;
         }
 
         using var batch = new NpgsqlBatch(connection);
         Begin(batch);
-        if (locks.Count > 0)
+        Act(batch, table);
+        if (batch.BatchCommands.Count > 0)
         {
-            Add(batch, "SELECT count(pg_advisory_xact_lock(k)) FROM (SELECT DISTINCT hashtextextended(t, 0) AS k FROM unnest($1) AS t ORDER BY 1) AS keys", [Columns.Array(NpgsqlDbType.Text, [.. locks])]);
+            batch.ExecuteNonQuery();
         }
 
-        foreach (var (table, keys) in tables)
+        columns = PostgresColumns.Learn(connection, table);
+        known.Learn(table, columns);
+        return columns;
+    }
+
+    /// <summary>One round trip for everything that was named since the last one.</summary>
+    private void Load()
+    {
+        var tables = wanted.Where(static table => table.Value.Count > 0).OrderBy(static table => table.Key.Source, StringComparer.Ordinal)
+            .Select(table => (Table: table.Key, Keys: table.Value, Columns: ColumnsOf(table.Key))).ToList();
+        if (tables.Count == 0 && locks.Count == 0)
         {
-            var columns = known[table];
-            Add(batch, holds ? columns.SelectHeld : columns.Select, columns.Arrays([.. keys.OrderBy(static key => key.Key, StringComparer.Ordinal).Select(static key => key.Value)], columns.Group));
+            return;
+        }
+
+        var late = begun;
+        using var batch = new NpgsqlBatch(connection);
+        Begin(batch);
+        string[] named = [.. locks];
+        locks.Clear();
+        if (named.Length > 0)
+        {
+            Add(batch, late
+                ? "SELECT pg_try_advisory_xact_lock(hashtextextended(t, 0)) FROM unnest($1) AS t"
+                : "SELECT count(pg_advisory_xact_lock(k)) FROM (SELECT DISTINCT hashtextextended(t, 0) AS k FROM unnest($1) AS t ORDER BY 1) AS keys", [PostgresColumns.Array(NpgsqlDbType.Text, named)]);
+        }
+
+        List<(long Lock, HotTable Table, string Key)> holds = [.. tables.Where(table => known.Grows(table.Table)).SelectMany(static table => table.Keys.Keys.Select(key => (KnownTables.Hold(table.Table, key), table.Table, key)))];
+        holds.Sort(static (one, other) => one.Lock.CompareTo(other.Lock));
+        if (holds.Count > 0)
+        {
+            Add(batch, late ? "SELECT pg_try_advisory_xact_lock(k) FROM unnest($1) AS k" : "SELECT count(pg_advisory_xact_lock(k)) FROM unnest($1) AS k", [PostgresColumns.Array(NpgsqlDbType.Bigint, [.. holds.Select(static hold => (object?)hold.Lock)])]);
+        }
+
+        foreach (var (table, keys, columns) in tables)
+        {
+            Act(batch, table);
+            List<object?[]> groups = [.. keys.OrderBy(static key => key.Key, StringComparer.Ordinal).Select(static key => key.Value)];
+            Add(batch, table.Changing.Length == 0 ? columns.Select : late ? columns.SelectFree : columns.SelectHeld, columns.Arrays(groups, columns.Group));
+            if (late && table.Changing.Length > 0)
+            {
+                Add(batch, columns.Present, columns.Arrays(groups, columns.Group));
+            }
+
             foreach (var key in keys.Keys)
             {
                 loaded[(table, key)] = [];
@@ -212,69 +333,89 @@ internal sealed class PostgresBatch : Session
 
         using var reader = batch.ExecuteReader();
         row.On(reader);
-        if (locks.Count > 0)
+        if (named.Length > 0)
         {
+            for (var i = 0; reader.Read(); i++)
+            {
+                if (late)
+                {
+                    (reader.GetBoolean(0) ? held : takenLocks).Add(named[i]);
+                }
+            }
+
+            if (!late)
+            {
+                held.UnionWith(named);
+            }
+
             reader.NextResult();
-            held.UnionWith(locks);
-            locks.Clear();
         }
 
-        foreach (var (table, keys) in tables)
+        if (holds.Count > 0)
         {
-            var columns = known[table];
+            for (var i = 0; reader.Read(); i++)
+            {
+                if (late)
+                {
+                    (reader.GetBoolean(0) ? heldKeys : taken).Add((holds[i].Table, holds[i].Key));
+                }
+            }
+
+            if (!late)
+            {
+                heldKeys.UnionWith(holds.Select(static hold => (hold.Table, hold.Key)));
+            }
+
+            reader.NextResult();
+        }
+
+        foreach (var (table, keys, columns) in tables)
+        {
             while (reader.Read())
             {
                 loaded[(table, RowCache.KeyOf(columns.KeyAt(row)))].Add(table.Read(row));
             }
 
-            keys.Clear();
             reader.NextResult();
+            if (late && table.Changing.Length > 0)
+            {
+                var present = new Dictionary<string, int>(StringComparer.Ordinal);
+                while (reader.Read())
+                {
+                    var key = RowCache.KeyOf(columns.KeyAt(row));
+                    present[key] = present.GetValueOrDefault(key) + 1;
+                }
+
+                taken.UnionWith(present.Where(group => loaded[(table, group.Key)].Count != group.Value).Select(group => (table, group.Key)));
+                reader.NextResult();
+            }
+
+            keys.Clear();
         }
 
         row.On(null);
-        return true;
-    }
-
-    private void Write()
-    {
-        rows.Write();
-        using var batch = new NpgsqlBatch(connection);
-        var expected = new List<(int At, int Rows)>();
-        foreach (var (of, values) in writes.Where(static write => write.Value.Count > 0).OrderBy(static write => write.Key.Table.Source, StringComparer.Ordinal).ThenByDescending(static write => write.Key.Adds))
+        foreach (var gone in taken)
         {
-            Columns.Learn(connection, of.Table, known);
-            Begin(batch);
-            var columns = known[of.Table];
-            Add(batch, of.Adds ? columns.Insert : columns.Update, columns.Arrays(values, of.Adds ? columns.All : columns.Changed));
-            expected.Add((batch.BatchCommands.Count - 1, values.Count));
-        }
-
-        if (!begun)
-        {
-            if (expected.Count > 0)
-            {
-                throw new InvalidOperationException("a unit that only looks has written");
-            }
-
-            return;
-        }
-
-        Add(batch, "COMMIT", []);
-        Committing = true;
-        batch.ExecuteNonQuery();
-        (begun, Committed) = (false, true);
-        if (expected.Exists(write => (int)batch.BatchCommands[write.At].RecordsAffected != write.Rows))
-        {
-            throw new InvalidOperationException("a batch wrote other rows than it had read");
+            loaded.Remove(gone);
         }
     }
 
     private void Begin(NpgsqlBatch batch)
     {
-        if (!begun && holds)
+        if (!begun)
         {
             Add(batch, "BEGIN", []);
-            begun = true;
+            (begun, acting) = (true, string.Empty);
+        }
+    }
+
+    /// <summary>From here on the transaction is the party whose table this is; an empty role is the login itself.</summary>
+    private void Act(NpgsqlBatch batch, HotTable table)
+    {
+        if (roles[table] is var party && party != acting)
+        {
+            Add(batch, party.Length == 0 ? "SET LOCAL ROLE NONE" : $"SET LOCAL ROLE {party}", []);
+            acting = party;
         }
     }
 
@@ -291,35 +432,75 @@ internal sealed class PostgresBatch : Session
 
     private sealed class Names(PostgresBatch batch) : Wanted
     {
-        public override T? Row<T>(HotTable<T> table, params ReadOnlySpan<object?> key)
+        /// <summary>Something is not here yet.</summary>
+        public bool Asked { get; private set; }
+
+        /// <summary>Something is in the transaction before this one.</summary>
+        public bool Later { get; private set; }
+
+        public void Begin() => (Asked, Later) = (false, false);
+
+        public override T? Row<T>(HotTable<T> table, params ReadOnlySpan<object?> group)
             where T : class
         {
-            if (batch.loaded.TryGetValue((table, RowCache.KeyOf(key)), out var found))
+            var key = RowCache.KeyOf(group);
+            if (batch.rows.TryPeek(table, key, out var known))
+            {
+                return (T?)known;
+            }
+
+            if (batch.loaded.TryGetValue((table, key), out var found))
             {
                 return found.Count > 0 ? (T)found[0] : null;
             }
 
-            batch.Want(table, key);
+            if (batch.taken.Contains((table, key)))
+            {
+                return null;
+            }
+
+            if (batch.Before is { } before && before.Has(table, key))
+            {
+                Later = true;
+                return null;
+            }
+
+            Asked = true;
+            batch.Want(table, group, key);
             return null;
         }
 
         public override void Lock(string key)
         {
-            if (!batch.held.Contains(key))
+            if (batch.held.Contains(key) || batch.takenLocks.Contains(key))
             {
-                batch.locks.Add(key);
+                return;
             }
+
+            if (batch.Before is { } before && before.held.Contains(key))
+            {
+                Later = true;
+                return;
+            }
+
+            Asked = true;
+            batch.locks.Add(key);
         }
     }
 
     private sealed class NotNamedException : Exception;
 
     private sealed class NotHotException : Exception;
+
+    private sealed class LaterException : Exception;
 }
 
 /// <summary>A unit of <see cref="PostgresBatch"/>.</summary>
 internal interface IBatchUnit
 {
+    /// <summary>Whose tables it touches; empty: the login's own.</summary>
+    string Role { get; }
+
     void Name(Wanted wanted);
 
     void Run(Session session);
@@ -328,123 +509,4 @@ internal interface IBatchUnit
 
     /// <summary>It has its result, or was told why it has none.</summary>
     bool Ended { get; }
-}
-
-/// <summary>A hot table as PostgreSQL has it: its columns' types, and its statements for many rows at once.</summary>
-internal sealed class Columns
-{
-    private readonly NpgsqlDbType[] types;
-    private readonly int group;
-
-    private Columns(HotTable table, NpgsqlDbType[] types)
-    {
-        this.types = types;
-        group = table.Group;
-        All = [.. Enumerable.Range(0, table.Columns.Length)];
-        Group = All[..group];
-        Changed = [.. All[..table.Keys], .. table.Changing];
-        var names = table.Columns;
-        var keys = string.Join(", ", names[..table.Keys]);
-        var many = group > 1;
-        var from = many
-            ? $"{table.Source} JOIN unnest({Parameters(group)}) AS wanted ({string.Join(", ", names[..group].Select(static name => $"w_{name}"))}) ON {string.Join(" AND ", names[..group].Select(static name => $"{name} = w_{name}"))}"
-            : $"{table.Source} WHERE {names[0]} = ANY($1)";
-        Select = $"SELECT {string.Join(", ", names)} FROM {from}";
-        SelectHeld = $"{Select} ORDER BY {keys}{(table.Changing.Length == 0 ? "" : $" FOR UPDATE OF {table.Source}")}";
-        Select = many || table.Group < table.Keys ? $"{Select} ORDER BY {keys}" : Select;
-        Insert = $"INSERT INTO {table.Source} ({string.Join(", ", names)}) SELECT * FROM unnest({Parameters(names.Length)})";
-        Update = table.Changing.Length == 0
-            ? ""
-            : $"UPDATE {table.Source} SET {string.Join(", ", table.Changing.Select(at => $"{names[at]} = n_{names[at]}"))} FROM unnest({Parameters(Changed.Length)}) AS news ({string.Join(", ", Changed.Select(at => $"n_{names[at]}"))}) WHERE {string.Join(" AND ", names[..table.Keys].Select(static name => $"{name} = n_{name}"))}";
-    }
-
-    public string Select { get; }
-
-    public string SelectHeld { get; }
-
-    public string Insert { get; }
-
-    public string Update { get; }
-
-    /// <summary>Which columns the arrays of a statement hold.</summary>
-    public int[] All { get; }
-
-    public int[] Group { get; }
-
-    public int[] Changed { get; }
-
-    /// <summary>Asks the database once what a table's columns are.</summary>
-    public static void Learn(NpgsqlConnection connection, HotTable table, Dictionary<HotTable, Columns> known)
-    {
-        if (known.ContainsKey(table))
-        {
-            return;
-        }
-
-        using var command = new NpgsqlCommand($"SELECT {string.Join(", ", table.Columns)} FROM {table.Source} LIMIT 0", connection);
-        using var reader = command.ExecuteReader();
-        var types = new NpgsqlDbType[reader.FieldCount];
-        for (var i = 0; i < types.Length; i++)
-        {
-            types[i] = reader.GetDataTypeName(i) switch
-            {
-                "text" => NpgsqlDbType.Text,
-                "bigint" => NpgsqlDbType.Bigint,
-                "bytea" => NpgsqlDbType.Bytea,
-                var other => throw new InvalidOperationException($"{table.Source}.{table.Columns[i]} is {other}"),
-            };
-        }
-
-        known.Add(table, new Columns(table, types));
-    }
-
-    /// <summary>The rows' values, column by column.</summary>
-    public NpgsqlParameter[] Arrays(IReadOnlyList<object?[]> values, int[] columns)
-    {
-        var parameters = new NpgsqlParameter[columns.Length];
-        for (var i = 0; i < columns.Length; i++)
-        {
-            var (column, at) = (new object?[values.Count], i);
-            for (var n = 0; n < column.Length; n++)
-            {
-                column[n] = values[n][at];
-            }
-
-            parameters[i] = Array(types[columns[i]], column);
-        }
-
-        return parameters;
-    }
-
-    public static NpgsqlParameter Array(NpgsqlDbType type, object?[] values) => new()
-    {
-        NpgsqlDbType = NpgsqlDbType.Array | type,
-        Value = type switch
-        {
-            NpgsqlDbType.Text => System.Array.ConvertAll(values, static value => (string?)value),
-            NpgsqlDbType.Bytea => System.Array.ConvertAll(values, static value => (byte[]?)value),
-            _ => System.Array.ConvertAll<object?, long?>(values, static value => value switch
-            {
-                null => null,
-                bool yes => yes ? 1 : 0,
-                DateTimeOffset instant => instant.ToUnixTimeMilliseconds(),
-                int number => number,
-                _ => (long)value,
-            }),
-        },
-    };
-
-    /// <summary>Values of the columns by which a row is looked up.</summary>
-    public object?[] KeyAt(PostgresRow row)
-    {
-        var key = new object?[group];
-        for (var i = 0; i < group; i++)
-        {
-            key[i] = types[i] switch { NpgsqlDbType.Text => row.GetString(i), NpgsqlDbType.Bigint => row.GetInt64(i), _ => row.GetValue(i) };
-        }
-
-        return key;
-    }
-
-    private static string Parameters(int count) => string.Join(", ", Enumerable.Range(1, count).Select(static i => $"${i}"));
 }

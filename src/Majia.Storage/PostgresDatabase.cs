@@ -5,8 +5,9 @@ public sealed class PostgresDatabase : IAsyncDisposable
 {
     private readonly SortedDictionary<string, PostgresStore> stores = new(StringComparer.Ordinal);
     private readonly PostgresLog log;
+    private readonly PostgresGatherer gatherer;
 
-    private PostgresDatabase(PostgresLog log, PostgresStore whole) => (this.log, Whole) = (log, whole);
+    private PostgresDatabase(PostgresLog log, PostgresGatherer gatherer, PostgresStore whole) => (this.log, this.gatherer, Whole) = (log, gatherer, whole);
 
     /// <summary>Every party's rows, as the login sees them: for the health of the whole, not for a party.</summary>
     public Store Whole { get; }
@@ -21,12 +22,13 @@ public sealed class PostgresDatabase : IAsyncDisposable
         var (target, roles) = Prepare(connectionString, schemas, options);
         var log = new PostgresLog(target);
         var all = new PostgresTarget(connectionString, null, [.. schemas.Select(static schema => schema.Party)]);
-        var database = new PostgresDatabase(log, new PostgresStore(all, log, ownsLog: false, time, writers: 1)) { WithoutRole = [.. roles.Where(static role => role.Value is null).Select(static role => role.Key)] };
+        var gatherer = new PostgresGatherer(all, log, time);
+        var database = new PostgresDatabase(log, gatherer, new PostgresStore(all, log, gatherer, string.Empty, owns: false, time, writers: 1)) { WithoutRole = [.. roles.Where(static role => role.Value is null).Select(static role => role.Key)] };
         string[] shared = [.. schemas.Where(static schema => schema.ReadByAll).Select(static schema => schema.Party)];
         foreach (var schema in schemas)
         {
             var own = new PostgresTarget(connectionString, roles[schema.Party], [schema.Party, .. shared.Where(party => party != schema.Party)]);
-            database.stores.Add(schema.Party, new PostgresStore(own, log, ownsLog: false, time, options.Writers));
+            database.stores.Add(schema.Party, new PostgresStore(own, log, gatherer, roles[schema.Party] ?? string.Empty, owns: false, time, options.Writers));
         }
 
         return database;
@@ -37,6 +39,7 @@ public sealed class PostgresDatabase : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await gatherer.DisposeAsync();
         foreach (var store in stores.Values)
         {
             await store.DisposeAsync();

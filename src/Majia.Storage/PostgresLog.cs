@@ -67,6 +67,33 @@ internal sealed class PostgresLog : IDisposable
         }
     }
 
+    /// <summary>How many units have run by now, for <see cref="Covered"/>.</summary>
+    public long SoFar()
+    {
+        lock (gate)
+        {
+            return ran;
+        }
+    }
+
+    /// <summary>A commit that waited for the disk covers everything that had run before it was sent.</summary>
+    public void Covered(long upTo)
+    {
+        lock (gate)
+        {
+            flushed = Math.Max(flushed, upTo);
+        }
+    }
+
+    /// <summary>Units whose results were seen have come to nothing: whoever began before now is vouched for by nobody.</summary>
+    public void EndLife()
+    {
+        lock (gate)
+        {
+            life++;
+        }
+    }
+
     /// <summary>A connection broke: is it the server? Asked at once, so that the next request learns of it.</summary>
     public void Suspect()
     {
@@ -147,11 +174,7 @@ internal sealed class PostgresLog : IDisposable
                 }
 
                 StorageMeasures.CommitUnits.Record((int)Math.Min(upTo - flushed, int.MaxValue));
-                lock (gate)
-                {
-                    flushed = upTo;
-                }
-
+                Covered(upTo);
                 asked.TrySetResult();
             }
             catch (Exception failure) when (PostgresTrouble.Of(failure) != Trouble.OfTheUnit || failure is PostgresException)
@@ -212,7 +235,7 @@ internal sealed class PostgresLog : IDisposable
         _ = asked.Task.Exception;
     }
 
-    private static StoreUnavailableException Lost(Exception? failure) =>
+    public static StoreUnavailableException Lost(Exception? failure) =>
         new("PostgreSQL stopped before its disk had everything that this answer says", inDoubt: true, failure);
 
     /// <summary>A commit record of its own: a transaction that wrote nothing would flush nothing.</summary>
@@ -225,12 +248,7 @@ internal sealed class PostgresLog : IDisposable
 
         // A wait for the standby that was cancelled ends well, with no more than a warning.
         connection.Notice += (_, _) => warned();
-        // A server that is set not to wait is made to wait here: this is the one wait there is.
-        using (var wait = new NpgsqlCommand("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'", connection))
-        {
-            wait.ExecuteNonQuery();
-        }
-
+        PostgresTarget.Wait(connection);
         var command = new NpgsqlCommand("SELECT pg_logical_emit_message(true, 'majia', '')", connection);
         command.Prepare();
         return command;

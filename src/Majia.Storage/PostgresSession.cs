@@ -86,6 +86,13 @@ internal sealed class PostgresSession(NpgsqlConnection connection, bool holds) :
 
     protected override bool HoldsRows => holds;
 
+    /// <summary>Holds the key as batches do, on whatever node: what they have looked for in vain is not to come before they commit.</summary>
+    public override bool TryAdd<T>(HotTable<T> table, T row)
+    {
+        Number("SELECT 1 FROM (SELECT pg_advisory_xact_lock($1)) AS held", KnownTables.Hold(table, RowCache.KeyOf(table.ValuesOf(row).AsSpan(0, table.Group))));
+        return base.TryAdd(table, row);
+    }
+
     public override void Lock(string key) => Number("SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended($1, 0))) AS held", key);
 
     public void Dispose()

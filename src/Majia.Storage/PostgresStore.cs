@@ -14,17 +14,18 @@ public sealed record PostgresOptions(int Writers = 4, bool FsyncMayBeOff = false
 /// </remarks>
 public sealed class PostgresStore : Store
 {
-    private const int MostRaces = 30, MostTaken = 5, MostInBatch = 128;
+    private const int MostRaces = 30, MostTaken = 5;
 
     private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(200);
 
     private readonly object gate = new();
     private readonly PostgresTarget target;
     private readonly PostgresLog log;
-    private readonly bool ownsLog;
+    private readonly bool owns;
     private readonly TimeProvider time;
-    private readonly Queue<IUnit> queue = new();
-    private readonly Gatherer decides = new(holds: true), looks = new(holds: false);
+    private readonly Queue<IStoreUnit> queue = new();
+    private readonly PostgresGatherer gatherer;
+    private readonly string role;
     private readonly Stack<PostgresSession> idleReaders = new();
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int running;
@@ -34,21 +35,16 @@ public sealed class PostgresStore : Store
     private long refusedAt;
     private StoreUnavailableException? refused;
 
-    internal PostgresStore(PostgresTarget target, PostgresLog log, bool ownsLog, TimeProvider time, int writers)
+    /// <param name="role">Whose tables its hot units touch; empty: the login's own.</param>
+    /// <param name="owns">Gatherer and log end with this store.</param>
+    internal PostgresStore(PostgresTarget target, PostgresLog log, PostgresGatherer gatherer, string role, bool owns, TimeProvider time, int writers)
     {
-        (this.target, this.log, this.ownsLog, this.time) = (target, log, ownsLog, time);
-        running = writers + 2;
+        (this.target, this.log, this.gatherer, this.role, this.owns, this.time) = (target, log, gatherer, role, owns, time);
+        running = writers;
         for (var i = 0; i < writers; i++)
         {
 #pragma warning disable RS0030 // each writer has a thread of its own: it blocks on the server, and a pool thread must not
             new Thread(Run) { IsBackground = true, Name = "storage writer" }.Start();
-#pragma warning restore RS0030
-        }
-
-        foreach (var gatherer in (Gatherer[])[decides, looks])
-        {
-#pragma warning disable RS0030 // so has each gatherer of hot units
-            new Thread(() => RunBatches(gatherer)) { IsBackground = true, Name = "storage gatherer" }.Start();
 #pragma warning restore RS0030
         }
     }
@@ -58,38 +54,69 @@ public sealed class PostgresStore : Store
     {
         var (target, _) = PostgresDatabase.Prepare(connectionString, schemas, options ?? new());
         var whole = new PostgresTarget(connectionString, null, [.. schemas.Select(schema => schema.Party)]);
-        return new PostgresStore(whole, new PostgresLog(target), ownsLog: true, time, (options ?? new()).Writers);
+        var log = new PostgresLog(target);
+        return new PostgresStore(whole, log, new PostgresGatherer(whole, log, time), string.Empty, owns: true, time, (options ?? new()).Writers);
     }
 
+    /// <summary>A unit with statements of its own sees what hot units before it have made: their transaction is committed first.</summary>
     public override Task<T> WriteAsync<T>(Func<Session, T> unit)
     {
-        var entry = new Unit<T>(unit, null);
-        ToWriters(entry);
-        return entry.Task;
-    }
-
-    /// <summary>Hot units gather while a batch of them is under way; the next batch takes all that have come.</summary>
-    public override Task<T> WriteAsync<T>(Func<Session, T> unit, Action<Wanted> wants) => Gather(decides, unit, wants);
-
-    public override Task<T> LookAsync<T>(Func<Session, T> unit, Action<Wanted> wants) => Gather(looks, unit, wants);
-
-    private Task<T> Gather<T>(Gatherer gatherer, Func<Session, T> unit, Action<Wanted> wants)
-    {
-        var entry = new Unit<T>(unit, wants);
-        lock (gatherer.Gate)
+        var entry = new Unit<T>(this, unit, null);
+        if (gatherer.SettledAsync() is { IsCompleted: false } settled)
         {
-            ObjectDisposedException.ThrowIf(stopping, this);
-            gatherer.Queue.Enqueue(entry);
-            if (gatherer.Queue.Count == 1 || gatherer.Queue.Count >= gatherer.Company)
-            {
-                Monitor.Pulse(gatherer.Gate);
-            }
+            _ = AfterAsync(settled, entry);
+        }
+        else
+        {
+            ToWriters(entry);
         }
 
         return entry.Task;
     }
 
-    private void ToWriters(IUnit unit)
+    /// <summary>Hot units of all parties gather in one transaction.</summary>
+    public override Task<T> WriteAsync<T>(Func<Session, T> unit, Action<Wanted> wants)
+    {
+        var entry = new Unit<T>(this, unit, wants);
+        gatherer.Gather(entry);
+        return entry.Task;
+    }
+
+    /// <summary>For one that the gatherer cannot run.</summary>
+    internal void RunAlone(IStoreUnit unit)
+    {
+        if (gatherer.SettledAsync() is { IsCompleted: false } settled)
+        {
+            _ = AfterAsync(settled, unit);
+        }
+        else
+        {
+            ToWriters(unit);
+        }
+    }
+
+    private async Task AfterAsync(Task settled, IStoreUnit unit)
+    {
+        try
+        {
+            await settled;
+        }
+        catch (StoreFailedException)
+        {
+            // What was lost is for whoever waits for it; this unit runs on what stands.
+        }
+
+        try
+        {
+            ToWriters(unit);
+        }
+        catch (ObjectDisposedException closed)
+        {
+            unit.Fail(closed);
+        }
+    }
+
+    private void ToWriters(IStoreUnit unit)
     {
         lock (gate)
         {
@@ -103,13 +130,21 @@ public sealed class PostgresStore : Store
 
     public override StoreMark Mark() => log.Mark();
 
-    public override Task DurableAsync() => log.DurableAsync(log.Mark());
+    public override Task DurableAsync() => DurableAsync(log.Mark());
 
-    public override Task DurableAsync(StoreMark since) => log.DurableAsync(since);
+    public override Task DurableAsync(StoreMark since) =>
+        gatherer.SettledAsync() is { IsCompletedSuccessfully: false } settled ? SettledAndDurableAsync(settled, since) : log.DurableAsync(since);
+
+    private async Task SettledAndDurableAsync(Task settled, StoreMark since)
+    {
+        await settled;
+        await log.DurableAsync(since);
+    }
 
     public override T Read<T>(Func<Session, T> query)
     {
         var since = log.Mark();
+        gatherer.Settle();
         var (result, ahead) = ReadOnce(query);
         if (ahead)
         {
@@ -124,6 +159,11 @@ public sealed class PostgresStore : Store
     /// <summary>Runs what is queued and closes.</summary>
     public override async ValueTask DisposeAsync()
     {
+        if (owns)
+        {
+            await gatherer.DisposeAsync();
+        }
+
         lock (gate)
         {
             if (stopping)
@@ -135,14 +175,6 @@ public sealed class PostgresStore : Store
             Monitor.PulseAll(gate);
         }
 
-        foreach (var gatherer in (Gatherer[])[decides, looks])
-        {
-            lock (gatherer.Gate)
-            {
-                Monitor.PulseAll(gatherer.Gate);
-            }
-        }
-
         await ended.Task;
         lock (idleReaders)
         {
@@ -152,7 +184,7 @@ public sealed class PostgresStore : Store
             }
         }
 
-        if (ownsLog)
+        if (owns)
         {
             log.Dispose();
         }
@@ -176,7 +208,7 @@ public sealed class PostgresStore : Store
         }
     }
 
-    private bool Next(out IUnit? unit)
+    private bool Next(out IStoreUnit? unit)
     {
         lock (gate)
         {
@@ -194,7 +226,7 @@ public sealed class PostgresStore : Store
         }
     }
 
-    private void RunOne(ref PostgresSession? session, IUnit unit)
+    private void RunOne(ref PostgresSession? session, IStoreUnit unit)
     {
         var (races, taken) = (0, 0);
         while (true)
@@ -244,115 +276,6 @@ public sealed class PostgresStore : Store
                 unit.Fail(thrown);
                 return;
             }
-        }
-    }
-
-    private void RunBatches(Gatherer gatherer)
-    {
-        NpgsqlConnection? connection = null;
-        var known = new Dictionary<HotTable, Columns>();
-        var units = new List<IUnit>();
-        while (NextBatch(gatherer, units))
-        {
-            RunBatch(ref connection, known, units, gatherer.Holds);
-            units.Clear();
-        }
-
-        connection?.Dispose();
-        lock (gate)
-        {
-            if (--running == 0)
-            {
-                ended.SetResult();
-            }
-        }
-    }
-
-    /// <summary>All that have come. Where the last batch was large, company is on its way: it is waited for a moment, for a batch costs the same for two units and for twenty.</summary>
-    private bool NextBatch(Gatherer gatherer, List<IUnit> units)
-    {
-        lock (gatherer.Gate)
-        {
-            while (gatherer.Queue.Count == 0)
-            {
-                if (stopping)
-                {
-                    return false;
-                }
-
-                Monitor.Wait(gatherer.Gate);
-            }
-
-            if (gatherer.Queue.Count < gatherer.Company && !stopping)
-            {
-                Monitor.Wait(gatherer.Gate, 1);
-            }
-
-            while (units.Count < MostInBatch && gatherer.Queue.TryDequeue(out var unit))
-            {
-                units.Add(unit);
-            }
-
-            gatherer.Company = units.Count < 4 ? 0 : units.Count;
-            return true;
-        }
-    }
-
-    private void RunBatch(ref NpgsqlConnection? connection, Dictionary<HotTable, Columns> known, List<IUnit> units, bool holds)
-    {
-        PostgresBatch? batch = null;
-        var others = new List<IUnit>();
-        try
-        {
-            connection ??= Opened(target.OpenForBatches);
-            batch = new PostgresBatch(connection, known, holds);
-            var done = batch.Run(units, others);
-            log.Ran();
-            done.ForEach(static unit => unit.Deliver());
-            others.ForEach(ToWriters);
-        }
-        catch (StoreUnavailableException away)
-        {
-            units.ForEach(unit => unit.Fail(away));
-        }
-#pragma warning disable CA1031 // what one batch cannot do, its units do each alone
-        catch (Exception thrown)
-#pragma warning restore CA1031
-        {
-            var away = PostgresTrouble.Of(thrown) == Trouble.Away || connection!.State != System.Data.ConnectionState.Open;
-            try
-            {
-                if (!away)
-                {
-                    batch!.Rollback();
-                }
-            }
-            catch (Exception broken) when (broken is NpgsqlException or InvalidOperationException)
-            {
-                away = true;
-            }
-
-            if (away)
-            {
-                connection?.Dispose();
-                connection = null;
-                log.Suspect();
-            }
-
-            if (batch is { Committing: true, Committed: true })
-            {
-                units.ForEach(unit => unit.Fail(thrown));
-                return;
-            }
-
-            if (away && batch is { Committing: true })
-            {
-                var lost = new StoreUnavailableException(PostgresTrouble.WhyNotOpened(target.Parsed, thrown), inDoubt: true, thrown);
-                units.ForEach(unit => unit.Fail(lost));
-                return;
-            }
-
-            units.FindAll(static unit => !unit.Ended).ForEach(ToWriters);
         }
     }
 
@@ -435,29 +358,14 @@ public sealed class PostgresStore : Store
         }
     }
 
-    private sealed class Gatherer(bool holds)
-    {
-        public object Gate { get; } = new();
-
-        public Queue<IUnit> Queue { get; } = new();
-
-        public bool Holds { get; } = holds;
-
-        /// <summary>How many came together last time.</summary>
-        public int Company { get; set; }
-    }
-
-    private interface IUnit : IBatchUnit
-    {
-        void Deliver();
-    }
-
-    private sealed class Unit<T>(Func<Session, T> unit, Action<Wanted>? wants) : IUnit
+    private sealed class Unit<T>(PostgresStore store, Func<Session, T> unit, Action<Wanted>? wants) : IStoreUnit
     {
         private readonly TaskCompletionSource<T> done = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private T result = default!;
 
         public Task<T> Task => done.Task;
+
+        public string Role => store.role;
 
         public bool Ended => done.Task.IsCompleted;
 
@@ -467,6 +375,17 @@ public sealed class PostgresStore : Store
 
         public void Deliver() => done.TrySetResult(result);
 
+        public void Alone() => store.RunAlone(this);
+
         public void Fail(Exception why) => done.TrySetException(why);
     }
+}
+
+/// <summary>A unit with the store that it came to.</summary>
+internal interface IStoreUnit : IBatchUnit
+{
+    void Deliver();
+
+    /// <summary>In a transaction of its own.</summary>
+    void Alone();
 }

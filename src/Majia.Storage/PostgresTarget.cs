@@ -32,7 +32,7 @@ internal sealed class PostgresTarget
         flushing = With($"{own} -c statement_timeout=0");
         writing = With($"{own} -c statement_timeout=30000 -c synchronous_commit=off");
         // Over many keys at once the planner is not to read whole tables, nor to plan anew each time.
-        gathering = new NpgsqlConnectionStringBuilder(With($"{own} -c statement_timeout=30000 -c synchronous_commit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan"))
+        gathering = new NpgsqlConnectionStringBuilder(With($"{own} -c statement_timeout=30000 -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c plan_cache_mode=force_generic_plan"))
         {
             MaxAutoPrepare = 100,
             AutoPrepareMinUsages = 2,
@@ -45,8 +45,28 @@ internal sealed class PostgresTarget
     /// <summary>A connection for units (<paramref name="synchronous"/> false), or for the log and for migrations.</summary>
     public NpgsqlConnection Open(bool synchronous) => OpenWith(synchronous ? flushing : writing);
 
-    /// <summary>A connection for batches of hot units.</summary>
-    public NpgsqlConnection OpenForBatches() => OpenWith(gathering);
+    /// <summary>A connection for batches of hot units, whose commits wait for the disk.</summary>
+    public NpgsqlConnection OpenForBatches()
+    {
+        var connection = OpenWith(gathering);
+        try
+        {
+            Wait(connection);
+            return connection;
+        }
+        catch (NpgsqlException failure)
+        {
+            connection.Dispose();
+            throw new StoreUnavailableException(PostgresTrouble.WhyNotOpened(Parsed, failure), inDoubt: false, failure);
+        }
+    }
+
+    /// <summary>A server that is set not to wait for its disk is made to wait on this connection.</summary>
+    public static void Wait(NpgsqlConnection connection)
+    {
+        using var wait = new NpgsqlCommand("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'", connection);
+        wait.ExecuteNonQuery();
+    }
 
     public NpgsqlConnection OpenReader() => OpenWith(reading);
 

@@ -66,6 +66,35 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
         }
     }
 
+    /// <summary>Whether this group was looked at, or something of it made.</summary>
+    public bool Knows(HotTable table, string key) => tables.TryGetValue(table, out var groups) && (groups.Recent.ContainsKey(key) || groups.Earlier.ContainsKey(key));
+
+    /// <summary>The first row of a group that is known, or null; false when the group is not known.</summary>
+    public bool TryPeek(HotTable table, string key, out object? row)
+    {
+        var known = tables.TryGetValue(table, out var groups) && (groups.Recent.TryGetValue(key, out var rows) || groups.Earlier.TryGetValue(key, out rows)) ? rows : null;
+        row = known is { Count: > 0 } ? known[0].Row : null;
+        return known is not null;
+    }
+
+    /// <summary>The group is read again when somebody asks for it; false when something of it was made or changed here.</summary>
+    public bool TryForget(HotTable table, string key)
+    {
+        if (!tables.TryGetValue(table, out var groups))
+        {
+            return true;
+        }
+
+        if ((groups.Recent.TryGetValue(key, out var rows) || groups.Earlier.TryGetValue(key, out rows)) && rows.Exists(static entry => entry.State != State.Clean))
+        {
+            return false;
+        }
+
+        groups.Recent.Remove(key);
+        groups.Earlier.Remove(key);
+        return true;
+    }
+
     public void BeginUnit() => unit.Clear();
 
     /// <summary>As if the unit had not run. Not after <see cref="Write"/> in the same unit: then the database knows better, see <see cref="Forget"/>.</summary>

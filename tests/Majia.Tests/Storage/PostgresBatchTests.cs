@@ -113,6 +113,39 @@ public sealed class PostgresBatchTests(PostgresServer server)
         Assert.Equal(60, await one.WriteAsync(s => s.Number("SELECT count(*) FROM test_hot WHERE account = 'b'")));
     }
 
+    [Fact]
+    public async Task Hot_units_of_two_parties_travel_together_and_each_acts_as_its_own_role()
+    {
+        var text = await server.NewDatabaseAsync();
+        await using var database = PostgresDatabase.Open(text, [Party("east"), Party("west")], TimeProvider.System, PostgresServer.Options);
+        var (left, right) = (TableOf("east"), TableOf("west"));
+        await database["east"].WriteAsync(s => s.TryAdd(left, new("a", "1", 1, null)), wanted => wanted.Row(left, "a", "1"));
+        await database["west"].WriteAsync(s => s.TryAdd(right, new("b", "1", 2, null)), wanted => wanted.Row(right, "b", "1"));
+        await database.Whole.DurableAsync();
+        var administrator = await server.AdministratorOfAsync(text);
+        Assert.Equal("(1,2)", await PostgresServer.RunAsync(administrator, "SELECT (l.balance, r.balance)::text FROM east.east_hot l, west.west_hot r"));
+
+        // A table of the other party is not one's own, in a batch either.
+        await Assert.ThrowsAnyAsync<Exception>(() => database["east"].WriteAsync(s => s.Find(TableOf("west"), "b", "1"), wanted => wanted.Row(TableOf("west"), "b", "1")));
+
+        static PartySchema Party(string name) => new(name, [$"CREATE TABLE {name}_hot (account TEXT NOT NULL, id TEXT NOT NULL, balance INTEGER NOT NULL, note TEXT, PRIMARY KEY (account, id)) WITHOUT ROWID"]);
+
+        static HotTable<Row> TableOf(string name) => new(
+            $"{name}_hot", keys: 2, columns: "account, id, balance, note", changing: "balance, note",
+            map: static row => new Row(row.GetString(0), row.GetString(1), row.GetInt64(2), row.TextOrNull(3)), values: static row => [row.Account, row.Id, row.Balance, row.Note]);
+    }
+
+    [Fact]
+    public async Task A_unit_with_statements_of_its_own_and_a_reader_see_what_hot_units_have_made()
+    {
+        await using var store = Open(await server.NewDatabaseAsync());
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.True(await store.WriteAsync(s => s.TryAdd(Table, new("a", i.ToString(), i, null)), wanted => wanted.Row(Table, "a", i.ToString())));
+            Assert.Equal(i + 1, i % 2 == 0 ? await store.WriteAsync(s => s.Number("SELECT count(*) FROM test_hot")) : store.Read(s => s.Number("SELECT count(*) FROM test_hot")));
+        }
+    }
+
     private static readonly HotTable<Row> Grouped = new(
         "test_hot", keys: 2, group: 1, columns: "account, id, balance, note", changing: "balance",
         map: static row => new Row(row.GetString(0), row.GetString(1), row.GetInt64(2), row.TextOrNull(3)), values: static row => [row.Account, row.Id, row.Balance, row.Note]);
