@@ -88,17 +88,12 @@ public sealed class IssuerDesk(IssuerOptions options, Store store, KeyModule key
             """
             SELECT t.device_last_four, t.card, t.rrn, t.approval, t.at, t.amount, t.currency, t.merchant, t.merchant_name, t.terminal, t.operation, t.state
             FROM issuer_authorisations t WHERE t.institution = $1 AND t.device_last_four = $2 AND t.card <> '' AND ($3 = '' OR t.rrn = $3) AND ($4 = -1 OR t.amount = $4)
-              AND t.switch_key IN (
-                SELECT r.switch_key FROM issuer_authorisations r WHERE r.institution = $1 AND r.device_last_four = $2 AND r.state = 'Declined'
-                UNION SELECT l.transaction_key FROM issuer_devices d JOIN issuer_cards c ON c.institution = d.institution AND c.card = d.card
-                  JOIN issuer_ledger l ON l.institution = c.institution AND l.account = c.account WHERE d.institution = $1 AND d.last_four = $2
-                UNION SELECT s.transaction_key FROM issuer_ledger s WHERE s.institution = $1 AND s.account = $5)
             ORDER BY t.at DESC, t.switch_key
             """,
             row => (Last: row.GetString(0), Card: row.GetString(1), Rrn: row.GetString(2), Approval: row.GetString(3), At: row.Instant(4),
                 Amount: new Amount(row.GetInt64(5), new Currency((int)row.GetInt64(6))), Merchant: row.GetString(7), Name: row.GetString(8), Terminal: row.GetString(9),
                 Operation: Enum.Parse<Operation>(row.GetString(10)), State: Enum.Parse<AuthorisationState>(row.GetString(11))),
-            options.Institution, lastFour, rrn ?? "", amount?.Minor ?? -1, Ledger.Suspense);
+            options.Institution, lastFour, rrn ?? "", amount?.Minor ?? -1);
         var resolved = sales
             .Where(sale => day is null || DateOnly.FromDateTime(BankTime.Local(sale.At).DateTime) == day)
             .Select(sale => new ResolvedSale(

@@ -151,8 +151,8 @@ internal static class IssuerSchema
         """,
         Plastic.PlasticScript.Migration,
         """
-        -- Fewer pages a payment (docs/decisions/0040): a sale's points stand on its ledger line, ledger lines are found by their names, approved ones through their
-        -- account, and an authorisation stands in its key's tree.
+        -- Fewer pages a payment (docs/decisions/0040): a sale's points stand on its ledger line, ledger lines are found by their names, and an
+        -- authorisation stands in its key's tree.
         ALTER TABLE issuer_ledger ADD COLUMN points BIGINT NOT NULL DEFAULT 0;
         DROP INDEX issuer_ledger_by_transaction;
         CREATE TABLE issuer_authorisations_next (
@@ -168,7 +168,7 @@ internal static class IssuerSchema
         DROP TABLE issuer_authorisations;
         ALTER TABLE issuer_authorisations_next RENAME TO issuer_authorisations;
         CREATE INDEX issuer_authorisations_by_rrn ON issuer_authorisations (institution, rrn);
-        CREATE INDEX issuer_authorisations_refused ON issuer_authorisations (institution, device_last_four) WHERE state = 'Declined';
+        CREATE INDEX issuer_authorisations_by_last_four ON issuer_authorisations (institution, device_last_four);
         """,
     ]);
 }
