@@ -163,5 +163,6 @@ internal static class IssuerSchema
           institution TEXT NOT NULL, sequence BIGINT NOT NULL, request TEXT NOT NULL, operation TEXT NOT NULL, card TEXT NOT NULL, new_card TEXT, reason TEXT NOT NULL,
           payload TEXT, attempts BIGINT NOT NULL, next_at BIGINT NOT NULL, at BIGINT NOT NULL, done_at BIGINT, answer TEXT, PRIMARY KEY (institution, sequence));
         """,
+        Hotline.Migration,
     ]);
 }

@@ -32,6 +32,7 @@ public sealed class IssuerParty : IMessageServer
         Errands = new Errands(options, store, keys, time, entropy, this.trace);
         Endpoint = new Enrolment(options, store, keys, time, entropy, this.trace).Map();
         Desk = new IssuerDesk(options, store, keys, time, entropy);
+        Hotline = new Hotline(options, store, time, entropy, Desk, Endpoint, () => TokenService);
     }
 
     public static PartySchema Schema => IssuerSchema.Schema;
@@ -47,6 +48,8 @@ public sealed class IssuerParty : IMessageServer
         get => Errands.Line;
         set => Errands.Line = value;
     }
+
+    public Hotline Hotline { get; }
 
     private Errands Errands { get; }
 
