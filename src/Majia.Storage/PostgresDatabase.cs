@@ -76,7 +76,11 @@ public sealed class PostgresDatabase : IAsyncDisposable
         }
         catch (StoreUnavailableException away)
         {
-            throw new StoreException(away.Message, away);
+            throw PostgresTrouble.OfStart(away);
+        }
+        catch (Npgsql.NpgsqlException failure) when (PostgresTrouble.Of(failure) == Trouble.Away)
+        {
+            throw PostgresTrouble.OfStart(new StoreUnavailableException(PostgresTrouble.WhyNotOpened(target.Parsed, failure), inDoubt: false, failure));
         }
         catch (Npgsql.NpgsqlException failure)
         {
