@@ -345,6 +345,15 @@ public sealed partial class PhoneDevice
         return true;
     }
 
+    /// <summary>A script's command by the standards' name; inside a secure channel it is still that command.</summary>
+    private static Text Named(ReadOnlySpan<byte> command) =>
+        command.Length < 2 || Instructions.Find(command[0], command[1]) is not { } row ? new("A command, as the cloud sent it", "云端下发的指令")
+        : Instructions.IsSecured(command[0]) ? new($"{row.Name} inside the secure channel: {row.Meaning.En}", $"{row.Name}（安全通道内）：{row.Meaning.Zh}")
+        : new($"{row.Name}: {row.Meaning.En}", $"{row.Name}：{row.Meaning.Zh}");
+
+    private static Text Answered(ReadOnlyMemory<byte> bytes) =>
+        ResponseApdu.TryParse(bytes, out var answer, out _) ? new($"The chip answers {answer.Status}", $"芯片响应 {answer.Status}") : new("The chip's answer", "芯片的响应");
+
     /// <summary>One script: every command in order, to the first answer that is not 9000 or 61xx; all answers, that one too.</summary>
     private async Task<IReadOnlyList<string>> RunScriptAsync(string cardReference, IReadOnlyList<byte[]> commands, CancellationToken cancellation)
     {
@@ -355,8 +364,8 @@ public sealed partial class PhoneDevice
             var bytes = await chip.Wired.TransmitAsync(sent, cancellation);
             var answer = Convert.ToHexString(bytes.Span);
             answers.Add(answer);
-            trace.Record(new TraceEvent(TraceReference.Card(cardReference), time.GetUtcNow(), "phone", "chip", "apdu", TraceKind.Apdu, TraceDirection.Sent, command, new Text("Command of a script, as the cloud sent it.", "云端脚本中的指令。")));
-            trace.Record(new TraceEvent(TraceReference.Card(cardReference), time.GetUtcNow(), "phone", "chip", "apdu", TraceKind.Apdu, TraceDirection.Received, answer, new Text("The chip's answer.", "芯片的响应。")));
+            trace.Record(new TraceEvent(TraceReference.Card(cardReference), time.GetUtcNow(), "phone", "chip", "apdu", TraceKind.Apdu, TraceDirection.Sent, command, Named(sent)));
+            trace.Record(new TraceEvent(TraceReference.Card(cardReference), time.GetUtcNow(), "phone", "chip", "apdu", TraceKind.Apdu, TraceDirection.Received, answer, Answered(bytes)));
             if (!ResponseApdu.TryParse(bytes, out var response, out _) || !(response.Status.IsOk || response.Status.Value >> 8 == 0x61))
             {
                 break;

@@ -260,7 +260,7 @@ public sealed partial class WalletParty
         {
             foreach (var card in CardRow.OfDevice(session, device.DeviceId).Where(card => card.State != EnrolmentState.Deleted && card.PurgeEpoch < purgeEpoch))
             {
-                CardRow.Delete(session, card.CardReference);
+                CardRow.Delete(session, card.CardReference, clock.GetUtcNow(), reason);
                 if (tells)
                 {
                     Command(session, device.DeviceId, PhoneWallet.CommandKinds.Delete, card.CardReference, reason);

@@ -158,7 +158,7 @@ public sealed partial class WalletParty
         if (card.State != next.State || card.Face != next.Face)
         {
             // A state that somebody else wrote meanwhile stands: the next script tells the token service's again.
-            var stands = await store.WriteAsync(session => card.TryMove(session, next.State, next.Face) ? next.State : CardRow.Find(session, device.DeviceId, card.CardReference)?.State ?? EnrolmentState.Deleted);
+            var stands = await store.WriteAsync(session => card.TryMove(session, next.State, clock.GetUtcNow(), card.IsUnfinished ? "" : null, next.Face) ? next.State : CardRow.Find(session, device.DeviceId, card.CardReference)?.State ?? EnrolmentState.Deleted);
             Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, $"card {stands.Words().En}", $"卡片状态：{stands.Words().Zh}");
             return new PhoneWallet.ExchangeScriptReply(next.Commands, stands);
         }
@@ -266,7 +266,7 @@ public sealed partial class WalletParty
         var state = await store.WriteAsync(session =>
         {
             var next = card.State == EnrolmentState.Active ? EnrolmentState.Active : EnrolmentState.Activating;
-            return card.TryMove(session, next) ? next : CardRow.Find(session, card.DeviceId, card.CardReference)?.State ?? EnrolmentState.Deleted;
+            return card.TryMove(session, next, clock.GetUtcNow(), "") ? next : CardRow.Find(session, card.DeviceId, card.CardReference)?.State ?? EnrolmentState.Deleted;
         });
         Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, "verified; the chip is told next", "验证通过，接下来通知芯片");
         return new PhoneWallet.ActivateReply(state, null);
@@ -299,7 +299,7 @@ public sealed partial class WalletParty
             return reply.Error!;
         }
 
-        await store.WriteAsync(session => CardRow.Delete(session, card.CardReference));
+        await store.WriteAsync(session => CardRow.Delete(session, card.CardReference, clock.GetUtcNow(), "CONSUMER_DELETED"));
         return new PhoneWallet.Done();
     }
 
@@ -338,7 +338,7 @@ public sealed partial class WalletParty
 
             if (reply.Value is { State: TokenState.Deactivated } || reply.Error?.ErrorCode == Ineligible.NotFound)
             {
-                await store.WriteAsync(session => CardRow.Delete(session, card.CardReference));
+                await store.WriteAsync(session => CardRow.Delete(session, card.CardReference, clock.GetUtcNow(), "NOT_COMPLETED"));
                 Record(card.CardReference, "wallet", "", TraceKind.Decision, TraceDirection.Inside, "not completed: given up", "未完成添加，已作废");
                 givenUp++;
             }

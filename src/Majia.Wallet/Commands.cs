@@ -121,7 +121,7 @@ public sealed partial class WalletParty
             (TokenState.Active, EnrolmentState.VerificationRequired) => (EnrolmentState.Activating, PhoneWallet.CommandKinds.Refresh), // the bank verified by a way of its own
             _ => (card.State, null),
         };
-        if (kind is null || !card.TryMove(session, next))
+        if (kind is null || !card.TryMove(session, next, clock.GetUtcNow(), reason))
         {
             return false;
         }

@@ -11,7 +11,7 @@ public sealed record OwnerHandset(
     string DeviceId, string Model, Text Name, string Track, string Version, bool SignedIn, bool FindDevice, bool LostMode, DateTimeOffset? SeenAt,
     IReadOnlyList<OwnerCard> Cards, IReadOnlyList<PhoneWallet.HandsetCommand> Waiting);
 
-public sealed record OwnerCard(string CardReference, EnrolmentState State, CardFace Face, string Nickname, DateTimeOffset AddedAt);
+public sealed record OwnerCard(string CardReference, EnrolmentState State, CardFace Face, string Nickname, DateTimeOffset AddedAt, IReadOnlyList<CardEvent> History);
 
 /// <summary>What the owner's site does for the account that is signed in. Another account's handset or card is as unknown as none.</summary>
 public sealed partial class WalletParty
@@ -34,7 +34,7 @@ public sealed partial class WalletParty
 
     private static OwnerCard View(Session session, CardRow card) => session.One(
         "SELECT nickname, created_at FROM wallet_card WHERE card_reference = $1",
-        row => new OwnerCard(card.CardReference, card.State, card.Face!, row.GetString(0), row.Instant(1)), card.CardReference)!;
+        row => new OwnerCard(card.CardReference, card.State, card.Face!, row.GetString(0), row.Instant(1), CardHistory.Of(session, card.CardReference)), card.CardReference)!;
 
     private async Task<bool> OwnsAsync(string account, string deviceId) => await store.WriteAsync(session => DeviceRow.Find(session, deviceId)) is { } device && device.Account == account;
 

@@ -104,13 +104,28 @@ public sealed record CardRow(string CardReference, string DeviceId, string Reque
         CardReference, tur, JsonSerializer.SerializeToUtf8Bytes(face, JsonEndpoint.Json), JsonSerializer.SerializeToUtf8Bytes(methods, JsonEndpoint.Json)) == 1;
 
     /// <summary>From the state that was read to <paramref name="next"/>; false when another writer moved it first.</summary>
-    public bool TryMove(Session session, EnrolmentState next, CardFace? face = null) => session.Execute(
-        "UPDATE wallet_card SET state = $2, face = coalesce($3, face) WHERE card_reference = $1 AND state = $4",
-        CardReference, next.ToString(), face is null ? null : JsonSerializer.SerializeToUtf8Bytes(face, JsonEndpoint.Json), State.ToString()) == 1;
+    /// <param name="reason">For the card's history; null: the chip follows what stands there already.</param>
+    public bool TryMove(Session session, EnrolmentState next, DateTimeOffset now, string? reason, CardFace? face = null)
+    {
+        var moved = session.Execute(
+            "UPDATE wallet_card SET state = $2, face = coalesce($3, face) WHERE card_reference = $1 AND state = $4",
+            CardReference, next.ToString(), face is null ? null : JsonSerializer.SerializeToUtf8Bytes(face, JsonEndpoint.Json), State.ToString()) == 1;
+        if (moved && next != State && reason is not null)
+        {
+            CardHistory.Write(session, CardReference, next, reason, now);
+        }
+
+        return moved;
+    }
 
     /// <summary>Deleted, whatever it was: nothing leads back from there.</summary>
-    public static void Delete(Session session, string cardReference) =>
-        session.Execute("UPDATE wallet_card SET state = 'Deleted' WHERE card_reference = $1", cardReference);
+    public static void Delete(Session session, string cardReference, DateTimeOffset now, string reason)
+    {
+        if (session.Execute("UPDATE wallet_card SET state = 'Deleted' WHERE card_reference = $1 AND state <> 'Deleted'", cardReference) == 1)
+        {
+            CardHistory.Write(session, cardReference, EnrolmentState.Deleted, reason, now);
+        }
+    }
 
     /// <summary>An addition that came to nothing leaves no row.</summary>
     public static void Remove(Session session, string cardReference) =>

@@ -64,5 +64,6 @@ public static class WalletTables
         OwnerAccounts.Migration,
         WalletParty.CommandsMigration,
         WalletParty.ReconciliationMigration,
+        CardHistory.Migration,
     ]);
 }

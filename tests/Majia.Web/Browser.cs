@@ -29,14 +29,18 @@ public sealed class Browser : IAsyncLifetime
     }
 
     /// <summary>A person's window on a page that has just been opened.</summary>
-    public async Task<Window> OpenAsync(RunningPage running, string language = "en-GB", ColorScheme colours = ColorScheme.Light, int width = 1440, int height = 900, string path = "/")
+    public Task<Window> OpenAsync(RunningPage running, string language = "en-GB", ColorScheme colours = ColorScheme.Light, int width = 1440, int height = 900, string path = "/") =>
+        OpenAsync(running.Address + path, language, colours, width, height);
+
+    /// <summary>The same at any address, of another process too.</summary>
+    public async Task<Window> OpenAsync(string address, string language = "en-GB", ColorScheme colours = ColorScheme.Light, int width = 1440, int height = 900)
     {
         Assert.SkipWhen(chromium is null, $"{Program} is not installed (Debian package chromium): ./majia test --install installs it");
         var context = await chromium!.NewContextAsync(new BrowserNewContextOptions { Locale = language, ColorScheme = colours, ViewportSize = new ViewportSize { Width = width, Height = height } });
         context.SetDefaultTimeout(30_000);
         Assertions.SetDefaultExpectTimeout(30_000); // a loaded machine is slow, not wrong
         var window = new Window(context, await context.NewPageAsync());
-        await window.Page.GotoAsync(running.Address + path);
+        await window.Page.GotoAsync(address);
         await Assertions.Expect(window.Page.Locator("body[data-ready]")).ToBeVisibleAsync();
         return window;
     }

@@ -20,7 +20,7 @@ public sealed class DrawerTests(Browser browser) : IClassFixture<Browser>
         await window.StepAsync("done");
         await window.ClickAsync("#open-bank");
         await Assertions.Expect(window["#bank-books"]).ToHaveAttributeAsync("data-whole", "yes");
-        await window.SeesAsync(".account[open] .sum", "-88.00");
+        await window.SeesAsync(".account[open] .sum", "−¥88.00");
         await window.SeesAsync(".account[open] .sum", "88 points");
         var device = Assert.Single(running.System.Phones["mi5"].State.Cards).Face.DeviceLastFour;
         await window["#resolve-digits"].FillAsync(device);
@@ -58,7 +58,7 @@ public sealed class DrawerTests(Browser browser) : IClassFixture<Browser>
         await window.StepAsync("done");
         await window.SeesAsync("#network-books", "sum to zero");
         await window.ClickAsync("#open-bank");
-        await window.SeesAsync(".account[open] .sum", "-88.00");
+        await window.SeesAsync(".account[open] .sum", "−¥88.00");
 
         // The bank's answer is lost: it has booked, and books back.
         await window.ClickAsync("#open-network");
@@ -68,7 +68,7 @@ public sealed class DrawerTests(Browser browser) : IClassFixture<Browser>
         await window.ClickAsync("#open-bank");
         await Assertions.Expect(window[".account[open] .ledger"]).ToContainTextAsync("reversal", new LocatorAssertionsToContainTextOptions { Timeout = 30_000 });
         await Assertions.Expect(window["#bank-books"]).ToHaveAttributeAsync("data-whole", "yes");
-        await window.SeesAsync(".account[open] .sum", "-88.00");
+        await window.SeesAsync(".account[open] .sum", "−¥88.00");
         Assert.Empty(window.Complaints);
     }
 

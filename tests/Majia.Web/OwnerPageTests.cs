@@ -66,4 +66,55 @@ public sealed class OwnerPageTests(Browser browser) : IClassFixture<Browser>
         await counter.SeesAsync("#outcome", "Declined");
         Assert.Empty(window.Complaints);
     }
+
+    [Theory]
+    [InlineData("en-GB", "suspended", "live")]
+    [InlineData("zh-CN", "已暂停", "可以使用")]
+    public async Task Each_card_tells_its_own_history_without_a_number_and_without_a_payment(string language, string suspended, string live)
+    {
+        await using var running = await RunningPage.StartAsync();
+        await using var counter = await browser.OpenAsync(running);
+        await counter.GuidedAsync("prepare", "add", "code", "sell", "wake", "choose", "finger", "tap");
+        await counter.StepAsync("done");
+        await using var window = await browser.OpenAsync(running, language, ColorScheme.Dark, path: "/owner");
+        await window.ClickAsync("[data-demo='lin.xiaoyun']");
+        await window.ClickAsync("[data-act=suspend]");
+        await Assertions.Expect(window[".handset-cards > li"]).ToHaveAttributeAsync("data-state", nameof(EnrolmentState.Suspended));
+        await window.ClickAsync("[data-act=resume]");
+        await Assertions.Expect(window[".handset-cards > li"]).ToHaveAttributeAsync("data-state", nameof(EnrolmentState.Active));
+        await window[".card-history summary"].PressAsync("Enter");
+        await Assertions.Expect(window[".card-history li[data-state=Suspended]"]).ToHaveCountAsync(1);
+        await window.SeesAsync(".card-history li[data-state=Suspended]", suspended);
+        await window.SeesAsync(".card-history li:first-child", live);
+        await Assertions.Expect(window[".card-history"]).Not.ToContainTextAsync("88.00");
+        Assert.Empty(await window.ViolationsAsync());
+        Assert.Empty(window.Complaints);
+        Secrets.AssertNoPan(await window.EverythingReceivedAsync());
+    }
+
+    [Fact]
+    public async Task A_passkey_is_made_and_signs_in_without_a_password()
+    {
+        await using var running = await RunningPage.StartAsync();
+        await using var window = await browser.OpenAsync(running, path: "/owner");
+        var authenticators = await window.Page.Context.NewCDPSessionAsync(window.Page);
+        await authenticators.SendAsync("WebAuthn.enable");
+        await authenticators.SendAsync("WebAuthn.addVirtualAuthenticator", new Dictionary<string, object>
+        {
+            ["options"] = new Dictionary<string, object>
+            {
+                ["protocol"] = "ctap2", ["transport"] = "internal", ["hasResidentKey"] = true, ["hasUserVerification"] = true, ["isUserVerified"] = true, ["automaticPresenceSimulation"] = true,
+            },
+        });
+        await window.ClickAsync("[data-demo='lin.xiaoyun']");
+        await window.SeesAsync("#owner-name", "lin.xiaoyun");
+        await window.ClickAsync("#owner-add-passkey");
+        await window.SeesAsync("#owner-passkeys", "1");
+        await window.ClickAsync("#owner-out");
+        await Assertions.Expect(window["#owner-sign-in"]).ToBeVisibleAsync();
+        await window.ClickAsync("#owner-passkey");
+        await window.SeesAsync("#owner-name", "lin.xiaoyun");
+        Assert.Empty(await window.ViolationsAsync());
+        Assert.Empty(window.Complaints);
+    }
 }

@@ -89,9 +89,29 @@ public sealed class Shots(Browser browser) : IClassFixture<Browser>
         await window.ClickAsync("#open-bank");
         await Assertions.Expect(window["#bank-drawer"]).ToBeVisibleAsync();
         await Shoot("bank");
-        await window.ClickAsync("#open-network");
+        await window.ClickAsync("#bank-drawer [data-open=network]");
         await Assertions.Expect(window["#network-drawer"]).ToBeVisibleAsync();
         await Shoot("network");
+        await window.ClickAsync("#network-drawer .close");
+        await window.ClickAsync("#batch summary");
+        await window.ClickAsync("#settle");
+        await Assertions.Expect(window["#settled"]).ToBeVisibleAsync();
+        await Shoot("batch");
+        await window.ClickAsync("#batch summary");
+        await window["#shop"].SelectOptionAsync("gate:in-1");
+        await window.GuidedAsync("transit", "top-up", "gate");
+        await window.StepAsync("inside");
+        await window.ClickAsync("[data-key=home]");
+        await window.ClickAsync(".app.wallet");
+        await Assertions.Expect(window["#transit-card"]).ToBeVisibleAsync();
+        await window["#transit-card"].ScrollIntoViewIfNeededAsync();
+        await Shoot("gate");
+        await window["#shop"].SelectOptionAsync("10000001");
+        await window.ClickAsync("#add-card");
+        await window.ClickAsync("#by-plastic");
+        await window.ClickAsync("[data-card=mingyue-01]");
+        await Assertions.Expect(window["#read-number"]).ToBeVisibleAsync(new LocatorAssertionsToBeVisibleOptions { Timeout = 90_000 });
+        await Shoot("plastic");
         foreach (var page in (string[])["owner", "tools"])
         {
             await window.Page.GotoAsync($"{running.Address}/{page}");
@@ -105,6 +125,7 @@ public sealed class Shots(Browser browser) : IClassFixture<Browser>
                     await Assertions.Expect(window[".handset"]).ToHaveCountAsync(1);
                 }
 
+                await window.ClickAsync(".card-history summary");
                 await window.ClickAsync(".topic >> nth=0");
             }
             else

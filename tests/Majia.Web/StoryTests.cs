@@ -58,6 +58,41 @@ public sealed class StoryTests(Browser browser) : IClassFixture<Browser>
         Assert.Empty(other.Complaints);
     }
 
+    [Fact]
+    public async Task The_trace_is_read_filtered_replayed_and_kept_by_keyboard_alone()
+    {
+        await using var running = await RunningPage.StartAsync();
+        await using var window = await browser.OpenAsync(running);
+        await window.GuidedAsync("prepare", "add", "code", "sell", "wake", "choose", "finger", "tap");
+        await window.StepAsync("done");
+        var rows = await window[".story-row"].CountAsync();
+        await window["#story .story-row[data-kind=iso8583]"].First.PressAsync("Enter");
+        await window.SeesAsync("#row-detail", "Message type");
+        await window["#row-detail .close"].PressAsync("Enter");
+        await Assertions.Expect(window["#row-detail"]).ToHaveCountAsync(0);
+        await window[".lane-name[data-party=terminal]"].PressAsync(" ");
+        await Assertions.Expect(window[".story-row[data-party=terminal]"]).ToHaveCountAsync(0);
+        await window[".lane-name[data-party=terminal]"].PressAsync(" ");
+        await Assertions.Expect(window[".story-row"]).ToHaveCountAsync(rows);
+        await window["#knows"].PressAsync("Enter");
+        await Assertions.Expect(window["#knows-table"]).ToBeVisibleAsync();
+        await window["#replay"].PressAsync("Enter");
+        await Assertions.Expect(window["#replay"]).ToHaveTextAsync("Stop");
+        await window["#replay"].PressAsync("Enter");
+        await Assertions.Expect(window["#replay"]).ToHaveTextAsync("Replay");
+
+        // With the arrows through the list, and the file of it.
+        await window[".story-scroll"].FocusAsync();
+        await window.Page.Keyboard.PressAsync("End");
+        await Assertions.Expect(window[".story-row"].Last).ToBeInViewportAsync();
+        var kept = await window.Page.RunAndWaitForDownloadAsync(() => window["#export"].PressAsync("Enter"));
+        await using var file = await kept.CreateReadStreamAsync();
+        using var export = await System.Text.Json.JsonDocument.ParseAsync(file, cancellationToken: TestContext.Current.CancellationToken);
+        Assert.Contains("0200", export.RootElement.GetRawText(), StringComparison.Ordinal);
+        Secrets.AssertNoPan(export.RootElement.GetRawText());
+        Assert.Empty(window.Complaints);
+    }
+
     [Theory]
     [Rule("R16")]
     [Rule("R20")]
@@ -68,6 +103,8 @@ public sealed class StoryTests(Browser browser) : IClassFixture<Browser>
     [InlineData("sign-out", "None is left.")]
     [InlineData("void", "Money and points are where they were.")]
     [InlineData("offline-add", "Adding a card needs the network")]
+    [InlineData("transit", "The balance is in the phone.")]
+    [InlineData("card-lost", "it is added again")]
     public async Task A_play_comes_to_its_end_and_shows_what_it_says(string play, string last)
     {
         await using var running = await RunningPage.StartAsync();
@@ -90,6 +127,13 @@ public sealed class StoryTests(Browser browser) : IClassFixture<Browser>
             case "void":
                 await window.SeesAsync("#outcome", "Voided");
                 break;
+            case "transit":
+                await window.SeesAsync("#transit-card", "ride");
+                break;
+            case "card-lost":
+                Assert.Single(phone.State.Cards, card => card.State == EnrolmentState.Active);
+                Assert.Contains(counter.Journal(), row => row.State == Majia.Terminal.JournalState.Declined);
+                break;
             default:
                 await window.SeesAsync(".reasons", "The phone is offline");
                 Assert.Empty(counter.Journal());
@@ -102,7 +146,7 @@ public sealed class StoryTests(Browser browser) : IClassFixture<Browser>
     [Fact]
     public void Every_answer_that_shows_itself_has_its_play()
     {
-        var named = Help.Chapters.SelectMany(chapter => chapter.Topics).Select(topic => topic.Play).Where(play => play is not null).ToList();
+        var named = Help.Chapters.SelectMany(chapter => chapter.Topics).Select(topic => topic.Play).ToList();
         Assert.All(named, play => Assert.NotNull(Plays.Find(play)));
         Assert.All(Plays.All, play => Assert.Contains(play.Id, named));
     }

@@ -13,7 +13,7 @@ namespace Majia.Web;
 /// <summary><c>majia up</c> as a process of its own: its folder, its port, its end.</summary>
 public sealed class UpTests : IDisposable
 {
-    private const int Terminate = 15, Interrupt = 2;
+    internal const int Terminate = 15, Interrupt = 2;
 
     private readonly string folder = Directory.CreateTempSubdirectory("majia-up-").FullName;
 
@@ -183,7 +183,7 @@ public sealed class UpTests : IDisposable
 
     private Process Start(params string[] arguments) => Start(folder, arguments);
 
-    private static Process Start(string data, string[] arguments)
+    internal static Process Start(string data, string[] arguments)
     {
         var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "majia.dll"), "up", "--no-browser", "--data", data, .. arguments])
         {
@@ -198,7 +198,7 @@ public sealed class UpTests : IDisposable
         return Process.Start(start)!;
     }
 
-    private static async Task<Uri> ReadyAsync(Process process)
+    internal static async Task<Uri> ReadyAsync(Process process)
     {
         var line = await process.StandardOutput.ReadLineAsync();
         Assert.True(line is not null, line is null ? await process.StandardError.ReadToEndAsync() : "");
@@ -206,19 +206,19 @@ public sealed class UpTests : IDisposable
         return new Uri(line!["Majia is ready at ".Length..]);
     }
 
-    private static async Task<int> EndAsync(Process process)
+    internal static async Task<int> EndAsync(Process process)
     {
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);
         return process.ExitCode;
     }
 
-    private static async Task<int> SignalAsync(Process process, int signal)
+    internal static async Task<int> SignalAsync(Process process, int signal)
     {
         Assert.Equal(0, Signals.Send(process.Id, signal));
         return await EndAsync(process);
     }
 
-    private static string FreePort()
+    internal static string FreePort()
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));

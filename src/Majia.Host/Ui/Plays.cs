@@ -43,14 +43,20 @@ public sealed class Player(Stand stand, CancellationToken stop)
             await stand.SetAeroplaneAsync(false);
         }
 
-        if (stand.Phone.Conditions().Count > 0 || !stand.Phone.Trusted.HasFingerprint)
-        {
-            await ActAsync("First the phone: account, Find Device, fingerprint.", "先准备手机：帐号、查找手机、指纹。", () => stand.PrepareAsync());
-        }
-
+        await ReadyAsync();
         if (!stand.Cards.Any(one => one.State == EnrolmentState.Active))
         {
             await AddAsync(card);
+        }
+    }
+
+    /// <summary>A phone at the shop, with everything that R4 wants.</summary>
+    public async Task ReadyAsync()
+    {
+        stand.ChooseReader(stand.TerminalId);
+        if (stand.Phone.Conditions().Count > 0 || !stand.Phone.Trusted.HasFingerprint)
+        {
+            await ActAsync("First the phone: account, Find Device, fingerprint.", "先准备手机：帐号、查找手机、指纹。", () => stand.PrepareAsync());
         }
     }
 
@@ -206,6 +212,59 @@ public static class Plays
             await play.WithCardAsync();
             await play.PayAsync();
             await play.ActAsync("The slip ends with the device number's digits. Only the bank knows whose they are.", "签购单上是设备卡号的后四位，只有银行知道它属于哪张实体卡。", () => Player.Now(() => play.Stand.OpenDrawer("bank")));
+        }),
+        new("banks", async play =>
+        {
+            await play.ReadyAsync();
+            await play.Stand.OpenAsync(PhoneApp.AddCard);
+            await play.ActAsync("A card with VISA alone: refused, and why.", "仅有 VISA 标识的卡：拒绝并说明原因。", () => play.Stand.AddTestCardAsync("visa-only"));
+            await play.ActAsync("A dual-brand card that begins with 4 is a UnionPay card too.", "以 4 开头的双标卡同样是银联卡。", () => play.Stand.AddTestCardAsync("shahu-03"));
+        }),
+        new("transit", async play =>
+        {
+            await play.ReadyAsync();
+            play.Stand.ChooseReader("gate:in-1");
+            await play.Stand.LookAtTransitAsync();
+            if (play.Stand.Transit is null)
+            {
+                await play.ActAsync("A transit card is added: it lives in the chip alone.", "添加公交卡：它只存在于芯片中。", () => play.Stand.AddTransitAsync());
+            }
+
+            if (play.Stand.Transit is { Balance.Minor: < Stand.TopUpMinor })
+            {
+                await play.ActAsync("It is topped up.", "充值。", () => play.Stand.TopUpTransitAsync());
+            }
+
+            await play.Stand.OpenAsync(PhoneApp.None);
+            await play.ActAsync("Screen off, no finger, no network: the gate opens.", "息屏、无指纹、无网络：闸机打开。", () => play.Stand.TapAsync());
+            play.Stand.ChooseReader("gate:out-8");
+            await play.ActAsync("Seven stations on, the fare is taken.", "七站之后出站扣费。", () => play.Stand.TapAsync());
+            await play.ActAsync("The balance is in the phone.", "余额在手机中可见。", () => play.Stand.OpenAsync(PhoneApp.Wallet));
+        }),
+        new("card-lost", async play =>
+        {
+            await play.WithCardAsync();
+            if (play.Stand.System.Issuers.GetValueOrDefault(SeedData.Banks[0].Institution) is not { } bank)
+            {
+                await play.ActAsync("The bank runs in another process.", "发卡行在另一进程中运行。");
+                return;
+            }
+
+            const string Card = "mingyue-02";
+            await play.ActAsync("The bank's hotline takes the report: the card is lost.", "银行客服受理挂失。", async () =>
+            {
+                play.Stand.OpenDrawer("bank");
+                await bank.Desk.ReportLostAsync(Card);
+                play.Stand.Told();
+            });
+            await play.PayAsync();
+            await play.UntilAsync(() => play.Stand.Counter.Now is { Busy: false });
+            await play.ActAsync("Declined: a lost card's device cards do not pay either.", "交易被拒：挂失后其设备卡同样不能付款。");
+            await play.Stand.OpenAsync(PhoneApp.Wallet);
+            await play.ActAsync("The old card leaves the phone.", "从手机移除旧卡。", () => play.Stand.DeleteCardAsync(play.Stand.Cards.First().CardReference));
+            await play.ActAsync("The bank lifts the report, or sends a new plastic.", "银行解除挂失，或换发新卡。", () => bank.Desk.LiftReportAsync(Card));
+            await play.AddAsync(Card);
+            await play.ActAsync("It is added again, and has a new device number.", "重新添加后，设备卡号也是新的。", () => play.Stand.OpenAsync(PhoneApp.Wallet));
         }),
         new("payment-off", async play =>
         {

@@ -14,10 +14,18 @@ public static class SlipPicture
     /// <param name="background">White paper behind it, for a picture that is kept; on the page the paper is the page's.</param>
     public static string Draw(Slip slip, SlipCopy copy, bool background)
     {
-        var lines = slip.Print(copy).TrimEnd('\n').Split('\n');
+        return Draw(slip.Print(copy), $"Slip {slip.Voucher} 签购单", background);
+    }
+
+    /// <summary>The paper of a closed batch.</summary>
+    public static string Draw(SettlementSlip slip) => Draw(slip.Print(), $"Settlement {slip.Batch} 结算单", background: false);
+
+    private static string Draw(string print, string label, bool background)
+    {
+        var lines = print.TrimEnd('\n').Split('\n');
         var (width, height) = ((Columns * Cell) + (2 * Margin), (lines.Length * Line) + (2 * Margin));
         var drawing = new StringBuilder();
-        drawing.Append(CultureInfo.InvariantCulture, $"<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"slip\" viewBox=\"0 0 {width:0.#} {height:0.#}\" width=\"{width:0}\" height=\"{height:0}\" role=\"img\" aria-label=\"Slip {slip.Voucher} 签购单\">");
+        drawing.Append(CultureInfo.InvariantCulture, $"<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"slip\" viewBox=\"0 0 {width:0.#} {height:0.#}\" width=\"{width:0}\" height=\"{height:0}\" role=\"img\" aria-label=\"{label}\">");
         if (background)
         {
             drawing.Append("<rect width=\"100%\" height=\"100%\" fill=\"#fffdf8\"/>");

@@ -2,6 +2,7 @@ using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 using Majia.Host.Desk;
 using Majia.Host.Seed;
+using Majia.Issuer;
 using Majia.Phone;
 
 namespace Majia.Host.Ui;
@@ -39,9 +40,21 @@ public sealed partial class Stand
     /// <summary>What the phone read out of the card at its back; null before the first, and when the reading was used.</summary>
     public PlasticReading? AtTheBack { get; private set; }
 
+    /// <summary>The test card whose plastic lies at the phone's back; null: none does.</summary>
+    public SeedCard? Laid { get; private set; }
+
+    /// <summary>The plastic goes back into the drawer.</summary>
+    public void TakePlasticAway()
+    {
+        (AtTheBack, Laid) = (null, null);
+        Say([]);
+    }
+
     /// <summary>Lays a test card's plastic on the phone's back (R5). What was read stays in <see cref="AtTheBack"/>.</summary>
     public Task LayOnBackAsync(string id) => WorkAsync(new("Hold the card to the phone's back", "请将卡片贴住手机背面"), async () =>
     {
+        (AtTheBack, Laid) = (null, SeedData.Find(id));
+        Tell();
         AtTheBack = await system.Plastics.ReadAtBackAsync(Phone, id);
         Say(AtTheBack.Why is { } why ? [why] : []);
     });
@@ -50,7 +63,7 @@ public sealed partial class Stand
     public Task AddReadAsync(string? cvn2, string? holderName, string? idNumber, string? mobileNumber)
     {
         var number = AtTheBack?.Number;
-        AtTheBack = null;
+        (AtTheBack, Laid) = (null, null);
         return number is null ? Task.CompletedTask : AddAsync(number.With(cvn2, holderName, idNumber, mobileNumber), PhoneDevice.TappedAtTheBack);
     }
 

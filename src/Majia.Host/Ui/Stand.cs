@@ -3,6 +3,7 @@ using Majia.Core.Primitives;
 using Majia.Host.Seed;
 using Majia.Host.Web;
 using Majia.Phone;
+using Majia.Terminal;
 using Majia.Terminal.EntryPoint;
 using Counter = Majia.Host.Web.Counter;
 
@@ -95,7 +96,8 @@ public sealed partial class Stand : IDisposable
     {
         if (system.Phones.ContainsKey(id))
         {
-            (PhoneId, App, Said) = (id, PhoneApp.None, []);
+            (PhoneId, App, Said, Transit) = (id, PhoneApp.None, [], null);
+            _ = LookAtTransitAsync();
             Tell();
         }
     }
@@ -127,7 +129,17 @@ public sealed partial class Stand : IDisposable
             await Phone.LockAsync();
         }
 
+        if (app == PhoneApp.AddCard && App != app)
+        {
+            LastAdded = null; // the next card, not the last one's good news again
+        }
+
         (App, Said) = (app, []);
+        if (app == PhoneApp.Wallet)
+        {
+            await LookAtTransitAsync();
+        }
+
         changes.Say();
     }
 
@@ -188,7 +200,8 @@ public sealed partial class Stand : IDisposable
             return;
         }
 
-        await Task.Delay(torn ? Torn : Rest, system.Time);
+        var rest = Task.Delay(torn ? Torn : Rest, system.Time);
+        await (GateId is null || torn ? rest : Task.WhenAny(passage, Task.Delay(LongestPassage, system.Time)));
         Leave();
     }
 
@@ -196,6 +209,13 @@ public sealed partial class Stand : IDisposable
     public async Task<bool> ArriveAsync()
     {
         holding++;
+        if (GateId is { } gate)
+        {
+            EnterGate(gate);
+            Tell();
+            return true;
+        }
+
         if (Counter.Now.Busy)
         {
             App = PhoneApp.None;
@@ -215,6 +235,7 @@ public sealed partial class Stand : IDisposable
 
     public void Leave()
     {
+        atGate?.TakeAway();
         Counter.TakeAway();
         holding = 0;
         Tell();
@@ -259,6 +280,12 @@ public sealed partial class Stand : IDisposable
     }
 
     public void Void(string voucher) => Counter.TryVoid(voucher);
+
+    /// <summary>Gives a settled sale back, by its reference number.</summary>
+    public void Refund(string rrn) => Counter.TryRefund(rrn);
+
+    /// <summary>Closes the terminal's batch. Null: a transaction is under way.</summary>
+    public Task<SettlementResult?> SettleAsync() => Counter.SettleAsync();
 
     public DisplayMessage? Display => Counter.Now.Shown.Count > 0 ? Counter.Now.Shown[^1] : null;
 

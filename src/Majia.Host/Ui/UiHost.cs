@@ -15,6 +15,8 @@ internal static class UiHost
         ("/ui/drawer.css", "ui/drawer.css", "text/css; charset=utf-8"),
         ("/ui/page.css", "ui/page.css", "text/css; charset=utf-8"),
         ("/ui/story.css", "ui/story.css", "text/css; charset=utf-8"),
+        ("/ui/inter.woff2", "ui/inter.woff2", "font/woff2"),
+        ("/ui/inter-licence.txt", "ui/inter-licence.txt", "text/plain; charset=utf-8"),
         ("/favicon.svg", "ui/favicon.svg", "image/svg+xml"),
         ("/ui/ui.js", "ui/ui.js", "text/javascript; charset=utf-8"),
         ("/_framework/blazor.web.js", "framework/blazor.web.js", "text/javascript; charset=utf-8"),

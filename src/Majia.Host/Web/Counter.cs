@@ -60,10 +60,31 @@ public sealed class Counter : IKeypad, IAsyncDisposable
     }
 
     /// <summary>False: a transaction is under way.</summary>
-    public bool TrySell(Amount amount) => TryStart(ofVoid: false, cancellation => terminal.SellAsync(amount, field, this, cancellation));
+    public bool TrySell(Amount amount) => TryStart(ofVoid: false, async cancellation => await terminal.SellAsync(amount, field, this, cancellation));
 
     /// <summary>False: a transaction is under way.</summary>
-    public bool TryVoid(string voucherOrRrn) => TryStart(ofVoid: true, cancellation => terminal.VoidAsync(voucherOrRrn, field, cancellation));
+    public bool TryVoid(string voucherOrRrn) => TryStart(ofVoid: true, async cancellation => await terminal.VoidAsync(voucherOrRrn, field, cancellation));
+
+    /// <summary>Gives back what is left of a settled sale. False: a transaction is under way.</summary>
+    public bool TryRefund(string rrn) => TryStart(ofVoid: true, async cancellation => await terminal.RefundAsync(rrn, null, field, cancellation));
+
+    /// <summary>Closes the batch, while nothing else goes on at the terminal. Null: something does.</summary>
+    public async Task<SettlementResult?> SettleAsync()
+    {
+        SettlementResult? settled = null;
+        var started = TryStart(ofVoid: true, async cancellation =>
+        {
+            settled = await terminal.SettleAsync(cancellation);
+            return null;
+        });
+        if (!started)
+        {
+            return null;
+        }
+
+        await work;
+        return settled;
+    }
 
     /// <summary>The display forgets the last payment; the journal does not.</summary>
     public void Forget()
@@ -171,7 +192,7 @@ public sealed class Counter : IKeypad, IAsyncDisposable
         trace.Recorded -= OnRecorded;
     }
 
-    private bool TryStart(bool ofVoid, Func<CancellationToken, Task<SaleResult>> transaction)
+    private bool TryStart(bool ofVoid, Func<CancellationToken, Task<SaleResult?>> transaction)
     {
         CancellationTokenSource mine;
         lock (gate)
@@ -191,13 +212,15 @@ public sealed class Counter : IKeypad, IAsyncDisposable
         return true;
     }
 
-    private async Task RunAsync(CancellationTokenSource mine, Func<CancellationToken, Task<SaleResult>> transaction)
+    private async Task RunAsync(CancellationTokenSource mine, Func<CancellationToken, Task<SaleResult?>> transaction)
     {
         SaleResult? ended = null;
+        var whole = false;
         changes.Say();
         try
         {
             ended = await transaction(mine.Token);
+            whole = true;
         }
         catch (OperationCanceledException)
         {
@@ -212,7 +235,7 @@ public sealed class Counter : IKeypad, IAsyncDisposable
         await trace.FlushAsync();
         lock (gate)
         {
-            (cancel, result, failed) = (null, ended, ended is null && !mine.IsCancellationRequested);
+            (cancel, result, failed) = (null, ended, !whole && !mine.IsCancellationRequested);
             reference = ended?.TraceReference ?? reference;
         }
 

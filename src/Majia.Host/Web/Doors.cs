@@ -9,7 +9,7 @@ internal static class Doors
 {
     /// <summary>Nothing from outside, nothing inline.</summary>
     private const string ContentSecurityPolicy =
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'";
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'";
 
     private static readonly Text
         ForeignSays = new("This request does not come from Majia's own page.", "该请求不是来自马甲自己的页面。"),

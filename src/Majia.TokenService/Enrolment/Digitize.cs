@@ -237,7 +237,7 @@ public sealed partial class TokenServiceParty
         await store.WriteAsync(session => account.Upsert(session));
         var now = clock.GetUtcNow();
         var verify = EnrolmentColours.Decide(assessments) == IssuerDecision.RequireAdditionalAuthentication;
-        Decided(TraceReference.Card(tur), $"decided on: {EnrolmentColours.Words(assessments)}", $"决策依据：{EnrolmentColours.Words(assessments)}");
+        Decided(TraceReference.Card(tur), $"decided on: {EnrolmentColours.Words(assessments)}", $"决策依据：{EnrolmentColours.WordsZh(assessments)}");
         while (true)
         {
             var token = TokenNumber.Draw(eligible.Range, eligible.Pan, entropy);

@@ -78,6 +78,9 @@ public static class EnrolmentColours
 
     public static string Words(IReadOnlyList<Assessment> assessments) => string.Join("; ", assessments.Select(each =>
         $"{each.By.ToLowerInvariant()} {each.Colour.ToString().ToLowerInvariant()}{(each.Reasons.Count == 0 ? "" : $" ({string.Join(", ", each.Reasons.Select(reason => reason.Code))})")}"));
+
+    public static string WordsZh(IReadOnlyList<Assessment> assessments) => string.Join("；", assessments.Select(static each =>
+        $"{each.By switch { Network => "标记服务", Issuer => "发卡行", _ => "钱包" }}{each.Colour switch { Colour.Green => "绿", Colour.Yellow => "黄", _ => "红" }}{(each.Reasons.Count == 0 ? "" : $"（{string.Join("、", each.Reasons.Select(reason => reason.Code))}）")}"));
 }
 
 /// <summary>What an enrolment was decided on, kept for whoever asks why.</summary>

@@ -110,7 +110,7 @@ function drag(root, phone, stand, on) {
   const body = () => phone();
   const place = (x, y) => { const it = body(); if (it) it.style.translate = `${x}px ${y}px`; };
   const isNear = () => {
-    const a = body().getBoundingClientRect(), b = root.querySelector('.terminal').getBoundingClientRect();
+    const a = body().getBoundingClientRect(), b = root.querySelector('[data-reader]').getBoundingClientRect();
     const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left), high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
     return wide > 46 && high > 60;
   };

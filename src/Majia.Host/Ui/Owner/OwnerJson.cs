@@ -16,7 +16,9 @@ public sealed record OwnerMe(string Account, int Passkeys);
 public sealed record HandsetView(
     string DeviceId, string Model, Text Name, string Track, string Version, bool SignedIn, bool FindDevice, bool LostMode, DateTimeOffset? SeenAt, IReadOnlyList<HandsetCard> Cards, IReadOnlyList<HandsetNews> Waiting);
 
-public sealed record HandsetCard(string CardReference, EnrolmentState State, CardFace Face, string Nickname, DateTimeOffset AddedAt);
+public sealed record HandsetCard(string CardReference, EnrolmentState State, CardFace Face, string Nickname, DateTimeOffset AddedAt, IReadOnlyList<HandsetCardEvent>? History);
+
+public sealed record HandsetCardEvent(DateTimeOffset At, EnrolmentState State, Text Why);
 
 public sealed record HandsetNews(string Kind);
 

@@ -23,6 +23,14 @@ public sealed record Lane(string Key, Text Name, Text MayKnow, bool MayHoldPan)
         new("issuer", new("Bank", "发卡行"), new("Its own customers, their plastic and their device cards.", "掌握自己客户的实体卡与设备卡。"), true),
     ];
 
+    /// <summary>Who will take part, as far as the reference tells: their lifelines stand from the first row on, and nothing moves when they speak.</summary>
+    public static IEnumerable<string> Expected(string? reference) =>
+        reference is null ? []
+        : reference.StartsWith("card:", StringComparison.Ordinal) ? ["phone", "chip", "wallet", "se-issuer", "token-service", "issuer"]
+        : reference.StartsWith("pos:", StringComparison.Ordinal) || reference.StartsWith("rrn:", StringComparison.Ordinal) ? ["phone", "terminal", "acquirer", "network", "token-service", "issuer"]
+        : reference.StartsWith(Stand.GatePrefix, StringComparison.Ordinal) ? ["phone", "transit"]
+        : [];
+
     /// <summary>The party that a trace row names; banks by institution or code, and terminals by number, are one lane each.</summary>
     public static string KeyOf(string party) =>
         party.StartsWith("issuer", StringComparison.Ordinal) || (party.Length > 0 && party.All(char.IsAsciiLetterUpper)) ? "issuer"

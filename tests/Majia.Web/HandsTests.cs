@@ -1,0 +1,193 @@
+using Majia.Core.Contracts;
+using Majia.Host.Links;
+using Majia.Host.Seed;
+using Majia.Tests;
+using Majia.Terminal;
+using Majia.Terminal.Line;
+using Microsoft.Playwright;
+
+namespace Majia.Web;
+
+/// <summary>What hands do at the counter beside a plain payment: plastic at the phone's back, gates, settling, refunding, a bank that is away.</summary>
+public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
+{
+    private const float Patience = 90_000;
+
+    [Theory]
+    [Rule("R5")]
+    [Rule("R12")]
+    [InlineData("en-GB", "type its number")]
+    [InlineData("zh-CN", "手动输入")]
+    public async Task A_plastic_laid_on_the_phones_back_is_read_and_added_and_one_without_antenna_asks_for_typing(string language, string typing)
+    {
+        await using var running = await RunningPage.StartAsync();
+        await using var window = await browser.OpenAsync(running, language);
+        await window.GuidedAsync("prepare");
+        await window.StepAsync("add");
+        await window.ClickAsync("#by-plastic");
+        await window.ClickAsync("[data-card=mingyue-14]");
+        await Assertions.Expect(window[".reasons"]).ToContainTextAsync(typing, new LocatorAssertionsToContainTextOptions { Timeout = Patience, IgnoreCase = true });
+        Assert.Empty(running.System.Phones["mi5"].State.Cards);
+
+        await window.ClickAsync("[data-card=mingyue-02]");
+        await Assertions.Expect(window["#read-number"]).ToHaveTextAsync("629901******0022", new LocatorAssertionsToHaveTextOptions { Timeout = Patience });
+        await Assertions.Expect(window[".laid"]).ToHaveCountAsync(1);
+        Assert.Empty(await window.ViolationsAsync());
+        await window.ClickAsync("#add-read");
+        await window.GuidedAsync("code");
+        await window.StepAsync("sell");
+        Assert.NotEqual("0022", Assert.Single(running.System.Phones["mi5"].State.Cards).Face.DeviceLastFour);
+
+        // The next card begins anew.
+        await window.ClickAsync("#added-done");
+        await window.ClickAsync("#add-card");
+        await window.ClickAsync("[data-card=mingyue-03]");
+        await window.ClickAsync("#added-done");
+        Assert.Equal(2, running.System.Phones["mi5"].State.Cards.Length);
+        Assert.Empty(window.Complaints);
+        Secrets.AssertNoPan(await window.EverythingReceivedAsync());
+        Secrets.AssertNoPan(await window.Page.ContentAsync());
+    }
+
+    [Fact]
+    [Rule("R24")]
+    public async Task Through_the_gates_with_the_screen_off_and_signing_out_takes_the_bank_cards_and_leaves_the_transit_card()
+    {
+        await using var running = await RunningPage.StartAsync();
+        await using var window = await browser.OpenAsync(running);
+        await window.GuidedAsync("prepare", "add", "code");
+        await window.StepAsync("sell");
+        await window["#shop"].SelectOptionAsync("gate:in-1");
+        await window.GuidedAsync("transit", "top-up");
+        await window.StepAsync("gate");
+        await OpenAppAsync(window, "settings");
+        await window.ClickAsync("#aeroplane");
+        await Assertions.Expect(window["#aeroplane"]).ToHaveAttributeAsync("aria-checked", "true");
+        await window.ClickAsync("[data-key=power]");
+        await Assertions.Expect(window[".glass"]).ToHaveAttributeAsync("data-lit", "no");
+        await window.Page.Keyboard.PressAsync("t");
+        await window.StepAsync("inside");
+        await window.SeesAsync("#gate-says", "Welcome. Balance 50.00.");
+        await Assertions.Expect(window["#gate"]).ToHaveAttributeAsync("data-open", "yes");
+        Assert.Empty(await window.ViolationsAsync());
+
+        // Signed out: the bank card is gone, the passenger still gets out.
+        await OpenAppAsync(window, "settings");
+        await window.ClickAsync("text=Sign out");
+        await Assertions.Expect(window["#sign-in"]).ToBeVisibleAsync();
+        Assert.Empty(running.System.Phones["mi5"].State.Cards);
+        await window.GuidedAsync("inside", "gate");
+        await window.StepAsync("left");
+        await window.SeesAsync("#gate-says", "Fare");
+        await OpenAppAsync(window, "wallet");
+        await window.SeesAsync("#transit-card", "ride");
+        await Assertions.Expect(window["#transit-balance"]).Not.ToHaveTextAsync("¥50.00");
+        await Assertions.Expect(window[".story-row[data-party=transit]"]).Not.ToHaveCountAsync(0);
+        Assert.Empty(window.Complaints);
+    }
+
+    [Fact]
+    [Rule("R20")]
+    [Rule("R19")]
+    public async Task The_batch_is_settled_the_sale_refunded_and_the_slip_kept_as_a_picture()
+    {
+        await using var running = await RunningPage.StartAsync();
+        await using var window = await browser.OpenAsync(running);
+        await window.GuidedAsync("prepare", "add", "code", "sell", "wake", "choose", "finger", "tap");
+        await window.StepAsync("done");
+        await window.ClickAsync("#take-slip");
+        var kept = await window.Page.RunAndWaitForDownloadAsync(() => window.ClickAsync("#slip >> text=PNG"));
+        Assert.EndsWith(".png", kept.SuggestedFilename, StringComparison.Ordinal);
+        await using (var picture = await kept.CreateReadStreamAsync())
+        {
+            var signature = new byte[8];
+            await picture.ReadExactlyAsync(signature, TestContext.Current.CancellationToken);
+            Assert.Equal("89504E470D0A1A0A", Convert.ToHexString(signature));
+        }
+
+        await window.ClickAsync("#slip-close");
+        await window.ClickAsync("#batch summary");
+        await window.SeesAsync("#batch .totals", "¥88.00");
+        await window.ClickAsync("#settle");
+        await Assertions.Expect(window["#settled"]).ToHaveAttributeAsync("data-outcome", nameof(SettlementOutcome.Balanced));
+        await Assertions.Expect(window["#batch .settlement svg"]).ToBeVisibleAsync();
+        Assert.Empty(await window.ViolationsAsync());
+        await window.ClickAsync("#batch summary");
+
+        // Settled: no void any more, a refund.
+        await window.ClickAsync("#journal summary");
+        await Assertions.Expect(window["#journal [data-void]"]).ToHaveCountAsync(0);
+        await window.ClickAsync("#journal [data-refund]");
+        await window.SeesAsync("#outcome", "Refunded");
+        await window.ClickAsync("#open-bank");
+        await window.SeesAsync(".account[open] .sum", "¥0.00");
+        await Assertions.Expect(window["#bank-books"]).ToHaveAttributeAsync("data-whole", "yes");
+        Assert.Empty(window.Complaints);
+    }
+
+    [Theory]
+    [InlineData("en-GB")]
+    [InlineData("zh-CN")]
+    public async Task The_bank_is_away_nothing_is_charged_and_the_books_are_whole(string language)
+    {
+        await using var running = await RunningPage.StartAsync();
+        await using var window = await browser.OpenAsync(running, language);
+        await window.GuidedAsync("prepare", "add", "code");
+        await window.StepAsync("sell");
+        await window.ClickAsync("#open-network");
+        await window.ClickAsync("#issuer-away");
+        await Assertions.Expect(window["#issuer-away"]).ToHaveAttributeAsync("aria-checked", "true");
+        await window.GuidedAsync("sell", "wake", "choose", "finger", "tap");
+        await Assertions.Expect(window["#coach"]).ToHaveAttributeAsync("data-step", "ended", new LocatorAssertionsToHaveAttributeOptions { Timeout = Patience });
+        await Assertions.Expect(window["#network-books"]).ToHaveAttributeAsync("data-whole", "yes");
+        await window.ClickAsync("#issuer-away");
+        await Assertions.Expect(window["#issuer-away"]).ToHaveAttributeAsync("aria-checked", "false");
+        Assert.Equal(LinkFault.None, running.System.Wires.NetworkIssuer.Now);
+
+        // The bank is back, and the next sale goes through; one sale is charged, not two.
+        await window.GuidedAsync("ended", "sell", "wake", "choose", "finger", "tap");
+        await Assertions.Expect(window["#coach"]).ToHaveAttributeAsync("data-step", "done", new LocatorAssertionsToHaveAttributeOptions { Timeout = Patience });
+        await window.ClickAsync("#network-drawer [data-open=bank]");
+        await Assertions.Expect(window["#bank-books"]).ToHaveAttributeAsync("data-whole", "yes");
+        await window.SeesAsync(".account[open] .sum", "−¥88.00");
+        Assert.Single(running.System.Terminals["10000001"].Journal(), row => row.State == JournalState.Approved);
+        Assert.Empty(window.Complaints);
+    }
+
+    [Fact]
+    [Rule("R15")]
+    public async Task Above_the_limit_the_PIN_is_asked_and_below_it_is_not()
+    {
+        await using var running = await RunningPage.StartAsync();
+        await using var window = await browser.OpenAsync(running);
+        await window.GuidedAsync("prepare", "add", "code", "sell", "wake", "choose", "finger", "tap");
+        await window.StepAsync("done"); // 88.00 at the bookshop: no PIN on the way
+        await window.ClickAsync("#coach-do");
+        await window.StepAsync("sell");
+        await window.ClickAsync("[data-pad=cancel]");
+        await window.SeesAsync(".lcd-sum", "¥0.00");
+        foreach (var digit in "100001")
+        {
+            await window.ClickAsync($"[data-digit='{digit}']");
+        }
+
+        await window.SeesAsync(".lcd-sum", "¥1,000.01");
+        await window.ClickAsync("[data-pad=ok]");
+        await window.GuidedAsync("wake", "choose", "finger", "tap");
+        await window.StepAsync("pin");
+        foreach (var digit in SeedData.TestPin)
+        {
+            await window.ClickAsync($"[data-digit='{digit}']");
+        }
+
+        await window.ClickAsync("[data-pad=ok]");
+        await window.StepAsync("done");
+        Assert.Empty(window.Complaints);
+    }
+
+    private static async Task OpenAppAsync(Window window, string app)
+    {
+        await window.ClickAsync("[data-key=home]");
+        await window.ClickAsync($".app.{app}");
+    }
+}
