@@ -54,9 +54,10 @@ public sealed partial class WalletParty
             return IsPassing(eligible.Error!) ? eligible.Error! : await GiveUpAsync(card, eligible.Error!);
         }
 
+        var own = await store.WriteAsync(session => WalletColour.Of(HandsetPast.Look(session, device), options, clock.GetUtcNow()));
         var digitised = await tokenService.CallAsync<WalletToken.DigitizeRequest, WalletToken.DigitizeReply>(
             WalletToken.Operations.Digitize,
-            new($"{card.CardReference}-digitize", options.TokenRequestorId, device.Seid, receipt.EligibilityReceipt, request.EncryptedCard, request.PurgeEpoch, device.Handset.Model, request.Source),
+            new($"{card.CardReference}-digitize", options.TokenRequestorId, device.Seid, receipt.EligibilityReceipt, request.EncryptedCard, request.PurgeEpoch, device.Handset.Model, request.Source, own),
             cancellation);
         if (digitised.Value is not { } token)
         {

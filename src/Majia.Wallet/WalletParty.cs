@@ -31,6 +31,9 @@ public sealed record WalletOptions
 
     /// <summary>A handset that was lost within this is a doubt about new cards on it.</summary>
     public TimeSpan LostLately { get; init; } = TimeSpan.FromDays(7);
+
+    /// <summary>So is one on which another account signed in within this.</summary>
+    public TimeSpan HandedOverLately { get; init; } = TimeSpan.FromDays(1);
 }
 
 /// <summary>The wallet cloud (钱包云): accounts, handsets, Find Device, card orchestration. It passes on what it cannot read: card data and scripts.</summary>

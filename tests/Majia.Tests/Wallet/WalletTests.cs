@@ -1,5 +1,6 @@
 using Majia.Core.Contracts;
 using Majia.Tests.TokenService;
+using Majia.Wallet;
 using Majia.Wallet.Handsets;
 
 namespace Majia.Tests.Wallet;
@@ -45,6 +46,29 @@ public class HandsetTests
         Assert.Equal([HandsetDecider.NotSignedIn, HandsetDecider.FindDeviceOff, HandsetDecider.FingerprintOff], HandsetDecider.Check(none, false, false, false).Select(reason => reason.Code));
         Assert.Empty(HandsetDecider.Check(new(true, true, true, false), true, true, false));
         Assert.Equal([HandsetDecider.FindDeviceOff], HandsetDecider.Check(new(true, true, true, true), true, false, false).Select(reason => reason.Code));
+    }
+}
+
+/// <summary>The wallet's own word: what it remembers of a handset.</summary>
+public class WalletColourTests
+{
+    private static readonly DateTimeOffset Now = new(2026, 3, 9, 2, 0, 0, TimeSpan.Zero);
+
+    [Theory, Rule("R6")]
+    [InlineData(null, null)]
+    [InlineData(0, null, WalletColour.LostLately)]
+    [InlineData(168, null, WalletColour.LostLately)]
+    [InlineData(169, null)]
+    [InlineData(null, 1, WalletColour.OtherOwner)]
+    [InlineData(null, 25)]
+    [InlineData(3, 3, WalletColour.LostLately, WalletColour.OtherOwner)]
+    public void Each_doubt_is_named_for_as_long_as_it_lasts(int? lostHoursAgo, int? otherHoursAgo, params string[] doubts)
+    {
+        var colour = WalletColour.Of(new HandsetPast(Ago(lostHoursAgo), Ago(otherHoursAgo)), new WalletOptions(), Now);
+        Assert.Equal(doubts, colour.Reasons.Select(reason => reason.Code));
+        Assert.Equal(doubts.Length > 0 ? Colour.Yellow : Colour.Green, colour.Colour);
+
+        static DateTimeOffset? Ago(int? hours) => hours is { } past ? Now - TimeSpan.FromHours(past) : null;
     }
 }
 
@@ -200,6 +224,22 @@ public class WalletTests
 
         phone = phone with { Device = (await SignInAsync(bench, phone.Chip, Bench.Password)).Value! };
         Assert.Null((await phone.AddAsync(Bench.Debit(), epoch: 1)).Error);
+    }
+
+    [Fact, Rule("R6")]
+    public async Task A_card_added_on_a_phone_that_was_lost_lately_is_verified_even_where_the_bank_would_not_ask()
+    {
+        await using var bench = new Bench();
+        var phone = await PhoneAsync(bench);
+        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, true, TestContext.Current.CancellationToken));
+        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, false, TestContext.Current.CancellationToken));
+        var added = (await phone.AddAsync(Bench.Debit())).Value!;
+        Assert.Equal(EnrolmentState.VerificationRequired, await phone.RunAsync(added.CardReference));
+        Assert.Equal([WalletColour.LostLately], bench.Bank.Authorised[^1].Assessments![0].Reasons.Select(reason => reason.Code));
+
+        bench.Clock.Advance(TimeSpan.FromDays(8));
+        var later = (await phone.AddAsync(Bench.Debit(2))).Value!;
+        Assert.Equal(EnrolmentState.Active, await phone.RunAsync(later.CardReference));
     }
 
     [Fact, Rule("R23")]
