@@ -34,6 +34,15 @@ public sealed class PostgresDatabase : IAsyncDisposable
         return database;
     }
 
+    /// <summary>Parties whose rows this login may look at.</summary>
+    /// <exception cref="StoreException">The database cannot be reached, or it refuses.</exception>
+    public static IReadOnlyList<string> Parties(string connectionString) => PostgresStore.Peek(connectionString, null, static session => session.Query(
+        """
+        SELECT n.nspname::text FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'schema_version'
+        WHERE pg_has_role(current_user, n.nspowner, 'MEMBER') ORDER BY n.nspname
+        """,
+        static row => row.GetString(0)));
+
     /// <summary>The store of one party: its own tables and nobody else's.</summary>
     public Store this[string party] => stores[party];
 

@@ -30,6 +30,20 @@ public sealed class PostgresCommandTests(PostgresServer server) : IDisposable
         Assert.True(File.Exists(Path.Combine(folder, "postgres", "cluster", "PG_VERSION")));
         Assert.False(File.Exists(Path.Combine(folder, "postgres", "cluster", "postmaster.pid")), "the private server still runs");
         Assert.False(File.Exists(Path.Combine(folder, "majia.db")));
+
+        // The books of what it did agree, and one fen that somebody moved by hand is found.
+        await ExpectAsync(0, "nothing found", [], "verify", "--store", "postgres");
+        Assert.False(File.Exists(Path.Combine(folder, "postgres", "cluster", "postmaster.pid")), "the private server still runs");
+        await using var cluster = await PrivatePostgres.StartAsync(Path.Combine(folder, "postgres"));
+        var account = await PostgresServer.RunAsync(
+            new NpgsqlConnectionStringBuilder(cluster.AdministratorString) { Database = "majia" }.ConnectionString,
+            "UPDATE issuer.issuer_accounts SET balance = balance + 1 WHERE account = (SELECT min(account) FROM issuer.issuer_accounts) RETURNING account");
+        said = await RunAsync([], "verify", "--store", "postgres", "--data", folder);
+        Assert.Equal(1, said.ExitCode);
+        Assert.Contains($"account {account} shows", said.Output, StringComparison.Ordinal);
+        Assert.Contains("ledger: ", said.Errors, StringComparison.Ordinal);
+        await ExpectAsync(1, "findings", [("MAJIA_STORE", cluster.ConnectionString)], "verify");
+        await ExpectAsync(3, "cannot be reached", [], "verify", "--store", "Host=127.0.0.1;Port=1;Username=nobody;Database=majia");
     }
 
     [Fact]
