@@ -111,6 +111,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     private readonly SortedDictionary<string, KeyModule> modules = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, IssuerParty> issuers = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, BankWindow> windows = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, IJsonLink> hotlines = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, TerminalDevice> terminals = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, ITappedLink> posLines = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, CounterField> fields = new(StringComparer.Ordinal);
@@ -154,6 +155,7 @@ public sealed class MajiaSystem : IAsyncDisposable
                 issuers.Add(bank.Institution, issuer);
                 lines.Answer(Line.TokenIssuer, name, issuer.Endpoint, Store);
                 lines.Answer(Line.BankDesk, name, BankWindow.Of(issuer.Desk, name), Store);
+                lines.Answer(Line.BankDesk, HotlineOf(bank.Institution), issuer.Hotline.Map(HotlineOf(bank.Institution)), Store);
             }
         }
 
@@ -242,6 +244,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         {
             var name = KeyTable.Issuer(bank.Institution);
             var endpoint = issuers.TryGetValue(bank.Institution, out var issuer) ? BankWindow.Of(issuer.Desk, name) : null;
+            hotlines.Add(bank.Institution, lines.Json(Line.BankDesk, HotlineOf(bank.Institution), bank.Institution, issuer?.Hotline.Map(HotlineOf(bank.Institution)), Wires.BankDesk, Store, innerHop: false));
             windows.Add(bank.Institution, new BankWindow(bank.Institution, bank.Name, lines.Json(Line.BankDesk, name, bank.Institution, endpoint, Wires.BankDesk, Store, innerHop: false)));
         }
     }
@@ -437,6 +440,11 @@ public sealed class MajiaSystem : IAsyncDisposable
         string[] requestors = [.. new TokenServiceOptions().TokenRequestors], banks = [.. SeedData.Banks.Select(bank => bank.Institution)];
         return new TokenApiRoutes(TokenService, ApiSecrets.Open(folder.Keys, [.. requestors, .. banks], entropy), requestors, banks, Store, entropy);
     }
+
+    /// <summary>The banks' hotlines for agents outside, each behind its bank's secret.</summary>
+    internal HotlineRoutes Hotline() => new(hotlines, ApiSecrets.Open(folder.Keys, SeedData.Banks.Select(bank => bank.Institution), entropy), Store);
+
+    private static string HotlineOf(string institution) => $"hotline-{institution}";
 
     /// <summary>A party's key module, for whoever proves what keys may and may not do.</summary>
     internal KeyModule Keys(string party) => modules[party];

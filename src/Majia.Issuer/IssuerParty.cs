@@ -32,6 +32,7 @@ public sealed class IssuerParty : IMessageServer
         Errands = new Errands(options, store, keys, time, entropy, this.trace);
         Endpoint = new Enrolment(options, store, keys, time, entropy, this.trace).Map();
         Desk = new IssuerDesk(options, store, keys, time, entropy);
+        Hotline = new Hotline(options, store, time, entropy, Desk, Endpoint, () => TokenService);
     }
 
     public static PartySchema Schema => IssuerSchema.Schema;
@@ -47,6 +48,8 @@ public sealed class IssuerParty : IMessageServer
         get => Errands.Line;
         set => Errands.Line = value;
     }
+
+    public Hotline Hotline { get; }
 
     private Errands Errands { get; }
 
@@ -291,13 +294,12 @@ public sealed class IssuerParty : IMessageServer
             return decision;
         }
 
-        var lines = Ledger.Pair(request.Key, EntryKind.Sale, account.Id, -request.Amount, Ledger.Settlement, now);
+        var lines = Ledger.Pair(request.Key, EntryKind.Sale, account.Id, -request.Amount, Ledger.Settlement, now, Rewards.PointsFor(request.Amount));
         if (!Ledger.TryPost(session, options.Institution, lines, guarded: true))
         {
             return AuthorisationDecider.Insufficient;
         }
 
-        Rewards.Post(session, options.Institution, account.Id, request.Key, EntryKind.Sale, Rewards.PointsFor(request.Amount), now);
         entries = lines;
         return decision;
     }
