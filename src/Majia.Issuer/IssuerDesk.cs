@@ -35,6 +35,7 @@ public sealed class IssuerDesk(IssuerOptions options, Store store, KeyModule key
         """
         SELECT a.account, a.customer, a.kind, a.currency, a.balance, a.credit_limit, a.closed, c.name,
           (SELECT COALESCE(SUM(points), 0) FROM issuer_rewards r WHERE r.institution = a.institution AND r.account = a.account)
+            + (SELECT COALESCE(SUM(points), 0) FROM issuer_ledger l WHERE l.institution = a.institution AND l.account = a.account)
         FROM issuer_accounts a JOIN issuer_customers c ON c.institution = a.institution AND c.customer = a.customer
         WHERE a.institution = $1 ORDER BY a.account
         """,
@@ -57,7 +58,7 @@ public sealed class IssuerDesk(IssuerOptions options, Store store, KeyModule key
     }
 
     public long Points(string account) => store.Read(session =>
-        session.Number("SELECT COALESCE(SUM(points), 0) FROM issuer_rewards WHERE institution = $1 AND account = $2", options.Institution, account) ?? 0);
+        session.Number($"SELECT {Rewards.Sum}", options.Institution, account) ?? 0);
 
     /// <summary>The bank's outbox to one customer, oldest first.</summary>
     public IReadOnlyList<CustomerMessage> Messages(string customer) => store.Read(session => CustomerMessage.Of(session, keys, options.Institution, customer));
@@ -69,8 +70,8 @@ public sealed class IssuerDesk(IssuerOptions options, Store store, KeyModule key
 
     /// <summary>Entries of the transaction that carries this RRN: the sale's with its reversal, or a void's.</summary>
     public IReadOnlyList<LedgerEntry> LedgerOf(string rrn) => store.Read(session => session
-        .Query("SELECT switch_key FROM issuer_authorisations WHERE institution = $1 AND rrn = $2 ORDER BY at, switch_key", row => row.GetString(0), options.Institution, rrn)
-        .SelectMany(key => Ledger.Of(session, options.Institution, key)).ToList());
+        .Query("SELECT switch_key, account, booked_account FROM issuer_authorisations WHERE institution = $1 AND rrn = $2 ORDER BY at, switch_key", row => (Key: row.GetString(0), Accounts: (string[])[row.GetString(1), row.GetString(2)]), options.Institution, rrn)
+        .SelectMany(one => Ledger.Of(session, options.Institution, one.Key, one.Accounts)).ToList());
 
     /// <summary>The account's last entries, newest first.</summary>
     public IReadOnlyList<LedgerEntry> Statement(string account, int limit) => store.Read(session => Ledger.Last(session, options.Institution, account, limit));
@@ -181,10 +182,12 @@ public sealed class IssuerDesk(IssuerOptions options, Store store, KeyModule key
             row => string.Create(CultureInfo.InvariantCulture, $"account {row.GetString(0)} stands at {row.GetInt64(1)}, its ledger at {row.GetInt64(2)}"), options.Institution));
         broken.AddRange(session.Query(
             """
-            SELECT t.switch_key, t.state FROM issuer_authorisations t WHERE t.institution = $1 AND t.operation = 'Sale' AND t.state <> 'Voided'
-              AND (SELECT COALESCE(SUM(-l.amount), 0) FROM issuer_ledger l WHERE l.institution = t.institution AND l.account <> $2
-                   AND (l.transaction_key = t.switch_key OR l.transaction_key IN (SELECT v.switch_key FROM issuer_authorisations v WHERE v.institution = t.institution AND v.original_key = t.switch_key)))
-                  <> CASE WHEN t.state = 'Approved' THEN t.amount - t.refunded ELSE 0 END ORDER BY t.switch_key
+            SELECT t.switch_key, t.state FROM issuer_authorisations t LEFT JOIN (
+                SELECT COALESCE(v.original_key, l.transaction_key) AS sale, SUM(-l.amount) AS moved
+                FROM issuer_ledger l LEFT JOIN issuer_authorisations v ON v.institution = l.institution AND v.switch_key = l.transaction_key
+                WHERE l.institution = $1 AND l.account <> $2 GROUP BY COALESCE(v.original_key, l.transaction_key)) b ON b.sale = t.switch_key
+            WHERE t.institution = $1 AND t.operation = 'Sale' AND t.state <> 'Voided'
+              AND COALESCE(b.moved, 0) <> CASE WHEN t.state = 'Approved' THEN t.amount - t.refunded ELSE 0 END ORDER BY t.switch_key
             """,
             row => $"sale {row.GetString(0)} is {row.GetString(1)}, its money is not", options.Institution, Ledger.Settlement));
         return broken;

@@ -150,5 +150,25 @@ internal static class IssuerSchema
         ALTER TABLE issuer_rewards_next RENAME TO issuer_rewards;
         """,
         Plastic.PlasticScript.Migration,
+        """
+        -- Fewer pages a payment (docs/decisions/0040): a sale's points stand on its ledger line, ledger lines are found by their names, and an
+        -- authorisation stands in its key's tree.
+        ALTER TABLE issuer_ledger ADD COLUMN points BIGINT NOT NULL DEFAULT 0;
+        DROP INDEX issuer_ledger_by_transaction;
+        CREATE TABLE issuer_authorisations_next (
+          institution TEXT NOT NULL, switch_key TEXT NOT NULL, fingerprint BYTEA NOT NULL, answer BYTEA NOT NULL, operation TEXT NOT NULL, state TEXT NOT NULL,
+          code TEXT NOT NULL, why_en TEXT NOT NULL, why_zh TEXT NOT NULL, card TEXT NOT NULL, account TEXT NOT NULL, booked_account TEXT NOT NULL,
+          amount BIGINT NOT NULL, currency BIGINT NOT NULL, rrn TEXT NOT NULL, approval TEXT NOT NULL, device_last_four TEXT NOT NULL, merchant TEXT NOT NULL,
+          terminal TEXT NOT NULL, merchant_name TEXT NOT NULL, original_key TEXT, at BIGINT NOT NULL, refunded BIGINT NOT NULL DEFAULT 0,
+          PRIMARY KEY (institution, switch_key)) WITHOUT ROWID;
+        INSERT INTO issuer_authorisations_next (institution, switch_key, fingerprint, answer, operation, state, code, why_en, why_zh, card, account, booked_account,
+            amount, currency, rrn, approval, device_last_four, merchant, terminal, merchant_name, original_key, at, refunded)
+          SELECT institution, switch_key, fingerprint, answer, operation, state, code, why_en, why_zh, card, account, booked_account,
+            amount, currency, rrn, approval, device_last_four, merchant, terminal, merchant_name, original_key, at, refunded FROM issuer_authorisations;
+        DROP TABLE issuer_authorisations;
+        ALTER TABLE issuer_authorisations_next RENAME TO issuer_authorisations;
+        CREATE INDEX issuer_authorisations_by_rrn ON issuer_authorisations (institution, rrn);
+        CREATE INDEX issuer_authorisations_by_last_four ON issuer_authorisations (institution, device_last_four);
+        """,
     ]);
 }

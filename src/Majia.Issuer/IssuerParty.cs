@@ -277,13 +277,12 @@ public sealed class IssuerParty : IMessageServer
             return decision;
         }
 
-        var lines = Ledger.Pair(request.Key, EntryKind.Sale, account.Id, -request.Amount, Ledger.Settlement, now);
+        var lines = Ledger.Pair(request.Key, EntryKind.Sale, account.Id, -request.Amount, Ledger.Settlement, now, Rewards.PointsFor(request.Amount));
         if (!Ledger.TryPost(session, options.Institution, lines, guarded: true))
         {
             return AuthorisationDecider.Insufficient;
         }
 
-        Rewards.Post(session, options.Institution, account.Id, request.Key, EntryKind.Sale, Rewards.PointsFor(request.Amount), now);
         entries = lines;
         return decision;
     }

@@ -83,10 +83,7 @@ public sealed class Plants(World world, Plant plant)
         {
             case Plant.SkipAtc when wire.Name == "network-token":
                 await node.Store.WriteAsync(static session =>
-                {
-                    session.Execute("UPDATE token_token SET atc_high = -1, atc_bits = 0");
-                    session.Execute("DELETE FROM token_atc");
-                });
+                    session.Execute("UPDATE token_token SET atc_high = -1, atc_bits = 0"));
                 break;
 
             case Plant.LoseDedupe when wire.Name == "pos-line" && PosFrame.TryRead(request, out _, out _, out var body, out _) && IsoCodec.TryRead(Dialect.Pos, body.Span, out var message, out _) && message.Mti == Mti.FinancialRequest:

@@ -159,7 +159,7 @@ public static class Backup
             }
 
             var taken = chips.Counters.Sum(chip => session.Execute(
-                "UPDATE token_token SET atc_high = $3, atc_bits = -1 WHERE seid = $1 AND instance_aid = $2 AND state <> 'Deactivated' AND atc_high < $3", chip.Seid, chip.InstanceAid, (long)chip.Counter));
+                "UPDATE token_token SET atc_high = $3, atc_bits = -1, spent = NULL WHERE seid = $1 AND instance_aid = $2 AND state <> 'Deactivated' AND atc_high < $3", chip.Seid, chip.InstanceAid, (long)chip.Counter));
             VaultFence.Lift(session, time.GetUtcNow(), FormattableString.Invariant($"lifted by hand, {taken} counters taken from chips"));
             return taken;
         });

@@ -81,10 +81,6 @@ public sealed partial class TokenServiceParty
                 {
                     VerdictRow.Want(wanted, row.Index, key.ToString());
                     TokenRow.Want(wanted, row.Index);
-                    if (facts.Chip is { CryptogramRight: true } chip)
-                    {
-                        SpentCounter.Want(wanted, row.Index, chip.Atc);
-                    }
                 });
 
         var response = Echo(request, verdict.Code).Set(61, new Field61Switch(verdict.Arqc).Format());
@@ -111,10 +107,7 @@ public sealed partial class TokenServiceParty
         var verdict = TokenVerdictDecider.Decide(Facts(row), facts);
         if (verdict.UseAtc)
         {
-            var atc = facts.Chip!.Atc;
-            var spent = new SpentCounter(index, atc, unpredictable, key, now).TryAdd(session)
-                && TokenRow.TryWrite(session, index, row.Atc, row.Atc.Use(atc));
-            if (!spent)
+            if (!TokenRow.TrySpend(session, index, facts.Chip!.Atc, unpredictable))
             {
                 throw new LostRaceException("a counter of a device card");
             }
@@ -122,18 +115,18 @@ public sealed partial class TokenServiceParty
 
         if (verdict.Alarm != AtcAlarm.None)
         {
-            Alarm(session, index, key, facts.Chip!.Atc, verdict.Alarm, unpredictable, now);
+            Alarm(session, row, key, facts.Chip!.Atc, verdict.Alarm, unpredictable, now);
         }
 
         new VerdictRow(index, key, digest, verdict, now).Add(session);
         return verdict;
     }
 
-    private static void Alarm(Session session, byte[] index, string key, ushort atc, AtcAlarm alarm, byte[] unpredictable, DateTimeOffset now)
+    private static void Alarm(Session session, TokenRow row, string key, ushort atc, AtcAlarm alarm, byte[] unpredictable, DateTimeOffset now)
     {
-        var first = SpentCounter.Find(session, index, atc);
-        var kind = alarm == AtcAlarm.LargeGap ? "GAP" : first is not null && !first.Unpredictable.AsSpan().SequenceEqual(unpredictable) ? "CLONE" : "REPLAY";
-        session.Execute("INSERT INTO token_alarm (token_index, at, kind, atc, switch_key) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING", index, now, kind, (int)atc, key);
+        var first = row.Spent.Of(row.Atc, atc);
+        var kind = alarm == AtcAlarm.LargeGap ? "GAP" : !first.IsEmpty && !first.SequenceEqual(unpredictable) ? "CLONE" : "REPLAY";
+        session.Execute("INSERT INTO token_alarm (token_index, at, kind, atc, switch_key) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING", row.Index, now, kind, (int)atc, key);
     }
 
     /// <summary>Alarms of one token, oldest first: GAP, REPLAY, CLONE with the counter.</summary>

@@ -100,21 +100,13 @@ public sealed partial class TokenServiceParty
     /// <returns>True when it was news; null when there is no such device card.</returns>
     private static bool? Spend(Majia.Storage.Session session, byte[] index, Journals.Tap tap)
     {
-        if (TokenRow.Find(session, index) is not { } row)
+        if (TokenRow.Find(session, index) is null)
         {
             return null;
         }
 
-        if (session.Execute(
-            "INSERT INTO token_atc (token_index, atc, un, switch_key, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-            index, tap.Counter, Convert.FromHexString(tap.Unpredictable), tap.SwitchKey, tap.At) == 0)
-        {
-            return false;
-        }
-
-        // A counter far behind the window is refused as it is; the window itself only moves on.
-        var window = row.Atc.Use((ushort)tap.Counter);
-        return window == row.Atc || TokenRow.TryWrite(session, index, row.Atc, window);
+        // A counter that is far behind the window is refused as it is.
+        return TokenRow.TryLearn(session, index, (ushort)tap.Counter, Convert.FromHexString(tap.Unpredictable));
     }
 
     /// <summary>What the wallet knows as deleted is deleted here.</summary>

@@ -1,3 +1,4 @@
+using Majia.Core.Emv;
 using Majia.Core.Iso8583;
 using Majia.Core.Primitives;
 using Majia.Storage;
@@ -23,19 +24,26 @@ internal sealed record VerdictRow(byte[] TokenIndex, string Key, byte[] Digest, 
     public void Add(Session session) => session.Add(Table, this);
 }
 
-/// <summary>A counter that was spent, with the unpredictable number it was spent with (decisions.md 8).</summary>
-internal sealed record SpentCounter(byte[] TokenIndex, int Atc, byte[] Unpredictable, string Key, DateTimeOffset At)
+/// <summary>The unpredictable numbers that the counters of an <see cref="AtcWindow"/> were spent with, four bytes each: counter n at place n mod 64. They tell a replay from a clone (decisions.md 8).</summary>
+/// <param name="Bytes">As long as the highest place that was used; null when none was. Not changed once it is here.</param>
+public readonly record struct SpentCounters(byte[]? Bytes)
 {
-    private static readonly HotTable<SpentCounter> Table = new(
-        "token_atc", keys: 2, columns: "token_index, atc, un, switch_key, at",
-        map: static row => new SpentCounter(row.Bytes(0), row.GetInt32(1), row.Bytes(2), row.GetString(3), row.Instant(4)),
-        values: static row => [row.TokenIndex, (long)row.Atc, row.Unpredictable, row.Key, row.At]);
+    private const int Size = 4, Places = 64;
 
-    public static SpentCounter? Find(Session session, byte[] tokenIndex, int atc) => session.Find(Table, tokenIndex, (long)atc);
+    public static readonly SpentCounters None = new(null);
 
-    /// <summary>Names what <see cref="TryAdd"/> will look at.</summary>
-    public static void Want(Wanted wanted, byte[] tokenIndex, int atc) => wanted.Row(Table, tokenIndex, (long)atc);
+    /// <summary>Of a counter in the window that was spent; empty when it is not known (zeroes stand for that).</summary>
+    public ReadOnlySpan<byte> Of(AtcWindow window, ushort atc) =>
+        window.Look(atc) == AtcVerdict.Reused && Bytes is { } bytes && Size * (atc % Places) is var at && at + Size <= bytes.Length && bytes.AsSpan(at, Size).ContainsAnyExcept((byte)0)
+            ? bytes.AsSpan(at, Size)
+            : [];
 
-    /// <summary>False when it was spent before.</summary>
-    public bool TryAdd(Session session) => session.TryAdd(Table, this);
+    public SpentCounters With(ushort atc, ReadOnlySpan<byte> unpredictable)
+    {
+        var at = Size * (atc % Places);
+        var bytes = new byte[Math.Max(Bytes?.Length ?? 0, at + Size)];
+        Bytes?.CopyTo(bytes, 0);
+        unpredictable[..Math.Min(Size, unpredictable.Length)].CopyTo(bytes.AsSpan(at));
+        return new(bytes);
+    }
 }

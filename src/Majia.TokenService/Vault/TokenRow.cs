@@ -71,17 +71,20 @@ public sealed record TokenRow(
     AtcWindow Atc)
 {
     private const string Columns =
-        "token_index, token, tur, pan_index, seid, trid, institution, bank, kind, product_id, instance_aid, expiry, sequence, pin_policy, verify, device_model, state, suspended_by, stage, purge_epoch, created_at, staged_at, atc_high, atc_bits, channels, merchants, assurance";
+        "token_index, token, tur, pan_index, seid, trid, institution, bank, kind, product_id, instance_aid, expiry, sequence, pin_policy, verify, device_model, state, suspended_by, stage, purge_epoch, created_at, staged_at, atc_high, atc_bits, channels, merchants, assurance, spent";
 
     /// <summary>Where it may pay, beside its requestor (9F19) and its device (the keys, which never leave the chip).</summary>
     public TokenDomain Domain { get; init; } = TokenDomain.Contactless;
+
+    /// <summary>Which unpredictable numbers the counters in the window were spent with.</summary>
+    public SpentCounters Spent { get; init; } = SpentCounters.None;
 
     /// <summary>What was done to know the holder (<see cref="AssuranceMethod"/>).</summary>
     public string Assurance { get; init; } = AssuranceMethod.None;
 
     private static readonly HotTable<TokenRow> Table = new(
-        "token_token", keys: 1, columns: Columns, map: Map, changing: "atc_high, atc_bits", stays: true,
-        values: static row => [row.Index, (long)row.Atc.High, unchecked((long)row.Atc.Bits)]);
+        "token_token", keys: 1, columns: Columns, map: Map, changing: "atc_high, atc_bits, spent", stays: true,
+        values: static row => [row.Index, (long)row.Atc.High, unchecked((long)row.Atc.Bits), row.Spent.Bytes]);
 
     public static TokenRow? Find(Session session, byte[] index) => session.Find(Table, index);
 
@@ -119,10 +122,10 @@ public sealed record TokenRow(
     /// <summary>False when the number was given out before.</summary>
     public bool TryInsert(Session session) =>
         session.Execute(
-            $"INSERT INTO token_token ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27) ON CONFLICT DO NOTHING",
+            $"INSERT INTO token_token ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) ON CONFLICT DO NOTHING",
             Index, Token.Reveal(), Tur, PanIndex, Seid, Trid, Institution, Bank, Kind.ToString(), ProductId, InstanceAid, Expiry, Sequence, PinPolicy.ToString(), Verify, DeviceModel,
             Status.State.ToString(), string.Join('+', Status.SuspendedBy), Stage.ToString(), PurgeEpoch, CreatedAt, StagedAt, Atc.High, unchecked((long)Atc.Bits),
-            string.Join('+', Domain.Channels), string.Join('+', Domain.Merchants), Assurance) == 1
+            string.Join('+', Domain.Channels), string.Join('+', Domain.Merchants), Assurance, Spent.Bytes) == 1
         && session.Execute("INSERT INTO token_reference (tur, token_index) VALUES ($1, $2)", Tur, Index) == 1;
 
     public static void Write(Session session, byte[] index, TokenStatus status) =>
@@ -134,15 +137,33 @@ public sealed record TokenRow(
     public static void Write(Session session, byte[] index, PersonalisationStage stage, DateTimeOffset at) =>
         session.Execute("UPDATE token_token SET stage = $2, staged_at = $3 WHERE token_index = $1", index, stage.ToString(), at);
 
-    /// <summary>Moves the window; false when another message moved it first.</summary>
-    public static bool TryWrite(Session session, byte[] index, AtcWindow before, AtcWindow after)
+    /// <summary>Spends a counter (decisions.md 8): false when it was spent before, or is older than the window can tell.</summary>
+    public static bool TrySpend(Session session, byte[] index, ushort atc, ReadOnlySpan<byte> unpredictable)
     {
-        if (Find(session, index) is not { } row || row.Atc != before)
+        if (Find(session, index) is not { } row || row.Atc.Look(atc) is not (AtcVerdict.Fresh or AtcVerdict.OutOfOrder))
         {
             return false;
         }
 
-        session.Put(Table, row with { Atc = after });
+        var after = row.Atc.Use(atc);
+        session.Put(Table, row with { Atc = after, Spent = row.Spent.With(atc, unpredictable) });
+        return true;
+    }
+
+    /// <summary>As <see cref="TrySpend"/>, after a restoration that took all counters up to the chip's own as spent: what they were spent with is news as well.</summary>
+    public static bool TryLearn(Session session, byte[] index, ushort atc, ReadOnlySpan<byte> unpredictable)
+    {
+        if (TrySpend(session, index, atc, unpredictable))
+        {
+            return true;
+        }
+
+        if (Find(session, index) is not { } row || row.Atc.Look(atc) != AtcVerdict.Reused || !row.Spent.Of(row.Atc, atc).IsEmpty)
+        {
+            return false;
+        }
+
+        session.Put(Table, row with { Spent = row.Spent.With(atc, unpredictable) });
         return true;
     }
 
@@ -172,6 +193,7 @@ public sealed record TokenRow(
     {
         Domain = new(row.GetString(24).Split('+', StringSplitOptions.RemoveEmptyEntries), row.GetString(25).Split('+', StringSplitOptions.RemoveEmptyEntries)),
         Assurance = row.GetString(26),
+        Spent = new(row.BytesOrNull(27)),
     };
 
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Tur} {Status.State} {Stage}");

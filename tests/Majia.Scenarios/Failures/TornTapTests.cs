@@ -40,7 +40,7 @@ public sealed class TornTapTests
         // Only a GPO that was heard costs a value: before it the counter does not move.
         Assert.Equal(afterwards ? [1, 2, 4] : [1, 2, 3], counters);
         Assert.Equal(before.Balance - (100L * sales), world.Account("mingyue-02").Balance);
-        Assert.Equal(sales, world.Count("token_atc"));
+        Assert.Equal(sales, world.Count("token_verdict"));
         world.BooksHold();
     }
 
