@@ -34,6 +34,15 @@ public sealed class PostgresDatabase : IAsyncDisposable
         return database;
     }
 
+    /// <summary>Parties whose rows this login may look at.</summary>
+    /// <exception cref="StoreException">The database cannot be reached, or it refuses.</exception>
+    public static IReadOnlyList<string> Parties(string connectionString) => PostgresStore.Peek(connectionString, null, static session => session.Query(
+        """
+        SELECT n.nspname::text FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'schema_version'
+        WHERE pg_has_role(current_user, n.nspowner, 'MEMBER') ORDER BY n.nspname
+        """,
+        static row => row.GetString(0)));
+
     /// <summary>The store of one party: its own tables and nobody else's.</summary>
     public Store this[string party] => stores[party];
 
@@ -76,7 +85,11 @@ public sealed class PostgresDatabase : IAsyncDisposable
         }
         catch (StoreUnavailableException away)
         {
-            throw new StoreException(away.Message, away);
+            throw PostgresTrouble.OfStart(away);
+        }
+        catch (Npgsql.NpgsqlException failure) when (PostgresTrouble.Of(failure) == Trouble.Away)
+        {
+            throw PostgresTrouble.OfStart(new StoreUnavailableException(PostgresTrouble.WhyNotOpened(target.Parsed, failure), inDoubt: false, failure));
         }
         catch (Npgsql.NpgsqlException failure)
         {

@@ -7,7 +7,7 @@ namespace Majia.Storage;
 
 /// <summary>A session on one PostgreSQL connection: each SQL text is prepared once, its parameters typed by the values that come.</summary>
 /// <remarks>A parameter that was never anything but NULL has no type yet; the statement is prepared anew when its first value comes.</remarks>
-/// <param name="holds">A unit's: rows of hot tables that may change are read FOR UPDATE.</param>
+/// <param name="holds">A unit's: rows of hot tables that may change are read FOR UPDATE. A reader holds nothing, whatever its statements say.</param>
 internal sealed class PostgresSession(NpgsqlConnection connection, bool holds) : Session, IDisposable
 {
     /// <summary>By the text's identity first: statements are constants, and hashing some hundred characters is not free.</summary>
@@ -130,7 +130,7 @@ internal sealed class PostgresSession(NpgsqlConnection connection, bool holds) :
 
         if (!constants.TryGetValue(sql, out var statement) && !prepared.TryGetValue(sql, out statement))
         {
-            statement = new Statement(new NpgsqlCommand(sql, Connection), parameters.Length);
+            statement = new Statement(new NpgsqlCommand(holds ? sql : WithoutRowLocks(sql), Connection), parameters.Length);
             prepared.Add(sql, statement);
             if (string.IsInterned(sql) is { } constant && ReferenceEquals(constant, sql))
             {

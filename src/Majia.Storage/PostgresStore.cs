@@ -58,6 +58,34 @@ public sealed class PostgresStore : Store
         return new PostgresStore(whole, log, new PostgresGatherer(whole, log, time), string.Empty, owns: true, time, (options ?? new()).Writers);
     }
 
+    /// <summary>Looks at the committed rows of one party, as its role, on a connection of its own that writes nothing.</summary>
+    /// <param name="party">Null: as the login, in no party's schema.</param>
+    /// <exception cref="StoreException">The database cannot be reached, or it refuses.</exception>
+    public static T Peek<T>(string connectionString, string? party, Func<Session, T> query)
+    {
+        var target = new PostgresTarget(connectionString);
+        try
+        {
+            if (party is not null)
+            {
+                using var login = new PostgresSession(target.OpenReader(), holds: false);
+                target = new PostgresTarget(connectionString, login.Text("SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = $1", party), [party]);
+            }
+
+            using var reader = new PostgresSession(target.OpenReader(), holds: false);
+            using var transaction = reader.Connection.BeginTransaction(System.Data.IsolationLevel.RepeatableRead);
+            return query(reader);
+        }
+        catch (StoreUnavailableException away)
+        {
+            throw PostgresTrouble.OfStart(away);
+        }
+        catch (NpgsqlException failure)
+        {
+            throw new StoreException(PostgresTrouble.WhyNotOpened(target.Parsed, failure), failure);
+        }
+    }
+
     /// <summary>A unit with statements of its own sees what hot units before it have made: their transaction is committed first.</summary>
     public override Task<T> WriteAsync<T>(Func<Session, T> unit)
     {

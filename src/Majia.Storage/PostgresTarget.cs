@@ -81,7 +81,7 @@ internal sealed class PostgresTarget
         }
         catch (StoreUnavailableException away)
         {
-            throw new StoreException(away.Message, away);
+            throw PostgresTrouble.OfStart(away);
         }
 
         string? why = null;

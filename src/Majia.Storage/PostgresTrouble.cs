@@ -38,6 +38,14 @@ internal static class PostgresTrouble
         _ => Trouble.OfTheUnit,
     };
 
+    /// <summary>What the first connection's failure is for whoever starts the program: time may mend an absent server, and not a wrong password.</summary>
+    public static StoreException OfStart(StoreUnavailableException away) => away.InnerException switch
+    {
+        PostgresException { SqlState: ['5', '7', ..] or ['5', '3', ..] or ['0', '8', ..] } => new StoreAbsentException(away.Message, away),
+        PostgresException or ArgumentException or NotSupportedException => new StoreException(away.Message, away),
+        _ => new StoreAbsentException(away.Message, away),
+    };
+
     /// <summary>Why a connection could not be opened: a sentence that says what to do. No password is in it.</summary>
     public static string WhyNotOpened(NpgsqlConnectionStringBuilder target, Exception failure) => failure switch
     {

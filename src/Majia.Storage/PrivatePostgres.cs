@@ -24,6 +24,9 @@ public sealed class PrivatePostgres : IAsyncDisposable
     /// <summary>Of the administrator, to the database <c>postgres</c>.</summary>
     public string AdministratorString => new NpgsqlConnectionStringBuilder { Host = sockets, Username = Administrator, Database = "postgres" }.ConnectionString;
 
+    /// <summary>True when it ran already: another process's, which ends it.</summary>
+    public bool WasRunning { get; private set; }
+
     /// <summary>Of the postmaster that runs now.</summary>
     public int ProcessId => int.Parse(File.ReadLines(Path.Combine(data, "postmaster.pid")).First(), CultureInfo.InvariantCulture);
 
@@ -68,9 +71,11 @@ public sealed class PrivatePostgres : IAsyncDisposable
     {
         if (Running)
         {
+            WasRunning = true;
             return;
         }
 
+        WasRunning = false;
         Make(sockets);
         if (IsRoot)
         {

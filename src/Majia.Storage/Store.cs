@@ -80,6 +80,9 @@ public readonly record struct StoreMark(long Life);
 /// <summary>The database or its folder cannot be used as it is: unreadable, of a newer program, not ours. The world is not as expected (exit code 3); nothing was touched.</summary>
 public class StoreException(string message, Exception? inner = null) : Exception(message, inner);
 
+/// <summary>The database cannot be reached now, and may be later: switched off, starting, out of connections, or none of its hosts is the primary. Whoever starts may wait for it.</summary>
+public sealed class StoreAbsentException(string message, Exception inner) : StoreException(message, inner);
+
 /// <summary>Another process holds this data folder (decisions.md 30).</summary>
 public sealed class DataFolderInUseException(string folder)
     : StoreException($"the data folder {folder} is in use by another process; stop it, or choose another folder with --data")

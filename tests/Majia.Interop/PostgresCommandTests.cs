@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Majia.Storage;
+using Npgsql;
 
 namespace Majia.Interop;
 
@@ -28,21 +30,83 @@ public sealed class PostgresCommandTests(PostgresServer server) : IDisposable
         Assert.True(File.Exists(Path.Combine(folder, "postgres", "cluster", "PG_VERSION")));
         Assert.False(File.Exists(Path.Combine(folder, "postgres", "cluster", "postmaster.pid")), "the private server still runs");
         Assert.False(File.Exists(Path.Combine(folder, "majia.db")));
+
+        // The books of what it did agree, and one fen that somebody moved by hand is found.
+        await ExpectAsync(0, "nothing found", [], "verify", "--store", "postgres");
+        Assert.False(File.Exists(Path.Combine(folder, "postgres", "cluster", "postmaster.pid")), "the private server still runs");
+        await using var cluster = await PrivatePostgres.StartAsync(Path.Combine(folder, "postgres"));
+        var account = await PostgresServer.RunAsync(
+            new NpgsqlConnectionStringBuilder(cluster.AdministratorString) { Database = "majia" }.ConnectionString,
+            "UPDATE issuer.issuer_accounts SET balance = balance + 1 WHERE account = (SELECT min(account) FROM issuer.issuer_accounts) RETURNING account");
+        said = await RunAsync([], "verify", "--store", "postgres", "--data", folder);
+        Assert.Equal(1, said.ExitCode);
+        Assert.Contains($"account {account} shows", said.Output, StringComparison.Ordinal);
+        Assert.Contains("ledger: ", said.Errors, StringComparison.Ordinal);
+        await ExpectAsync(1, "findings", [("MAJIA_STORE", cluster.ConnectionString)], "verify");
+        await ExpectAsync(3, "cannot be reached", [], "verify", "--store", "Host=127.0.0.1;Port=1;Username=nobody;Database=majia");
     }
 
     [Fact]
     public async Task A_database_that_cannot_be_used_is_exit_code_3_with_its_reason()
     {
         const string Absent = "Host=127.0.0.1;Port=1;Username=nobody;Database=majia";
-        await ExpectAsync(3, "cannot be reached", [], "up", "--no-browser", "--store", Absent);
-        await ExpectAsync(3, "cannot be reached", [("MAJIA_STORE", Absent)], "up", "--no-browser");
+        await ExpectAsync(3, "cannot be reached", [], "demo", "--store", Absent);
+        var missing = new NpgsqlConnectionStringBuilder(await server.NewDatabaseAsync()) { Database = "nowhere" }.ConnectionString;
+        await ExpectAsync(3, "has no database nowhere", [], "up", "--no-browser", "--store", missing);
+        await ExpectAsync(3, "has no database nowhere", [("MAJIA_STORE", missing)], "up", "--no-browser");
         Directory.CreateDirectory(folder);
-        await File.WriteAllTextAsync(Path.Combine(folder, "majia.json"), JsonSerializer.Serialize(new { store = Absent }), TestContext.Current.CancellationToken);
-        await ExpectAsync(3, "cannot be reached", [], "up", "--no-browser");
+        await File.WriteAllTextAsync(Path.Combine(folder, "majia.json"), JsonSerializer.Serialize(new { store = missing }), TestContext.Current.CancellationToken);
+        await ExpectAsync(3, "has no database nowhere", [], "up", "--no-browser");
         await ExpectAsync(2, "expected sqlite, postgres or a connection string", [], "up", "--store", "oracle");
 
         // fsync is off on the server of the tests: nobody's money is put there.
         await ExpectAsync(3, "fsync off", [], "demo", "--store", await server.NewDatabaseAsync());
+    }
+
+    [Fact]
+    public async Task A_database_that_is_not_there_yet_is_waited_for_and_everything_is_refused_meanwhile()
+    {
+        PostgresServer.Require();
+        var patience = TimeSpan.FromSeconds(60);
+        var cancellation = TestContext.Current.CancellationToken;
+        await using var cluster = await PrivatePostgres.StartAsync(Path.Combine(folder, "later"));
+        await cluster.StopAsync();
+        var port = FreePort();
+        using var up = Process.Start(new ProcessStartInfo(
+            "dotnet", [typeof(Cli.Entry).Assembly.Location, "up", "--no-browser", "--port", $"{port}", "--store", cluster.ConnectionString, "--data", Path.Combine(folder, "node")])
+        { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        try
+        {
+            var said = await up.StandardError.ReadLineAsync(cancellation).AsTask().WaitAsync(patience, cancellation);
+            Assert.Contains("cannot be reached", said!, StringComparison.Ordinal);
+            Assert.Contains("It is waited for", said!, StringComparison.Ordinal);
+            using var client = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}/") };
+            Assert.Equal(System.Net.HttpStatusCode.OK, (await client.GetAsync(new Uri("health/live", UriKind.Relative), cancellation)).StatusCode);
+            foreach (var page in (string[])["health/ready", "", "api/seed"])
+            {
+                using var refused = await client.GetAsync(new Uri(page, UriKind.Relative), cancellation);
+                Assert.Equal(System.Net.HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+                Assert.Contains("cannot be reached", await refused.Content.ReadAsStringAsync(cancellation), StringComparison.Ordinal);
+            }
+
+            var errors = up.StandardError.ReadToEndAsync(cancellation);
+            await cluster.StartAsync();
+            Assert.StartsWith("Majia is ready", await up.StandardOutput.ReadLineAsync(cancellation).AsTask().WaitAsync(patience, cancellation), StringComparison.Ordinal);
+            Assert.Equal(System.Net.HttpStatusCode.OK, (await client.GetAsync(new Uri("health/ready", UriKind.Relative), cancellation)).StatusCode);
+            Assert.False(up.HasExited);
+        }
+        finally
+        {
+            up.Kill();
+            await up.WaitForExitAsync(CancellationToken.None);
+        }
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        listener.Start();
+        return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private async Task ExpectAsync(int code, string words, (string, string)[] environment, params string[] arguments)

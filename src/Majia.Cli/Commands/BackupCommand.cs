@@ -64,12 +64,13 @@ public static class BackupCommand
     {
         var data = new Option<string[]>("--data") { Description = "data folder; of parties apart all of them, each with its own --data (default: data)", AllowMultipleArgumentsPerToken = true };
         var json = new Option<bool>("--json") { Description = "one JSON object a finding" };
+        var store = Stores.Option();
         var lang = Languages.Option();
-        var command = new Command("verify", "Checks ledger, audit trail, device cards and chips against each other; exit code 1 when something does not agree.") { data, json, lang };
+        var command = new Command("verify", "Checks ledger, audit trail, device cards and chips against each other; exit code 1 when something does not agree.") { data, store, json, lang };
         command.SetAction(parse => Guarded(() =>
         {
             var language = Languages.Of(parse.GetValue(lang));
-            var report = Verification.Run(parse.GetValue(data) is { Length: > 0 } named ? named : ["data"], new SystemEntropy());
+            var report = Verify(parse.GetValue(data) is { Length: > 0 } named ? named : ["data"], Stores.Of(parse.GetValue(store) ?? Environment.GetEnvironmentVariable("MAJIA_STORE")));
             foreach (var finding in report.Findings)
             {
                 Console.WriteLine(parse.GetValue(json) ? JsonSerializer.Serialize(finding, Core.Contracts.JsonEndpoint.Json) : $"{finding.Area}: {finding.Where}: {finding.Says.In(language)}");
@@ -80,6 +81,33 @@ public static class BackupCommand
             return report.Findings.Count == 0 ? ExitCode.Ok : ExitCode.ExpectationFailed;
         }));
         return command;
+    }
+
+    /// <summary>A private PostgreSQL that nobody runs is started for the look, and ended after it; one that runs stays.</summary>
+    private static VerificationReport Verify(IReadOnlyList<string> folders, string? store)
+    {
+        if (store != Majia.Host.Composition.Books.Private)
+        {
+            return Verification.Run(folders, new SystemEntropy(), store);
+        }
+
+        if (folders.FirstOrDefault(static folder => Directory.Exists(Path.Combine(folder, "postgres"))) is not { } home)
+        {
+            throw new StoreException($"no private PostgreSQL in {string.Join(", ", folders)}");
+        }
+
+        var server = PrivatePostgres.StartAsync(Path.Combine(home, "postgres")).GetAwaiter().GetResult();
+        try
+        {
+            return Verification.Run(folders, new SystemEntropy(), server.ConnectionString);
+        }
+        finally
+        {
+            if (!server.WasRunning)
+            {
+                server.DisposeAsync().AsTask().GetAwaiter().GetResult();
+            }
+        }
     }
 
     private static Option<string> Data() => new("--data") { Description = "data folder", DefaultValueFactory = _ => "data" };

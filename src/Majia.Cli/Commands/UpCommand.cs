@@ -86,17 +86,23 @@ public static class UpCommand
             Bind = settings.Bind,
             Log = logging.CreateLogger("majia"),
         };
+        var place = new IPEndPoint(settings.Bind ?? IPAddress.Loopback, roles.Contains(Role.Web) ? options.BasePort : OperationsPort(options, settings));
         if (!roles.Contains(Role.Web))
         {
-            await using var parties = await Running.OpenAsync(options);
-            return await WithoutPagesAsync(parties, options, settings, cancellation);
+            await using var parties = await Running.WhenItsDatabaseIsThereAsync(options, place, language, cancellation);
+            return parties is null ? ExitCode.Ok : await WithoutPagesAsync(parties, options, settings, cancellation);
         }
 
         while (true)
         {
             using var round = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-            await using (var system = await Running.OpenAsync(options))
+            await using (var system = await Running.WhenItsDatabaseIsThereAsync(options, place, language, cancellation))
             {
+                if (system is null)
+                {
+                    return ExitCode.Ok;
+                }
+
                 // A folder that this process has alone may be forgotten; parties apart may not.
                 Action? reset = production || !Roles.All.All(roles.Contains) ? null : round.Cancel;
                 settings = settings with { Port = await WithPagesAsync(system, options, settings, logging, language, reset, round.Token), NoBrowser = true };
@@ -154,7 +160,7 @@ public static class UpCommand
 
     private static async Task<int> WithoutPagesAsync(MajiaSystem system, SystemOptions options, Configuration settings, CancellationToken cancellation)
     {
-        var port = settings.Operations ?? options.BasePort + Line.OperationsOffset(options.Roles);
+        var port = OperationsPort(options, settings);
         OperationsHost host;
         try
         {
@@ -174,6 +180,8 @@ public static class UpCommand
 
         return ExitCode.Ok;
     }
+
+    private static int OperationsPort(SystemOptions options, Configuration settings) => settings.Operations ?? options.BasePort + Line.OperationsOffset(options.Roles);
 
     /// <summary>Ctrl-C or SIGTERM: what is under way is finished first.</summary>
     private static async Task UntilStoppedAsync(MajiaSystem system, ILogger log, CancellationToken cancellation)

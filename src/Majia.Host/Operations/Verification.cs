@@ -18,49 +18,38 @@ public sealed record VerificationReport(IReadOnlyList<Finding> Findings, IReadOn
 public static class Verification
 {
     /// <param name="folders">Data folders; parties apart are given together, else what a party says of another cannot be compared.</param>
+    /// <param name="store">Connection string of a PostgreSQL that has the parties' rows; null: each folder's own file has them. Keys and chips are in the folders either way.</param>
     /// <exception cref="StoreException">A folder has no database, or it cannot be read.</exception>
-    public static VerificationReport Run(IReadOnlyList<string> folders, Entropy entropy)
+    public static VerificationReport Run(IReadOnlyList<string> folders, Entropy entropy, string? store = null)
     {
         var (findings, looked) = (new List<Finding>(), new List<Text>());
-        var parties = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        foreach (var folder in folders)
+        var parties = store is null ? OfFolders(folders, findings) : OfPostgres(store);
+        if (parties.TryGetValue("issuer", out var bank))
         {
-            var database = Path.Combine(folder, "majia.db");
-            foreach (var party in Snapshots.Versions(database).Select(row => row.Split('=')[0]))
+            bank.Look(session => Ledger(session, bank.Where, findings, looked));
+        }
+
+        if (parties.TryGetValue("acquirer", out var acquirer) && parties.TryGetValue("issuer", out var issuer) && parties.TryGetValue("network", out var network))
+        {
+            Payments(acquirer, network, issuer, findings, looked);
+        }
+
+        if (parties.TryGetValue("token", out var vault))
+        {
+            var keys = vault.Folder ?? folders.FirstOrDefault(static folder => File.Exists(VaultKeys(folder))) ?? folders[0];
+            var tokens = vault.Look(session =>
             {
-                parties.TryAdd(party, folder);
-            }
-
-            findings.AddRange(Snapshots.Damage(database).Select(damage => new Finding("files", database, new($"the file is damaged: {damage}", $"数据库文件已损坏：{damage}"))));
-        }
-
-        string? Database(string party) => parties.TryGetValue(party, out var folder) ? Path.Combine(folder, "majia.db") : null;
-
-        if (Database("issuer") is { } bank)
-        {
-            SqliteStore.Peek(bank, session => Ledger(session, parties["issuer"], findings, looked));
-        }
-
-        if (Database("acquirer") is { } acquirer && Database("issuer") is { } issuer && Database("network") is { } network)
-        {
-            Payments(acquirer, network, issuer, parties["acquirer"], findings, looked);
-        }
-
-        if (Database("token") is { } vault)
-        {
-            var tokens = SqliteStore.Peek(vault, session =>
-            {
-                Audit(session, parties["token"], entropy, findings, looked);
-                return Vault(session, parties["token"], findings, looked);
+                Audit(session, keys, entropy, findings, looked);
+                return Vault(session, vault.Where, findings, looked);
             });
-            if (Database("wallet") is { } wallet)
+            if (parties.TryGetValue("wallet", out var wallet))
             {
-                SqliteStore.Peek(wallet, session => Wallet(session, parties["wallet"], tokens, findings, looked));
+                wallet.Look(session => Wallet(session, wallet.Where, tokens, findings, looked));
             }
 
-            if (Database("issuer") is { } cards)
+            if (parties.TryGetValue("issuer", out var cards))
             {
-                SqliteStore.Peek(cards, session => Banks(session, parties["issuer"], tokens, findings, looked));
+                cards.Look(session => Banks(session, cards.Where, tokens, findings, looked));
             }
 
             foreach (var folder in folders)
@@ -71,6 +60,48 @@ public static class Verification
 
         return new VerificationReport(findings, looked);
     }
+
+    /// <summary>One party's committed rows, in whichever database.</summary>
+    /// <param name="folder">Where its file is; null on PostgreSQL.</param>
+    private sealed class PartyRows(string party, string? folder, string? store)
+    {
+        public string? Folder => folder;
+
+        /// <summary>For findings.</summary>
+        public string Where => folder ?? $"schema {party}";
+
+        public T Look<T>(Func<Session, T> query) => folder is null ? PostgresStore.Peek(store!, party, query) : SqliteStore.Peek(Path.Combine(folder, "majia.db"), query);
+    }
+
+    private static SortedDictionary<string, PartyRows> OfFolders(IReadOnlyList<string> folders, List<Finding> findings)
+    {
+        var parties = new SortedDictionary<string, PartyRows>(StringComparer.Ordinal);
+        foreach (var folder in folders)
+        {
+            var database = Path.Combine(folder, "majia.db");
+            foreach (var party in Snapshots.Versions(database).Select(row => row.Split('=')[0]))
+            {
+                parties.TryAdd(party, new PartyRows(party, folder, null));
+            }
+
+            findings.AddRange(Snapshots.Damage(database).Select(damage => new Finding("files", database, new($"the file is damaged: {damage}", $"数据库文件已损坏：{damage}"))));
+        }
+
+        return parties;
+    }
+
+    private static SortedDictionary<string, PartyRows> OfPostgres(string store)
+    {
+        var parties = new SortedDictionary<string, PartyRows>(StringComparer.Ordinal);
+        foreach (var party in PostgresDatabase.Parties(store))
+        {
+            parties.Add(party, new PartyRows(party, null, store));
+        }
+
+        return parties.Count > 0 ? parties : throw new StoreException("the database has no schema of a party, or none that this login may read");
+    }
+
+    private static string VaultKeys(string folder) => Path.Combine(folder, "keys", KeyTable.TokenService + ".lmk");
 
     private sealed record Token(string Tur, string Last, string Seid, string InstanceAid, string State, string Stage, string SuspendedBy, int High, bool Telling);
 
@@ -98,30 +129,30 @@ public static class Verification
     }
 
     /// <summary>What the acquirer has as paid, the bank has charged, and the other way round. While reversals are on their way the two may differ.</summary>
-    private static void Payments(string acquirer, string network, string issuer, string folder, List<Finding> findings, List<Text> looked)
+    private static void Payments(PartyRows acquirer, PartyRows network, PartyRows issuer, List<Finding> findings, List<Text> looked)
     {
-        var waiting = SqliteStore.Peek(acquirer, session => session.Number("SELECT count(*) FROM acquirer_outbox WHERE why IS NULL") + session.Number("SELECT count(*) FROM acquirer_transaction WHERE code IS NULL"))
-            + SqliteStore.Peek(network, session => session.Number("SELECT count(*) FROM network_outbox WHERE why IS NULL") + session.Number("SELECT count(*) FROM network_transaction WHERE code IS NULL"));
+        var waiting = acquirer.Look(session => session.Number("SELECT count(*) FROM acquirer_outbox WHERE why IS NULL") + session.Number("SELECT count(*) FROM acquirer_transaction WHERE code IS NULL"))
+            + network.Look(session => session.Number("SELECT count(*) FROM network_outbox WHERE why IS NULL") + session.Number("SELECT count(*) FROM network_transaction WHERE code IS NULL"));
         if (waiting > 0)
         {
             looked.Add(new($"payments: not compared, {waiting} messages are on their way", $"交易：未比对，尚有 {waiting} 条报文在途"));
             return;
         }
 
-        var paid = SqliteStore.Peek(acquirer, session => session.Query(
+        var paid = acquirer.Look(session => session.Query(
             "SELECT rrn, amount FROM acquirer_transaction WHERE undoes IS NULL AND kind = '000000/22' AND code = '00' AND reversed_at IS NULL AND undone_by IS NULL AND rrn IS NOT NULL ORDER BY rrn",
             static row => (Rrn: row.GetString(0), Amount: row.GetInt64(1))));
-        var charged = SqliteStore.Peek(issuer, session => session.Query(
+        var charged = issuer.Look(session => session.Query(
             "SELECT rrn, amount FROM issuer_authorisations WHERE operation = 'Sale' AND state = 'Approved' ORDER BY rrn", static row => (Rrn: row.GetString(0), Amount: row.GetInt64(1))));
-        findings.AddRange(paid.Except(charged).Select(sale => new Finding("payments", folder, new($"the acquirer has {sale.Rrn} as paid, {sale.Amount} fen; the bank has not charged it", $"收单机构记 {sale.Rrn} 已支付 {sale.Amount} 分，发卡行未扣款"))));
-        findings.AddRange(charged.Except(paid).Select(sale => new Finding("payments", folder, new($"the bank has charged {sale.Rrn}, {sale.Amount} fen; the acquirer has it not as paid", $"发卡行已扣 {sale.Rrn}，{sale.Amount} 分，收单机构未记为已支付"))));
+        findings.AddRange(paid.Except(charged).Select(sale => new Finding("payments", acquirer.Where, new($"the acquirer has {sale.Rrn} as paid, {sale.Amount} fen; the bank has not charged it", $"收单机构记 {sale.Rrn} 已支付 {sale.Amount} 分，发卡行未扣款"))));
+        findings.AddRange(charged.Except(paid).Select(sale => new Finding("payments", acquirer.Where, new($"the bank has charged {sale.Rrn}, {sale.Amount} fen; the acquirer has it not as paid", $"发卡行已扣 {sale.Rrn}，{sale.Amount} 分，收单机构未记为已支付"))));
         looked.Add(new($"payments: {paid.Count} at the acquirer, {charged.Count} at the banks", $"交易：收单 {paid.Count} 笔，发卡 {charged.Count} 笔"));
     }
 
     private static void Audit(Session session, string folder, Entropy entropy, List<Finding> findings, List<Text> looked)
     {
         var keys = Path.Combine(folder, "keys");
-        if (!File.Exists(Path.Combine(keys, KeyTable.TokenService + ".lmk")))
+        if (!File.Exists(VaultKeys(folder)))
         {
             findings.Add(new Finding("audit", folder, new("the key module of the token service is not here: the trail cannot be checked", "此处没有标记服务的密钥模块，无法核对审计记录")));
             return;

@@ -92,7 +92,7 @@ public sealed class AuditTrail(KeyModule module)
         for (var after = string.Empty; ;)
         {
             var turs = session.Query(
-                "SELECT tur FROM (SELECT tur FROM token_audit UNION SELECT tur FROM token_audit_end UNION SELECT tur FROM token_reference) AS seen WHERE tur > $1 ORDER BY tur LIMIT $2",
+                "SELECT tur FROM (SELECT tur FROM token_audit UNION SELECT tur FROM token_audit_end UNION SELECT tur FROM token_reference) AS known WHERE tur > $1 ORDER BY tur LIMIT $2",
                 static row => row.GetString(0), after, Page);
             foreach (var tur in turs)
             {
