@@ -144,8 +144,10 @@ public sealed class CounterFuzzTests
 
         return true;
 
+        // The template that the answer begins with: whatever else stands behind it is nobody's.
         static byte[] Find(byte[] answer, int tag) => answer.Length > 2
-            && (Majia.Core.Tlv.BerTlv.TryFind(answer.AsSpan(0, answer.Length - 2), 0x70, out var body) || Majia.Core.Tlv.BerTlv.TryFind(answer.AsSpan(0, answer.Length - 2), 0x77, out body))
+            && answer.AsSpan(0, answer.Length - 2).TrimStart((byte)0) is [var template, ..] data
+            && Majia.Core.Tlv.BerTlv.TryFind(data, template, out var body)
             && Majia.Core.Tlv.BerTlv.TryFind(body, tag, out var value) ? value.ToArray() : [];
     }
 
