@@ -37,6 +37,7 @@ public static class Entry
             PosCommand.Create(),
             GateCommand.Create(),
             ScenarioCommand.Create(),
+            HotlineCommand.Create(),
         };
         var parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)

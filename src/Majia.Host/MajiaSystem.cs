@@ -91,6 +91,8 @@ public sealed class Wires(TimeProvider time)
     public LinkFaults TokenNetwork { get; } = new(time);
 
     public LinkFaults TokenWallet { get; } = new(time);
+
+    public LinkFaults IssuerToken { get; } = new(time);
 }
 
 /// <summary>The parties of one process, composed by role: who has which store, keys and wires stands here and nowhere else.</summary>
@@ -109,6 +111,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     private readonly SortedDictionary<string, KeyModule> modules = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, IssuerParty> issuers = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, BankWindow> windows = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, IJsonLink> hotlines = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, TerminalDevice> terminals = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, ITappedLink> posLines = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, CounterField> fields = new(StringComparer.Ordinal);
@@ -148,10 +151,11 @@ public sealed class MajiaSystem : IAsyncDisposable
             foreach (var bank in SeedData.Banks.Where(bank => here.Contains(bank.Institution)))
             {
                 var name = KeyTable.Issuer(bank.Institution);
-                var issuer = new IssuerParty(new IssuerOptions(bank.Institution, bank.Name), books.Of(IssuerParty.Schema), modules[name], Time, entropy, Trace);
+                var issuer = new IssuerParty(bank.Options, books.Of(IssuerParty.Schema), modules[name], Time, entropy, Trace);
                 issuers.Add(bank.Institution, issuer);
                 lines.Answer(Line.TokenIssuer, name, issuer.Endpoint, Store);
                 lines.Answer(Line.BankDesk, name, BankWindow.Of(issuer.Desk, name), Store);
+                lines.Answer(Line.BankDesk, HotlineOf(bank.Institution), issuer.Hotline.Map(HotlineOf(bank.Institution)), Store);
             }
         }
 
@@ -166,6 +170,15 @@ public sealed class MajiaSystem : IAsyncDisposable
                 new TokenServiceOptions(), books.Of(TokenServiceParty.Schema), modules[KeyTable.TokenService],
                 banks.ToDictionary(bank => bank, bank => lines.Json(Line.TokenIssuer, KeyTable.Issuer(bank), bank, issuers.GetValueOrDefault(bank)?.Endpoint, Wires.TokenIssuer, Store, innerHop: true)), Time, entropy, Trace);
             lines.Answer(Line.WalletToken, KeyTable.TokenService, tokenService.EndpointFor(wallets.TokenRequestorId), Store);
+            foreach (var bank in banks)
+            {
+                lines.Answer(Line.IssuerToken, KeyTable.Issuer(bank), tokenService.IssuerEndpointFor(bank), Store);
+            }
+        }
+
+        foreach (var (bank, issuer) in issuers)
+        {
+            issuer.TokenService = lines.Json(Line.IssuerToken, KeyTable.Issuer(bank), null, tokenService?.IssuerEndpointFor(bank), Wires.IssuerToken, Store, innerHop: true);
         }
 
         var toTokenService = lines.Listen(
@@ -231,6 +244,7 @@ public sealed class MajiaSystem : IAsyncDisposable
         {
             var name = KeyTable.Issuer(bank.Institution);
             var endpoint = issuers.TryGetValue(bank.Institution, out var issuer) ? BankWindow.Of(issuer.Desk, name) : null;
+            hotlines.Add(bank.Institution, lines.Json(Line.BankDesk, HotlineOf(bank.Institution), bank.Institution, issuer?.Hotline.Map(HotlineOf(bank.Institution)), Wires.BankDesk, Store, innerHop: false));
             windows.Add(bank.Institution, new BankWindow(bank.Institution, bank.Name, lines.Json(Line.BankDesk, name, bank.Institution, endpoint, Wires.BankDesk, Store, innerHop: false)));
         }
     }
@@ -358,7 +372,12 @@ public sealed class MajiaSystem : IAsyncDisposable
     /// <remarks>One party's trouble is a row in the trace and keeps no other back; only a store that is gone ends the round.</remarks>
     public async Task PumpAsync(CancellationToken cancellation)
     {
-        // In the order in which one party's news makes another's: phone → token service → bank, acquirer → network → bank.
+        // In the order in which one party's news makes another's: phone → token service → bank, bank → token service → bank and wallet, acquirer → network → bank.
+        foreach (var issuer in issuers.Values)
+        {
+            await PumpAsync("issuer", () => issuer.PumpAsync(cancellation));
+        }
+
         foreach (var phone in phones.Values)
         {
             await PumpAsync("phone", () => phone.PumpAsync(cancellation));
@@ -421,6 +440,11 @@ public sealed class MajiaSystem : IAsyncDisposable
         string[] requestors = [.. new TokenServiceOptions().TokenRequestors], banks = [.. SeedData.Banks.Select(bank => bank.Institution)];
         return new TokenApiRoutes(TokenService, ApiSecrets.Open(folder.Keys, [.. requestors, .. banks], entropy), requestors, banks, Store, entropy);
     }
+
+    /// <summary>The banks' hotlines for agents outside, each behind its bank's secret.</summary>
+    internal HotlineRoutes Hotline() => new(hotlines, ApiSecrets.Open(folder.Keys, SeedData.Banks.Select(bank => bank.Institution), entropy), Store);
+
+    private static string HotlineOf(string institution) => $"hotline-{institution}";
 
     /// <summary>A party's key module, for whoever proves what keys may and may not do.</summary>
     internal KeyModule Keys(string party) => modules[party];

@@ -77,6 +77,22 @@ public sealed partial class KeyModule
     public string PinOffset(string verificationKey, Pan pan, ReadOnlySpan<char> pin) =>
         Ibm3624.Offset(Find(verificationKey, KeyUsage.PinVerification).Schedule!, Ibm3624.ValidationData(pan), Ibm3624.DecimalisationTable, pin);
 
+    /// <summary>A card gets a new number and keeps its PIN: the offset that belongs to the same PIN under that number. The PIN itself does not leave.</summary>
+    public string MovePinOffset(string verificationKey, Pan from, ReadOnlySpan<char> offset, Pan to)
+    {
+        var key = Find(verificationKey, KeyUsage.PinVerification).Schedule!;
+        Span<char> pin = stackalloc char[offset.Length];
+        try
+        {
+            Ibm3624.Pin(key, Ibm3624.ValidationData(from), Ibm3624.DecimalisationTable, offset, pin);
+            return Ibm3624.Offset(key, Ibm3624.ValidationData(to), Ibm3624.DecimalisationTable, pin);
+        }
+        finally
+        {
+            Wipe(pin);
+        }
+    }
+
     private bool TryTranslate(string fromKey, string toKey, ReadOnlySpan<byte> block, AccountNumber from, AccountNumber to, [NotNullWhen(true)] out byte[]? translated)
     {
         translated = null;

@@ -34,6 +34,7 @@ public static class AuthorisationDecider
         if (card.State == CardState.Stolen) return new(ResponseCode.StolenCard, new("The bank card is reported stolen.", "银行卡已按被窃挂失。"));
         if (card.State == CardState.Inactive) return new(ResponseCode.InactiveCard, new("The bank card has not been activated.", "银行卡尚未激活。"));
         if (card.State == CardState.Closed) return new(ResponseCode.InvalidCard, new("The bank card is closed.", "银行卡已销卡。"));
+        if (card.State == CardState.Replaced) return new(ResponseCode.InvalidCard, new("The bank card was replaced by a new one.", "银行卡已换发新卡，旧卡作废。"));
         if (account.Closed) return new(ResponseCode.InvalidCard, new("The account behind the card is closed.", "卡片对应的账户已销户。"));
         if (card.State == CardState.Expired || Past(card.Expiry, sale.Month)) return new(ResponseCode.ExpiredCard, new($"The bank card expired in {Words(card.Expiry)}.", $"银行卡已于 {Words(card.Expiry)} 到期。"));
         if (sale.Objection is { } plastic) return plastic;

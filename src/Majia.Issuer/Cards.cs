@@ -22,6 +22,9 @@ public enum CardState
     Stolen,
     Closed,
     Expired,
+
+    /// <summary>Another plastic has taken its place: this one is never used again.</summary>
+    Replaced,
 }
 
 /// <summary>What the bank's risk rules say of adding this card to a phone (features.md B4).</summary>
@@ -49,6 +52,7 @@ public static class CardWords
         CardState.Lost => new("reported lost", "已挂失"),
         CardState.Stolen => new("reported stolen", "被窃挂失"),
         CardState.Closed => new("closed", "已销户"),
+        CardState.Replaced => new("replaced", "已换卡"),
         _ => new("expired", "已过期"),
     };
 }
@@ -59,6 +63,7 @@ public static class CardWords
 /// <param name="SequenceNumber">PAN sequence number, 2 digits.</param>
 /// <param name="AmountLimit">Highest amount of one transaction, or null.</param>
 /// <param name="PinLocked">The bank closed PIN entry for the whole card: no face of it has tries left.</param>
+/// <param name="MovedTo">Of a replaced card whose device cards went with the account: the card that they belong to now.</param>
 public sealed record Card(
     string Id,
     string Account,
@@ -73,9 +78,10 @@ public sealed record Card(
     bool PinLocked,
     EnrolmentRisk Risk,
     int IdentityFailures,
-    DateTimeOffset IdentityFailedAt)
+    DateTimeOffset IdentityFailedAt,
+    string? MovedTo = null)
 {
-    private const string Columns = "card, account, customer, masked, expiry, sequence_number, kind, state, pin_policy, amount_limit, pin_locked, risk, identity_failures, identity_failed_at";
+    private const string Columns = "card, account, customer, masked, expiry, sequence_number, kind, state, pin_policy, amount_limit, pin_locked, risk, identity_failures, identity_failed_at, moved_to";
 
     /// <summary>By the keyed hash of its number, as payments look for it.</summary>
     private static readonly HotTable<Card> Numbers = new(
@@ -85,6 +91,10 @@ public sealed record Card(
 
     /// <summary>Names what <see cref="ByNumber"/> will look at.</summary>
     internal static Card? Want(Wanted wanted, string institution, byte[] index) => wanted.Row(Numbers, institution, index);
+
+    /// <summary>What a payment is made with: a device card whose plastic was replaced under it belongs to the new one already, also while the token service has not heard of it.</summary>
+    internal Card Behind(Session session, string institution, bool deviceCard) =>
+        deviceCard && State == CardState.Replaced && MovedTo is { } next && ById(session, institution, next) is { } successor ? successor.Behind(session, institution, deviceCard) : this;
 
     internal static Card? ById(Session session, string institution, string card) =>
         session.One($"SELECT {Columns} FROM issuer_cards WHERE institution = $1 AND card = $2", Map, institution, card);
@@ -102,7 +112,8 @@ public sealed record Card(
     private static Card Map(DbDataReader row, int at) => new(
         row.GetString(at), row.GetString(at + 1), row.GetString(at + 2), row.GetString(at + 3), row.GetString(at + 4), row.GetString(at + 5),
         Enum.Parse<CardKind>(row.GetString(at + 6)), Enum.Parse<CardState>(row.GetString(at + 7)), Enum.Parse<PinPolicy>(row.GetString(at + 8)),
-        row.IsDBNull(at + 9) ? null : row.GetInt64(at + 9), row.GetInt64(at + 10) != 0, Enum.Parse<EnrolmentRisk>(row.GetString(at + 11)), (int)row.GetInt64(at + 12), row.Instant(at + 13));
+        row.IsDBNull(at + 9) ? null : row.GetInt64(at + 9), row.GetInt64(at + 10) != 0, Enum.Parse<EnrolmentRisk>(row.GetString(at + 11)), (int)row.GetInt64(at + 12), row.Instant(at + 13),
+        row.IsDBNull(at + 14) ? null : row.GetString(at + 14));
 }
 
 /// <summary>A customer's account. Balance as the customer sees it: below zero is owed to the bank.</summary>

@@ -18,6 +18,14 @@ public sealed record CustomerMessage(string Id, string Customer, string Mobile, 
         $"[{options.Name.En}] Your card ending {lastFour} was added to a phone ({model}); its device card ends {deviceLastFour}. Was it not you? Call our hotline at once.",
         $"【{options.Name.Zh}】您尾号 {lastFour} 的银行卡已添加到手机（{model}），设备卡尾号 {deviceLastFour}。如非本人操作，请立即致电本行客服。");
 
+    internal static Text CardReplaced(IssuerOptions options, string lastFour, string newLastFour, ReplacementPolicy policy) => policy == ReplacementPolicy.MoveTokens
+        ? new(
+            $"[{options.Name.En}] Your card ending {lastFour} was replaced by one ending {newLastFour}. Your phones go on paying; nothing needs to be added again.",
+            $"【{options.Name.Zh}】您尾号 {lastFour} 的银行卡已换发为尾号 {newLastFour} 的新卡。手机支付可继续使用，无需重新添加。")
+        : new(
+            $"[{options.Name.En}] Your card ending {lastFour} was replaced by one ending {newLastFour}. It is removed from your phones: add the new card there.",
+            $"【{options.Name.Zh}】您尾号 {lastFour} 的银行卡已换发为尾号 {newLastFour} 的新卡。旧卡已从手机移除，请在手机上添加新卡。");
+
     internal static byte[] Seal(KeyModule keys, IssuerOptions options, string id, Text body) =>
         keys.Seal(IssuerKeys.Pan, JsonSerializer.SerializeToUtf8Bytes(body, JsonEndpoint.Json), IssuerKeys.MessageContext(options.Institution, id));
 

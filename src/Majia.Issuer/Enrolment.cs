@@ -286,6 +286,13 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
                 """,
                 options.Institution, card.Id, request.TokenUniqueReference, request.DeviceLastFour, request.DeviceModel, TokenState.Active.ToString(), now);
             CustomerMessage.Send(session, options.Institution, message, Customer.ById(session, options.Institution, card.Customer)!, body, now);
+
+            // The plastic was replaced or closed while its device card was on the way: that one goes as the others went.
+            if (Card.Hold(session, options.Institution, card.Id)!.State is CardState.Replaced or CardState.Closed)
+            {
+                Errand.Add(session, options.Institution, $"late/{message}", IssuerToken.Operations.AccountClosed, card.Id, null, "REPLACED", now);
+            }
+
             return (ApiReply<Done>)Keep(session, call, now, new Done());
         });
         trace.Call(TraceReference.Card(request.TokenUniqueReference), Operations.NotifyServiceActivated, reply.Error is null

@@ -27,6 +27,7 @@ public static class EnrolmentDecider
         if (card.State == CardState.Stolen) return Declined("CARD_STOLEN", "The bank card is reported stolen.", "银行卡已按被窃挂失。");
         if (card.State == CardState.Inactive) return Declined("CARD_INACTIVE", "The bank card has not been activated.", "银行卡尚未激活。");
         if (card.State == CardState.Closed) return Declined("CARD_CLOSED", "The bank card is closed.", "银行卡已销卡。");
+        if (card.State == CardState.Replaced) return Declined("CARD_REPLACED", "The bank card was replaced: add the new one.", "银行卡已换发新卡，请添加新卡。");
         if (card.State == CardState.Expired || string.CompareOrdinal(card.Expiry, facts.Month) < 0) return Declined("CARD_EXPIRED", "The bank card has expired.", "银行卡已过期。");
         if (facts.Paused) return Declined("TOO_MANY_ATTEMPTS", "Wrong data too often: try again tomorrow or call the bank.", "信息多次不符，请明日再试或致电银行。");
         if (NeedsExpiryAndCvn2(card.Kind) && (facts.Identity.Expiry is null || facts.Identity.Cvn2 is null)) return Declined("EXPIRY_AND_CVN2_WANTED", "For a credit card the bank wants expiry and CVN2.", "信用卡须提供有效期和卡背面末三位校验码。");

@@ -25,7 +25,7 @@ public sealed record ResolvedSale(
 public sealed record Resolution(IReadOnlyList<CardView> Plastics, IReadOnlyList<ResolvedSale> Sales);
 
 /// <summary>The bank's counter and hotline: what its own staff may see and do. Numbers are masked, as everywhere.</summary>
-public sealed class IssuerDesk(IssuerOptions options, Store store, KeyModule keys, TimeProvider time)
+public sealed partial class IssuerDesk(IssuerOptions options, Store store, KeyModule keys, TimeProvider time, Entropy entropy)
 {
     public Text Bank => options.Name;
 
@@ -98,7 +98,10 @@ public sealed class IssuerDesk(IssuerOptions options, Store store, KeyModule key
             .Where(sale => day is null || DateOnly.FromDateTime(BankTime.Local(sale.At).DateTime) == day)
             .Select(sale => new ResolvedSale(
                 sale.Last,
-                session.Text("SELECT model FROM issuer_devices WHERE institution = $1 AND card = $2 AND last_four = $3 ORDER BY at DESC", options.Institution, sale.Card, sale.Last),
+                session.Text("""
+                    SELECT model FROM issuer_devices WHERE institution = $1 AND last_four = $3
+                      AND card IN (SELECT b.card FROM issuer_cards a JOIN issuer_cards b ON b.institution = a.institution AND b.account = a.account WHERE a.institution = $1 AND a.card = $2) ORDER BY at DESC
+                    """, options.Institution, sale.Card, sale.Last),
                 View(session, Card.ById(session, options.Institution, sale.Card)!), sale.Rrn, sale.Approval, sale.At, sale.Amount, sale.Merchant, sale.Name, sale.Terminal,
                 sale.Operation, sale.State, HowToUndo(sale.Operation, sale.State, sale.At)))
             .ToList();
@@ -112,9 +115,9 @@ public sealed class IssuerDesk(IssuerOptions options, Store store, KeyModule key
         return new Resolution(plastics, resolved);
     });
 
-    /// <summary>Hotline: from now on the plastic and every device card of it decline (R23). False: the card is lost, stolen or closed already.</summary>
+    /// <summary>Hotline: from now on the plastic and every device card of it decline (R23). False: the card is lost, stolen, replaced or closed already.</summary>
     public Task<bool> ReportLostAsync(string card, bool stolen = false) => store.CommitAsync(session => session.Execute(
-        "UPDATE issuer_cards SET state_before = state, state = $3 WHERE institution = $1 AND card = $2 AND state NOT IN ('Lost', 'Stolen', 'Closed')",
+        "UPDATE issuer_cards SET state_before = state, state = $3 WHERE institution = $1 AND card = $2 AND state NOT IN ('Lost', 'Stolen', 'Closed', 'Replaced')",
         options.Institution, card, (stolen ? CardState.Stolen : CardState.Lost).ToString()) == 1);
 
     /// <summary>The card was found: it is again what it was before the report. False: nothing was reported.</summary>
@@ -153,10 +156,16 @@ public sealed class IssuerDesk(IssuerOptions options, Store store, KeyModule key
         Amount.Cny(session.Number("SELECT COALESCE(SUM(amount), 0) FROM issuer_ledger WHERE institution = $1 AND account = $2", options.Institution, Ledger.ElectronicCash) ?? 0));
 
     /// <summary>Closes an account with its cards; money that comes back later waits in suspense (decisions.md 9).</summary>
+    /// <remarks>The token service deletes the device cards when it hears of it; they decline from now on.</remarks>
     public Task CloseAccountAsync(string account) => store.CommitAsync(session =>
     {
+        var now = time.GetUtcNow();
         session.Execute("UPDATE issuer_accounts SET closed = 1 WHERE institution = $1 AND account = $2", options.Institution, account);
-        session.Execute("UPDATE issuer_cards SET state = 'Closed', state_before = NULL WHERE institution = $1 AND account = $2", options.Institution, account);
+        foreach (var card in Card.All(session, options.Institution).Where(card => card.Account == account && card.State is not (CardState.Closed or CardState.Replaced)))
+        {
+            session.Execute("UPDATE issuer_cards SET state = 'Closed', state_before = NULL WHERE institution = $1 AND card = $2", options.Institution, card.Id);
+            Errand.Add(session, options.Institution, $"closed/{card.Id}", IssuerToken.Operations.AccountClosed, card.Id, null, "ACCOUNT_CLOSED", now);
+        }
     });
 
     /// <summary>At the counter, identity shown: PIN entry opens again on every face of the card.</summary>

@@ -35,6 +35,12 @@ public sealed record IssuerOptions(string Institution, Text Name)
     /// <summary>Wrong card data in a row before a card cannot be added for <see cref="IdentityPauseSeconds"/>: CVN2 has only three digits.</summary>
     public int IdentityTries { get; init; } = 5;
 
+    /// <summary>First digits of the cards whose device cards go with the account to a new plastic (R22). All others: deleted, and added again with the new plastic.</summary>
+    public IReadOnlyList<string> MovesTokensOf { get; init; } = [];
+
+    /// <summary>A new plastic is good for so many years, to the end of the month.</summary>
+    public int PlasticYears { get; init; } = 5;
+
     public int IdentityPauseSeconds { get; init; } = 86_400;
 }
 
@@ -170,5 +176,13 @@ internal static class IssuerSchema
         CREATE INDEX issuer_authorisations_by_rrn ON issuer_authorisations (institution, rrn);
         CREATE INDEX issuer_authorisations_by_last_four ON issuer_authorisations (institution, device_last_four);
         """,
+        """
+        -- Where the device cards of a replaced plastic went, and what the token service has to be told, in order.
+        ALTER TABLE issuer_cards ADD COLUMN moved_to TEXT;
+        CREATE TABLE issuer_errands (
+          institution TEXT NOT NULL, sequence BIGINT NOT NULL, request TEXT NOT NULL, operation TEXT NOT NULL, card TEXT NOT NULL, new_card TEXT, reason TEXT NOT NULL,
+          payload TEXT, attempts BIGINT NOT NULL, next_at BIGINT NOT NULL, at BIGINT NOT NULL, done_at BIGINT, answer TEXT, PRIMARY KEY (institution, sequence));
+        """,
+        Hotline.Migration,
     ]);
 }

@@ -29,8 +29,10 @@ public sealed class IssuerParty : IMessageServer
     {
         (this.options, this.store, this.keys, this.time, this.entropy) = (options, store, keys, time, entropy);
         this.trace = new IssuerTrace(trace, time);
+        Errands = new Errands(options, store, keys, time, entropy, this.trace);
         Endpoint = new Enrolment(options, store, keys, time, entropy, this.trace).Map();
-        Desk = new IssuerDesk(options, store, keys, time);
+        Desk = new IssuerDesk(options, store, keys, time, entropy);
+        Hotline = new Hotline(options, store, time, entropy, Desk, Endpoint, () => TokenService);
     }
 
     public static PartySchema Schema => IssuerSchema.Schema;
@@ -39,6 +41,20 @@ public sealed class IssuerParty : IMessageServer
     public JsonEndpoint Endpoint { get; }
 
     public IssuerDesk Desk { get; }
+
+    /// <summary>The bank's line to the token service; null until it has one: then what there is to tell waits.</summary>
+    public IJsonLink? TokenService
+    {
+        get => Errands.Line;
+        set => Errands.Line = value;
+    }
+
+    public Hotline Hotline { get; }
+
+    private Errands Errands { get; }
+
+    /// <summary>Tells the token service what it has to be told of replaced and closed plastic, in order.</summary>
+    public Task PumpAsync(CancellationToken cancellation = default) => Errands.PumpAsync(cancellation);
 
     public async Task<ReadOnlyMemory<byte>> HandleAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation)
     {
@@ -109,7 +125,7 @@ public sealed class IssuerParty : IMessageServer
         var done = await store.WriteAsync(session =>
         {
             session.Lock(LockKey(request.Key));
-            var card = Card.ByNumber(session, options.Institution, index);
+            var card = Card.ByNumber(session, options.Institution, index)?.Behind(session, options.Institution, request.Token is not null);
             if (StoredAnswer(session, request.Key, fingerprint) is { } stored) return stored with { Scripts = Scripts(session, request, plastic, card) };
 
             var account = card is null ? null : Account.ById(session, options.Institution, card.Account);
@@ -154,6 +170,7 @@ public sealed class IssuerParty : IMessageServer
                 StoredAuthorisation.Want(wanted, options.Institution, original);
             }
 
+            // One whose device cards have moved is looked up again in the unit itself: it is rare.
             if (Card.Want(wanted, options.Institution, index) is { } card)
             {
                 Account.Want(wanted, options.Institution, card.Account);

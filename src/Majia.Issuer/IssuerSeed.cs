@@ -10,7 +10,13 @@ namespace Majia.Issuer;
 /// <summary>A bank of the demonstration, with everything that it starts with.</summary>
 /// <param name="Version">Raised when rows are added: what is there is kept, what is new is written.</param>
 public sealed record SeedBank(
-    string Institution, Text Name, int Version, IReadOnlyList<SeedCustomer> Customers, IReadOnlyList<SeedAccount> Accounts, IReadOnlyList<SeedCard> Cards);
+    string Institution, Text Name, int Version, IReadOnlyList<SeedCustomer> Customers, IReadOnlyList<SeedAccount> Accounts, IReadOnlyList<SeedCard> Cards)
+{
+    /// <summary>The demonstration's policy of <see cref="IssuerOptions.MovesTokensOf"/>.</summary>
+    public IReadOnlyList<string> MovesTokensOf { get; init; } = [];
+
+    public IssuerOptions Options => new(Institution, Name) { MovesTokensOf = MovesTokensOf };
+}
 
 /// <param name="Pinyin">As embossed, upper case.</param>
 /// <param name="IdNumber">18 characters in the form of a resident number, of a region (99) that does not exist.</param>

@@ -25,6 +25,10 @@ internal sealed class IssuerTrace(ITrace trace, TimeProvider time)
     public void Call(string reference, string operation, Text why) =>
         Record(reference, TokenService, JsonLink, TraceKind.Json, TraceDirection.Received, "", new($"{operation}: {why.En}", $"{operation}：{why.Zh}"));
 
+    /// <summary>What the token service said to news of a plastic.</summary>
+    public void Told(string operation, Text why) =>
+        Record("", TokenService, "issuer-token", TraceKind.Json, TraceDirection.Sent, "", new($"{operation}: {why.En}", $"{operation}：{why.Zh}"));
+
     public void Decision(string reference, Decision decision)
     {
         if (Takes(reference))

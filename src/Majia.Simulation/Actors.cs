@@ -466,6 +466,11 @@ public sealed class Actors(World world)
     {
         foreach (var node in world.Nodes.Where(node => node.IsUp))
         {
+            foreach (var bank in node.Issuers.Values)
+            {
+                Round(bank, static party => party.PumpAsync(CancellationToken.None));
+            }
+
             Round(node.Acquirer, static party => party.PumpAsync(CancellationToken.None));
             Round(node.Network, static party => party.PumpAsync(CancellationToken.None));
             Round(node.TokenService, static async party =>

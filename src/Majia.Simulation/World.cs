@@ -328,7 +328,10 @@ public sealed class World : IDisposable
                     node.TokenService = new TokenServiceParty(
                         new TokenServiceOptions(), store, Keys[role],
                         Cast.Banks.ToDictionary(bank => bank.Institution, bank => Json(node, "token-issuer", $"issuer-{bank.Institution}", to => to.Issuers[bank.Institution].Endpoint)),
-                        clock, Entropy, NoTrace.Instance);
+                        clock, Entropy, NoTrace.Instance)
+                    {
+                        Requestors = new Dictionary<string, IJsonLink> { [Requestor] = Json(node, "wallet-token", "wallet", static to => to.Wallet!.NoticeEndpoint) },
+                    };
                     break;
                 case "wallet":
                     node.Wallet = new WalletParty(
@@ -337,7 +340,10 @@ public sealed class World : IDisposable
                     break;
                 default:
                     var institution = role["issuer-".Length..];
-                    node.Issuers[institution] = new IssuerParty(new IssuerOptions(institution, Cast.Banks.Single(bank => bank.Institution == institution).Name), store, Keys[role], clock, Entropy, NoTrace.Instance);
+                    node.Issuers[institution] = new IssuerParty(Cast.Banks.Single(bank => bank.Institution == institution).Options, store, Keys[role], clock, Entropy, NoTrace.Instance)
+                    {
+                        TokenService = IssuerLine(node, institution),
+                    };
                     break;
             }
         }
@@ -346,7 +352,9 @@ public sealed class World : IDisposable
     }
 
     /// <summary>The wallet's own line to the token service.</summary>
-    internal IJsonLink WalletLine(Node node) => Json(node, "wallet-token", "token-service", static to => to.TokenService!.EndpointFor("99900000001"));
+    internal IJsonLink WalletLine(Node node) => Json(node, "wallet-token", "token-service", static to => to.TokenService!.EndpointFor(Requestor));
+
+    private const string Requestor = "99900000001";
 
     /// <summary>A bank's own line to the token service.</summary>
     internal IJsonLink IssuerLine(Node node, string institution) => Json(node, "issuer-token", "token-service", to => to.TokenService!.IssuerEndpointFor(institution));

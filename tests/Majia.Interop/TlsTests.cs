@@ -122,6 +122,28 @@ public sealed class TlsTests : IDisposable
         await log.HearsAsync("no TLS");
     }
 
+    [Fact]
+    public async Task A_bank_with_a_certificate_of_its_own_speaks_for_itself_alone()
+    {
+        var openssl = OutsideProgram.Require("openssl", "openssl");
+        using var tls = Load(Role.Token);
+        await using var server = await HttpJsonServer.StartAsync(Anywhere, Line.IssuerToken, tls);
+        foreach (var bank in (string[])["issuer-63990100", "issuer-63990200"])
+        {
+            server.Add(bank, new JsonEndpoint(bank).Map<string, string>("echo", (word, _) => Task.FromResult<ApiReply<string>>(word)), null);
+        }
+
+        async Task<string> As(string bank, string certificate) => (await OutsideProgram.RunAsync(
+            openssl, ["s_client", "-quiet", "-connect", $"127.0.0.1:{server.Address.Port}", "-CAfile", Path.Combine(folder, "ca.pem"), .. Certificate(certificate)],
+            Encoding.ASCII.GetBytes($"POST /{bank}/echo HTTP/1.1\r\nHost: token\r\nContent-Type: application/json\r\nContent-Length: 8\r\nConnection: close\r\n\r\n\"majia!\""))).Output;
+
+        Assert.Contains("majia!", await As("issuer-63990100", "issuer-63990100"), StringComparison.Ordinal);
+        Assert.Contains("HTTP/1.1 403", await As("issuer-63990200", "issuer-63990100"), StringComparison.Ordinal);
+        Assert.Empty(log.Said);
+        Assert.DoesNotContain("HTTP/1.1", await As("issuer-63990100", "wallet"), StringComparison.Ordinal);
+        await log.HearsAsync("got one for wallet");
+    }
+
     [Theory]
     [InlineData("network", null)]
     [InlineData("wallet", "expected a certificate for network, got one for wallet")]

@@ -37,8 +37,8 @@ public sealed class Browser : IAsyncLifetime
     {
         Assert.SkipWhen(chromium is null, $"{Program} is not installed (Debian package chromium): ./majia test --install installs it");
         var context = await chromium!.NewContextAsync(new BrowserNewContextOptions { Locale = language, ColorScheme = colours, ViewportSize = new ViewportSize { Width = width, Height = height } });
-        context.SetDefaultTimeout(30_000);
-        Assertions.SetDefaultExpectTimeout(30_000); // a loaded machine is slow, not wrong
+        context.SetDefaultTimeout(90_000);
+        Assertions.SetDefaultExpectTimeout(90_000); // a loaded machine is slow, not wrong
         var window = new Window(context, await context.NewPageAsync());
         await window.Page.GotoAsync(address);
         await Assertions.Expect(window.Page.Locator("body[data-ready]")).ToBeVisibleAsync();

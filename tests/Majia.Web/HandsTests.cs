@@ -155,6 +155,37 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
     }
 
     [Fact]
+    [Rule("R22")]
+    public async Task A_replaced_plastic_takes_its_device_card_along_and_the_new_one_is_added()
+    {
+        await using var running = await RunningPage.StartAsync();
+        await using var window = await browser.OpenAsync(running);
+        await window.GuidedAsync("prepare", "add", "code");
+        await window.StepAsync("sell");
+        var before = Assert.Single(running.System.Phones["mi5"].State.Cards).Face.DeviceLastFour;
+        await window.ClickAsync("#open-bank");
+        await window.ClickAsync("[data-card=mingyue-02] [data-hotline=replace]");
+        await window.SeesAsync("#replaced", "is replaced by");
+        await Assertions.Expect(window["[data-card=mingyue-02]"]).ToHaveAttributeAsync("data-state", "Replaced");
+        Assert.Empty(await window.ViolationsAsync());
+        await window.ClickAsync("#bank-drawer [data-open=network]");
+        await Assertions.Expect(window[".tokens li[data-state=Deactivated]"]).ToHaveCountAsync(1);
+
+        // The phone hears of it, and the new plastic goes in.
+        await window.StepAsync("add");
+        await window.ClickAsync("#network-drawer .close");
+        await OpenAppAsync(window, "wallet");
+        await window.ClickAsync("#add-card");
+        await window.ClickAsync("[data-new-plastic]");
+        await window.GuidedAsync("code");
+        await window.StepAsync("sell");
+        var after = Assert.Single(running.System.Phones["mi5"].State.Cards, card => card.State == EnrolmentState.Active).Face.DeviceLastFour;
+        Assert.NotEqual(before, after);
+        Assert.Empty(window.Complaints);
+        Secrets.AssertNoPan(await window.EverythingReceivedAsync());
+    }
+
+    [Fact]
     [Rule("R15")]
     public async Task Above_the_limit_the_PIN_is_asked_and_below_it_is_not()
     {

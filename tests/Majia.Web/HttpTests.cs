@@ -165,6 +165,51 @@ public sealed class HttpTests : IAsyncLifetime
     }
 
     [Fact]
+    [Rule("R12")]
+    [Rule("R15")]
+    public async Task A_plastic_is_held_to_the_terminal_or_put_into_its_slot()
+    {
+        using var events = new StreamReader(await running.Http.GetStreamAsync("/api/events"));
+        async Task<JsonElement> UntilAsync(Func<JsonElement, bool> seen)
+        {
+            while (true)
+            {
+                var counter = (await running.Http.GetFromJsonAsync<JsonElement>("/api/state?phone=mi5&terminal=10000001")).GetProperty("counter");
+                if (seen(counter))
+                {
+                    return counter;
+                }
+
+                while (await events.ReadLineAsync() is { } line && line != "event: change")
+                {
+                }
+            }
+        }
+
+        async Task ExpectAsync(HttpStatusCode status, string address, object body)
+        {
+            using var answer = await PostAsync("/api/terminals/10000001" + address, body);
+            Assert.Equal(status, answer.StatusCode);
+        }
+
+        await ExpectAsync(HttpStatusCode.Conflict, "/tap-card", new { card = "beishan-01" }); // nobody waits for a card
+        await ExpectAsync(HttpStatusCode.Accepted, "/sell", new { amount = "88.00" });
+        await UntilAsync(counter => counter.GetProperty("shown").GetArrayLength() > 0);
+        await ExpectAsync(HttpStatusCode.NotFound, "/tap-card", new { card = "none" });
+        await ExpectAsync(HttpStatusCode.Accepted, "/tap-card", new { card = "mingyue-14" }); // no antenna: the terminal goes on waiting
+        await ExpectAsync(HttpStatusCode.Accepted, "/tap-card", new { card = "beishan-01" });
+        var tapped = (await UntilAsync(counter => !counter.GetProperty("busy").GetBoolean())).GetProperty("result");
+        Assert.Equal(("Approved", SeedData.Card("beishan-01").Pan.LastFour), (tapped.GetProperty("outcome").GetString(), tapped.GetProperty("lastFour").GetString()));
+
+        await ExpectAsync(HttpStatusCode.BadRequest, "/insert", new { amount = "0", card = "mingyue-14" });
+        await ExpectAsync(HttpStatusCode.Accepted, "/insert", new { amount = "12.00", card = "mingyue-14" });
+        var pin = (await UntilAsync(counter => counter.TryGetProperty("pin", out var asked) && asked.ValueKind == JsonValueKind.Object)).GetProperty("pin").GetProperty("request").GetInt32();
+        await ExpectAsync(HttpStatusCode.Accepted, "/pin", new { request = pin, pin = SeedData.TestPin });
+        var inserted = (await UntilAsync(counter => !counter.GetProperty("busy").GetBoolean())).GetProperty("result");
+        Assert.Equal(("Approved", "online-pin"), (inserted.GetProperty("outcome").GetString(), inserted.GetProperty("cvm").GetString()));
+    }
+
+    [Fact]
     public async Task What_the_page_chooses_from_holds_no_full_number()
     {
         var seed = await running.Http.GetStringAsync("/api/seed");

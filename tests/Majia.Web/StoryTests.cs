@@ -104,7 +104,7 @@ public sealed class StoryTests(Browser browser) : IClassFixture<Browser>
     [InlineData("void", "Money and points are where they were.")]
     [InlineData("offline-add", "Adding a card needs the network")]
     [InlineData("transit", "The balance is in the phone.")]
-    [InlineData("card-lost", "it is added again")]
+    [InlineData("card-lost", "The new one is added")]
     public async Task A_play_comes_to_its_end_and_shows_what_it_says(string play, string last)
     {
         await using var running = await RunningPage.StartAsync();

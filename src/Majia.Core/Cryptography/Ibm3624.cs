@@ -49,6 +49,17 @@ public static class Ibm3624
         return natural.ToString();
     }
 
+    /// <summary>The PIN that an offset leads to: natural PIN + offset, digit by digit, modulo 10. For a key module that moves a PIN to another number, and for nobody else.</summary>
+    /// <param name="pin">As long as <paramref name="offset"/>.</param>
+    public static void Pin(CipherKey key, ReadOnlySpan<byte> validationData, ReadOnlySpan<char> table, ReadOnlySpan<char> offset, Span<char> pin)
+    {
+        NaturalPin(key, validationData, table, pin);
+        for (var i = 0; i < pin.Length; i++)
+        {
+            pin[i] = (char)('0' + ((pin[i] - '0' + offset[i] - '0') % 10));
+        }
+    }
+
     /// <summary>True when <paramref name="pin"/> is the one that <paramref name="offset"/> belongs to: same length, all digits equal (constant time).</summary>
     public static bool Verify(CipherKey key, ReadOnlySpan<byte> validationData, ReadOnlySpan<char> table, ReadOnlySpan<char> pin, ReadOnlySpan<char> offset)
     {

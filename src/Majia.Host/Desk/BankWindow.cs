@@ -29,6 +29,17 @@ public sealed record DeskSale(string Rrn, string DeviceLastFour, string Plastic,
 
 public sealed record DeskSales(IReadOnlyList<DeskSale> Sales);
 
+/// <param name="Card">The bank's own id of the plastic.</param>
+/// <param name="SameNumber">Only a new expiry and CVN2, for a card that has expired.</param>
+/// <param name="MoveTokens">Null: the policy of the card's range (R22).</param>
+public sealed record ReplaceRequest(string Card, bool SameNumber = false, bool? MoveTokens = null);
+
+/// <param name="Old">Masked, as are the rest.</param>
+/// <param name="Card">The bank's id of the new plastic.</param>
+/// <param name="Expiry">YYMM.</param>
+/// <param name="Moves">Its device cards go with the account; false: they are deleted.</param>
+public sealed record DeskReplacement(string Old, string Card, string New, string Expiry, bool Moves, int DeviceCards);
+
 public sealed record BooksRequest;
 
 /// <param name="Broken">Sentences of what does not hold; empty is good.</param>
@@ -52,6 +63,7 @@ public sealed class BankWindow(string institution, Text bank, IJsonLink line)
             : Task.FromResult<ApiReply<DeskAccount>>(new ApiError("NO_SUCH_ACCOUNT", "The bank has no such account.")))
         .Map<SlipRequest, DeskSales>("resolve", (request, _) => Now(new DeskSales([.. desk.Resolve(request.LastFour, request.Rrn).Sales
             .Select(sale => new DeskSale(sale.Rrn, sale.DeviceLastFour, sale.Plastic.Masked, sale.State.ToString(), sale.HowToUndo))])))
+        .Map<ReplaceRequest, DeskReplacement>("replace-plastic", (request, _) => ReplaceAsync(desk, request))
         .Map<BooksRequest, DeskBooks>("books", (_, _) => Now(new DeskBooks(desk.BrokenInvariants())));
 
     /// <summary>The bank's outbox to one customer, oldest first.</summary>
@@ -64,6 +76,20 @@ public sealed class BankWindow(string institution, Text bank, IJsonLink line)
 
     /// <summary>The last-four resolver, newest first.</summary>
     public async Task<IReadOnlyList<DeskSale>> ResolveAsync(string lastFour, string? rrn) => (await AskAsync<SlipRequest, DeskSales>("resolve", new(lastFour, rrn))).Sales;
+
+    /// <summary>A new plastic in place of an old one (R22); what it comes to, or why not.</summary>
+    /// <exception cref="PartyUnreachableException">The bank does not answer.</exception>
+    public Task<ApiReply<DeskReplacement>> ReplacePlasticAsync(string card, bool sameNumber = false, bool? moveTokens = null) =>
+        line.CallAsync<ReplaceRequest, DeskReplacement>("replace-plastic", new(card, sameNumber, moveTokens), CancellationToken.None);
+
+    private static async Task<ApiReply<DeskReplacement>> ReplaceAsync(IssuerDesk desk, ReplaceRequest request)
+    {
+        var (done, why) = request.SameNumber ? await desk.RenewAsync(request.Card)
+            : await desk.ReplaceAsync(request.Card, request.MoveTokens is { } moves ? (moves ? ReplacementPolicy.MoveTokens : ReplacementPolicy.DeleteAndAddAgain) : null);
+        return done is null
+            ? new ApiError(why!.Code, why.Why.En, [new FieldError("card", "a card that can be replaced", request.Card)], why.Why)
+            : new DeskReplacement(done.Old.Masked, done.New.Card, done.New.Masked, done.New.Expiry, done.Policy == ReplacementPolicy.MoveTokens, done.DeviceCards);
+    }
 
     public async Task<IReadOnlyList<string>> BrokenInvariantsAsync() => (await AskAsync<BooksRequest, DeskBooks>("books", new())).Broken;
 

@@ -17,9 +17,12 @@ public sealed class HttpJsonServer : IAsyncDisposable
     private readonly SortedDictionary<string, (JsonEndpoint Endpoint, Store? Leaves)> parties = new(StringComparer.Ordinal);
     private readonly WebApplication application;
 
-    private HttpJsonServer(WebApplication application)
+    private readonly Line? secured;
+
+    /// <param name="secured">The line whose callers show certificates; null: none do.</param>
+    private HttpJsonServer(WebApplication application, Line? secured)
     {
-        this.application = application;
+        (this.application, this.secured) = (application, secured);
         application.MapPost("/{party}/{operation}", HandleAsync);
     }
 
@@ -52,7 +55,7 @@ public sealed class HttpJsonServer : IAsyncDisposable
 
         // The process belongs to whoever started it: no listening for Ctrl-C here.
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        var server = new HttpJsonServer(builder.Build());
+        var server = new HttpJsonServer(builder.Build(), tls is null ? null : line);
         try
         {
             await server.application.StartAsync();
@@ -90,6 +93,12 @@ public sealed class HttpJsonServer : IAsyncDisposable
         }
 
         var operation = (string)context.Request.RouteValues["operation"]!;
+        if (secured is not null && !PartyTls.SpeaksAs(secured, context.Connection.ClientCertificate, (string)context.Request.RouteValues["party"]!))
+        {
+            context.Response.StatusCode = StatusCodes.Status403Forbidden;
+            return;
+        }
+
         if (!known || !party.Endpoint.Operations.Contains(operation))
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;

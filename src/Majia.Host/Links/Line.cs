@@ -32,8 +32,11 @@ public sealed record Line(string Name, int Offset, Role Server, Role Caller, Fra
     /// <summary>What the wallet remembers, likewise.</summary>
     public static Line TokenWallet { get; } = new("token-wallet", 10, Role.Wallet, Role.Token);
 
+    /// <summary>What becomes of plastic, and a bank's say over its device cards. Each bank has an end of its own there, under its name.</summary>
+    public static Line IssuerToken { get; } = new("issuer-token", 11, Role.Token, Role.Issuer);
+
     /// <summary>All of them, by port.</summary>
-    public static IReadOnlyList<Line> All { get; } = [Pos, AcquirerNetwork, NetworkIssuer, NetworkToken, PhoneWallet, WalletToken, TokenIssuer, BankDesk, TokenNetwork, TokenWallet];
+    public static IReadOnlyList<Line> All { get; } = [Pos, AcquirerNetwork, NetworkIssuer, NetworkToken, PhoneWallet, WalletToken, TokenIssuer, BankDesk, TokenNetwork, TokenWallet, IssuerToken];
 
     /// <summary>Where a process without pages shows health and metrics: N+20 and the first line's offset of its first party; with pages N itself.</summary>
     public static int OperationsOffset(IReadOnlySet<Role> roles) => roles.Contains(Role.Web) ? 0 : 20 + (All.FirstOrDefault(line => roles.Contains(line.Server))?.Offset ?? 0);

@@ -5,6 +5,8 @@ using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Majia.Host.Composition;
+using Majia.Host.Keys;
+using Majia.Host.Seed;
 
 namespace Majia.Host.Links;
 
@@ -53,8 +55,17 @@ public sealed class PartyTls : IDisposable
         CertificateChainPolicy = Policy(),
         AllowRenegotiation = false,
         RemoteCertificateValidationCallback = (_, certificate, chain, _) =>
-            Accepts($"{line.Name}: caller {remote}", [line.Caller.Name()], certificate as X509Certificate2, chain),
+            Accepts($"{line.Name}: caller {remote}", line == Line.IssuerToken ? [.. Banks] : [line.Caller.Name()], certificate as X509Certificate2, chain),
     };
+
+    /// <summary>Whoever may call as a bank: a process of all banks, or one bank with a certificate of its own.</summary>
+    private static IEnumerable<string> Banks => [Role.Issuer.Name(), .. SeedData.Banks.Select(bank => KeyTable.Issuer(bank.Institution))];
+
+    /// <summary>True when the certificate of a caller lets it speak as <paramref name="party"/>: one bank's is for that bank alone.</summary>
+    internal static bool SpeaksAs(Line line, X509Certificate2? certificate, string party) =>
+        line != Line.IssuerToken || (certificate is not null && (Is(certificate, Role.Issuer.Name()) || Is(certificate, party)));
+
+    private static bool Is(X509Certificate2 certificate, string name) => certificate.MatchesHostname(name + Domain, allowWildcards: false, allowCommonName: false);
 
     /// <summary>What a caller on <paramref name="line"/> asks of who listens there.</summary>
     /// <param name="institution">The bank that it must be; null elsewhere.</param>
@@ -178,7 +189,7 @@ public sealed class PartyTls : IDisposable
             }
         }
 
-        return expected.Any(role => certificate.MatchesHostname(role + Domain, allowWildcards: false, allowCommonName: false)) ? null : $"one for {name}";
+        return expected.Any(role => Is(certificate, role)) ? null : $"one for {name}";
     }
 
     /// <summary>Whom a certificate is for, in the party's words; what is no party's is printed without control characters.</summary>

@@ -87,7 +87,7 @@ public sealed class LoadWorld : IAsyncDisposable
             Own(keys, $"{bank.Institution}/card.pan", "card.pan", KeyUsage.DataEncryption);
             Own(keys, $"{bank.Institution}/card.index", "card.index", KeyUsage.KeyedHash);
             await IssuerSeed.ApplyAsync(Customers(plan, bank), of(IssuerParty.Schema), keys, time);
-            issuers.Add(bank.Institution, new IssuerParty(new IssuerOptions(bank.Institution, bank.Name), of(IssuerParty.Schema), keys, time, entropy, trace));
+            issuers.Add(bank.Institution, new IssuerParty(bank.Options, of(IssuerParty.Schema), keys, time, entropy, trace));
         }
 
         await EnrolAsync(plan, of(TokenServiceParty.Schema), vaultKeys, time);

@@ -87,7 +87,7 @@ public static class SeedData
                 new("shahu-01", "shahu-gu-debit", "gu-changfeng", "629903", 1, 19, CardKind.Debit, new("Debit card of the 31st bank.", "第 31 家银行的借记卡。")),
                 new("shahu-02", "shahu-gu-credit", "gu-changfeng", "629903", 2, 16, CardKind.Credit, new("Credit card of the 31st bank.", "第 31 家银行的信用卡。")),
                 new("shahu-03", "shahu-gu-dual", "gu-changfeng", "411111", 3, 16, CardKind.Credit, new("Dual brand, begins with 4: a UnionPay card too, so it qualifies (R12).", "双标卡，卡号以 4 开头：也是银联卡，可以添加（R12）。"), Brands: "UNIONPAY+VISA", Risk: EnrolmentRisk.Green),
-            ]),
+            ]) { MovesTokensOf = ["629903"] },
     ];
 
     /// <summary>A card that no bank here has issued as UnionPay: refused before any bank is asked (R12).</summary>

@@ -61,10 +61,11 @@ public sealed class Player(Stand stand, CancellationToken stop)
     }
 
     /// <summary>Adds a test card, with the bank's code where it wants one.</summary>
-    public async Task AddAsync(string card)
+    /// <param name="isNew">A plastic that the bank has just sent, by the bank's id.</param>
+    public async Task AddAsync(string card, bool isNew = false)
     {
         await stand.OpenAsync(PhoneApp.AddCard);
-        await ActAsync("A card is added: bank, token service and chip talk.", "添加银行卡：银行、标记服务与芯片交互。", () => stand.AddTestCardAsync(card));
+        await ActAsync("A card is added: bank, token service and chip talk.", "添加银行卡：银行、标记服务与芯片交互。", () => isNew ? stand.AddNewPlasticAsync(card) : stand.AddTestCardAsync(card));
         if (stand.Waiting is not null && stand.Messages().FirstOrDefault(message => message.Code is not null)?.Code is { } code)
         {
             await ActAsync("The bank's code has come by SMS.", "银行验证码短信已到。", () => stand.EnterCodeAsync(code));
@@ -262,9 +263,19 @@ public static class Plays
             await play.ActAsync("Declined: a lost card's device cards do not pay either.", "交易被拒：挂失后其设备卡同样不能付款。");
             await play.Stand.OpenAsync(PhoneApp.Wallet);
             await play.ActAsync("The old card leaves the phone.", "从手机移除旧卡。", () => play.Stand.DeleteCardAsync(play.Stand.Cards.First().CardReference));
-            await play.ActAsync("The bank lifts the report, or sends a new plastic.", "银行解除挂失，或换发新卡。", () => bank.Desk.LiftReportAsync(Card));
-            await play.AddAsync(Card);
-            await play.ActAsync("It is added again, and has a new device number.", "重新添加后，设备卡号也是新的。", () => play.Stand.OpenAsync(PhoneApp.Wallet));
+            string? fresh = null;
+            await play.ActAsync("The bank sends a new plastic.", "银行换发新卡。", async () =>
+            {
+                if ((await bank.Desk.ReplaceAsync(Card)).Done is { } done)
+                {
+                    play.Stand.Receive(Card, done);
+                    fresh = done.New.Card;
+                }
+
+                play.Stand.Told();
+            });
+            await play.AddAsync(fresh ?? Card, fresh is not null);
+            await play.ActAsync("The new one is added, and has a new device number.", "添加新卡后，设备卡号也是新的。", () => play.Stand.OpenAsync(PhoneApp.Wallet));
         }),
         new("payment-off", async play =>
         {

@@ -75,6 +75,33 @@ public sealed partial class Stand
         await AddReadAsync(holder.Cvn2, holder.HolderName, holder.IdNumber, holder.MobileNumber);
     }
 
+    private readonly List<(SeedCard Of, Replacement Done)> sent = [];
+
+    /// <summary>New plastics that a bank has sent since this page was opened: its own id, and what a person reads on it.</summary>
+    public IReadOnlyList<(string Card, Text Bank, string LastFour)> NewPlastics => [.. sent.Select(one => (one.Done.New.Card, BankOf(one.Of).Name, one.Done.Embossing.Pan.LastFour))];
+
+    /// <summary>The letter with the new plastic has come. Its number stays with the host, as the test cards' do.</summary>
+    public void Receive(string old, Replacement done)
+    {
+        if ((SeedData.Find(old) ?? sent.Find(one => one.Done.New.Card == old).Of) is { } seeded)
+        {
+            sent.RemoveAll(one => one.Done.New.Card == old);
+            sent.Add((seeded, done));
+        }
+    }
+
+    /// <summary>Adds it as its holder would.</summary>
+    public Task AddNewPlasticAsync(string card)
+    {
+        var (of, done) = sent.First(one => one.Done.New.Card == card);
+        var holder = SeedData.AsTyped(of);
+        return AddAsync(
+            new CardToEnrol(done.Embossing.Pan.Reveal(), holder.Expiry is null ? null : done.Embossing.Expiry, holder.Cvn2 is null ? null : done.Embossing.Cvn2, holder.HolderName, holder.IdNumber, holder.MobileNumber),
+            PhoneDevice.Typed);
+    }
+
+    private static SeedBank BankOf(SeedCard card) => SeedData.Banks.First(bank => bank.Cards.Any(one => one.Id == card.Id));
+
     public Task AddAsync(CardToEnrol card, string source) => WorkAsync(new("Adding the card: bank, token service and chip are at work", "正在添加：银行、标记服务与芯片处理中"), async () =>
     {
         LastAdded = await Phone.AddCardAsync(card, source);

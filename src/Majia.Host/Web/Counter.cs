@@ -133,6 +133,30 @@ public sealed class Counter : IKeypad, IAsyncDisposable
         return true;
     }
 
+    /// <summary>Holds a plastic card to the terminal. False: the field is off.</summary>
+    /// <param name="card">In the field, activated; null when it has no antenna: it is there and nothing answers.</param>
+    public bool HoldCard(ICardChannel? card, TimeSpan pace = default)
+    {
+        if (!Now.Busy)
+        {
+            return false;
+        }
+
+        field.Clear();
+        held = null;
+        if (card is not null)
+        {
+            field.Present(pace == TimeSpan.Zero ? card : new SlowAir(card, pace, time));
+        }
+
+        return true;
+    }
+
+    /// <summary>A sale with a card in the slot. False: a transaction is under way.</summary>
+    /// <param name="slot">Its contacts; null when it has none.</param>
+    public bool TrySellInserted(Amount amount, ICardChannel? slot, TimeSpan pace = default) =>
+        TryStart(ofVoid: false, async cancellation => await terminal.SellInsertedAsync(amount, slot is null || pace == TimeSpan.Zero ? slot : new SlowAir(slot, pace, time), this, cancellation));
+
     /// <summary>The phone leaves the field, whatever is still under way (R14): what was not through is torn.</summary>
     public void TakeAway()
     {

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Json;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
+using Majia.Host.Seed;
 using Majia.Host.Ui;
 using Majia.Terminal;
 
@@ -27,25 +28,27 @@ internal static class CounterRoutes
 
     private sealed record Tap(string Phone);
 
+    private sealed record TapCard(string Card);
+
+    private sealed record Insert(string Amount, string Card);
+
     public static void Map(RouteGroupBuilder api, MajiaSystem system, IReadOnlyDictionary<string, Counter> counters, Changes changes)
     {
         var routes = api.MapGroup("/terminals/{id}");
 
         routes.MapPost("/sell", (string id, Sell body) =>
-        {
-            if (!counters.TryGetValue(id, out var counter))
-            {
-                return Results.NotFound();
-            }
-
-            if (!Amount.TryParse(body.Amount.Trim(), Currency.Cny, out var amount, out var error))
-            {
-                return Refused(new ApiError("INVALID_AMOUNT", error.ToString(), [new FieldError("amount", error.Expected, error.Got)], new("Write the amount as 88.00.", "金额格式如 88.00。")));
-            }
-
-            return amount.Minor is <= 0 or > Amount.MaxMinor ? Refused(new ApiError("INVALID_AMOUNT", OutOfRange.En, null, OutOfRange))
-                : counter.TrySell(amount) ? Results.Accepted() : Conflict(Busy);
-        });
+            !counters.TryGetValue(id, out var counter) ? Results.NotFound()
+            : Price(body.Amount, out var amount) is { } wrong ? Refused(wrong)
+            : counter.TrySell(amount) ? Results.Accepted() : Conflict(Busy));
+        routes.MapPost("/insert", async (string id, Insert body) =>
+            !counters.TryGetValue(id, out var counter) || SeedData.Find(body.Card) is null ? Results.NotFound()
+            : Price(body.Amount, out var amount) is { } wrong ? Refused(wrong)
+            : counter.Now.Busy ? Conflict(Busy) // a card is not taken out of a transaction that it is in
+            : counter.TrySellInserted(amount, await system.Plastics.InSlotAsync(body.Card)) ? Results.Accepted() : Conflict(Busy));
+        routes.MapPost("/tap-card", async (string id, TapCard body) =>
+            !counters.TryGetValue(id, out var counter) || SeedData.Find(body.Card) is null ? Results.NotFound()
+            : !counter.Now.Busy ? Conflict(FieldOff)
+            : counter.HoldCard(await system.Plastics.InFieldAsync(body.Card)) ? Results.Accepted() : Conflict(FieldOff));
         routes.MapPost("/void", (string id, Void body) =>
             !counters.TryGetValue(id, out var counter) ? Results.NotFound() : counter.TryVoid(body.Number.Trim()) ? Results.Accepted() : Conflict(Busy));
         routes.MapPost("/tap", async (string id, Tap body) =>
@@ -85,6 +88,13 @@ internal static class CounterRoutes
             : await counter.Terminal.ReprintAsync(number) is { } slip ? Results.Text(SlipPicture.Draw(slip, copy == "merchant" ? SlipCopy.Merchant : SlipCopy.Cardholder, background: true), "image/svg+xml")
             : Results.Json(NoSlip, PageJson.Written, statusCode: StatusCodes.Status404NotFound));
     }
+
+    /// <summary>What is wrong with an amount; null when nothing is.</summary>
+    private static ApiError? Price(string text, out Amount amount) =>
+        !Amount.TryParse(text.Trim(), Currency.Cny, out amount, out var error)
+            ? new ApiError("INVALID_AMOUNT", error.ToString(), [new FieldError("amount", error.Expected, error.Got)], new("Write the amount as 88.00.", "金额格式如 88.00。"))
+            : amount.Minor is <= 0 or > Amount.MaxMinor ? new ApiError("INVALID_AMOUNT", OutOfRange.En, null, OutOfRange)
+            : null;
 
     private static IResult Refused(ApiError error) => Results.Json(error, PageJson.Written, statusCode: StatusCodes.Status400BadRequest);
 

@@ -110,6 +110,7 @@ public sealed class WebHost : IAsyncDisposable
         new Health(system).Map(app);
         Telemetry.Map(app);
         MapApi(app.MapGroup("/api"), options.Language);
+        system.Hotline().Map(app);
         if (system.Roles.Contains(Role.Token))
         {
             system.TokenApi().Map(app);

@@ -1,5 +1,6 @@
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
+using Majia.Issuer;
 using Majia.TokenService.Enrolment;
 
 namespace Majia.Simulation.Scenarios;
@@ -26,6 +27,30 @@ public sealed partial class Stage
         await DeskOf(said).UnlockPinAsync(said["card"]!);
         return StepResult.Done;
     });
+
+    /// <summary>A new plastic in place of the old one. The people of a scenario go on calling the card by its first name; <c>plastic: new</c> is what came last.</summary>
+    internal StepResult ReplacePlastic(Arguments said) => AtTheServer(async () =>
+    {
+        var desk = DeskOf(said);
+        var card = said["card"]!;
+        var (done, why) = said.Is("number", "same") ? await desk.RenewAsync(Latest(card))
+            : await desk.ReplaceAsync(Latest(card), said["policy"] switch
+            {
+                "delete" => ReplacementPolicy.DeleteAndAddAgain,
+                "move" => ReplacementPolicy.MoveTokens,
+                _ => null,
+            });
+        if (done is null)
+        {
+            return StepResult.Of("refused", [why!]);
+        }
+
+        replaced[card] = (done.New.Card, done.Embossing);
+        return StepResult.Done;
+    });
+
+    /// <summary>The bank's name of the newest plastic in the place of <paramref name="card"/>.</summary>
+    private string Latest(string card) => replaced.TryGetValue(card, out var now) ? now.Card : card;
 
     /// <summary>The customer reads four digits off a slip; only the bank can tell whose they are.</summary>
     internal StepResult LookUp(Arguments said)

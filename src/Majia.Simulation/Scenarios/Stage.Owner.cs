@@ -51,6 +51,12 @@ public sealed partial class Stage
         var phone = Phone(said);
         var card = Cast.Card(said["card"]!)!;
         var typed = Cast.AsTyped(card);
+        if (said.Is("plastic", "new") && replaced.TryGetValue(card.Id, out var next))
+        {
+            var embossing = next.Embossing;
+            typed = typed with { Pan = embossing.Pan.Reveal(), Expiry = typed.Expiry is null ? null : embossing.Expiry, Cvn2 = typed.Cvn2 is null ? null : embossing.Cvn2 };
+        }
+
         typed = typed with
         {
             Pan = said["bank"] is { } bank ? NumberOf(bank, said["kind"] ?? "credit")

@@ -37,6 +37,7 @@ public sealed partial class Stage
     private readonly World world;
     private readonly SortedDictionary<string, string> references = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, Remembered> payments = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, (string Card, Embossing Embossing)> replaced = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, (long Balance, long Points)> before;
 
     public Stage(World world)
@@ -64,6 +65,11 @@ public sealed partial class Stage
 
         world.Do(Server.Process, async () =>
         {
+            foreach (var bank in Server.Issuers.Values)
+            {
+                await bank.PumpAsync();
+            }
+
             await Server.Acquirer!.PumpAsync(CancellationToken.None);
             await Server.Store.DurableAsync();
             await Server.Network!.PumpAsync(CancellationToken.None);
@@ -101,7 +107,7 @@ public sealed partial class Stage
     /// <summary>
     /// The state of whatever <paramref name="who"/> names: a plastic card (<c>mingyue-01</c>: normal, lost …), a device card at the token service
     /// (<c>mingyue-01@mi5</c>: active, suspended, deactivated, none), an account (open, closed), a handset's screen (<c>mi5</c>: dark, ready …),
-    /// or a count (<c>cards@mi5</c> that can pay, <c>places@mi5</c> and <c>devices@mingyue-01</c> at the token service, <c>messages@mingyue-01</c> to the holder, <c>electronic-cash@mingyue-16</c> in its bank's books,
+    /// what has taken a plastic's place (<c>plastic@mingyue-01</c>), or a count (<c>cards@mi5</c> that can pay, <c>places@mi5</c> and <c>devices@mingyue-01</c> at the token service, <c>messages@mingyue-01</c> to the holder, <c>moved@mingyue-01</c>: device cards of its newest plastic, <c>untold@mingyue-01</c>: what the token service has not been told yet, <c>electronic-cash@mingyue-16</c> in its bank's books,
     /// <c>reader@mi5</c>: what a bare reader finds, <c>reversals@books</c> and <c>refunds@books</c> or <c>advices@books</c> that a terminal keeps). Null: nobody knows what that is.
     /// </summary>
     public string? StateOf(string who)
@@ -114,6 +120,9 @@ public sealed partial class Stage
                 "places" when Find(where) is { } phone => Count(world.Read("token-service", session => session.Number("SELECT COUNT(*) FROM token_device_slot WHERE seid = $1", phone.Chip.Seid)) ?? 0),
                 "reader" when Find(where) is { } phone => FindsCard(phone) ? "card" : "nothing",
                 "devices" when Cast.Card(where) is { } card => Count(DeskOf(card).DeviceCards(card.Id).Count(device => device.State != TokenState.Deactivated)),
+                "plastic" when Cast.Card(where) is { } card => DeskOf(card).Cards().Single(one => one.Card == Latest(where)).State.Name().En,
+                "moved" when Cast.Card(where) is { } card => Count(DeskOf(card).DeviceCards(Latest(where)).Count(device => device.State != TokenState.Deactivated)),
+                "untold" when Cast.Card(where) is { } card => Count(DeskOf(card).ErrandsOf(where).Count(errand => errand.DoneAt is null)),
                 "messages" when Cast.Card(where) is { } card => Count(DeskOf(card).Messages(card.Customer).Count),
                 "reversals" when Cast.Tills.Any(till => till.Id == where) => Count(At(where).Device.Pending.Count),
                 "refunds" or "advices" when Cast.Tills.Any(till => till.Id == where) => Count(At(where).Device.PendingAdvices.Count),

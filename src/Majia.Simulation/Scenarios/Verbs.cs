@@ -42,7 +42,7 @@ public static class Verbs
         new("fingerprint-function", new("turns the fingerprint function on or off", "开启或关闭指纹功能"), [ThisPhone, Set], Done, static (stage, step) => stage.FingerprintFunction(step.Arguments)),
         new("add", new("adds a card: typed, read from the plastic, or photographed", "添加银行卡：手输、碰卡或拍照"),
             [
-                Card, OnPhone, new("by", ParameterKind.OneOf("typing", "nfc", "camera")), new("number", ParameterKind.OneOf("right", "mistyped", "unknown")),
+                Card, OnPhone, new("by", ParameterKind.OneOf("typing", "nfc", "camera")), new("number", ParameterKind.OneOf("right", "mistyped", "unknown")), new("plastic", ParameterKind.OneOf("first", "new")),
                 new("bank", new("a bank with a range in the directory, such as CCB", static (text, _, _) => CardDirectory.Load().Bins.Any(row => row.Bank == text))), new("kind", ParameterKind.OneOf("debit", "credit", "quasi-credit", "prepaid")), new("name", ParameterKind.Words),
                 new("id-number", ParameterKind.Words), new("mobile", ParameterKind.Words), new("expiry", ParameterKind.Words), new("cvn2", ParameterKind.Words),
             ], Adding, static (stage, step) => stage.Add(step.Arguments)),
@@ -80,6 +80,8 @@ public static class Verbs
         new("resume", new("lifts the hold on one device card", "恢复一张设备卡"), [Card, OnPhone, By], Remote, static (stage, step) => stage.Resume(step.Arguments)),
         new("report-lost", new("the hotline reports the bank card lost", "客服挂失银行卡"), [Card, new("how", ParameterKind.OneOf("lost", "stolen"))], Remote, static (stage, step) => stage.ReportLost(step.Arguments)),
         new("lift", new("the hotline lifts the report", "客服解除挂失"), [Card], Remote, static (stage, step) => stage.Lift(step.Arguments)),
+        new("replace-plastic", new("the bank replaces the plastic: a new number, or the same with a new expiry", "银行换发新卡：新卡号，或原卡号新有效期"),
+            [Card, new("policy", ParameterKind.OneOf("delete", "move")), new("number", ParameterKind.OneOf("new", "same"))], Remote, static (stage, step) => stage.ReplacePlastic(step.Arguments)),
         new("close-account", new("the account behind the card is closed", "卡片账户销户"), [Card], Remote, static (stage, step) => stage.CloseAccount(step.Arguments)),
         new("unlock-pin", new("the counter opens PIN entry again", "柜面解锁密码"), [Card], Remote, static (stage, step) => stage.UnlockPin(step.Arguments)),
         new("look-up", new("whose are the four digits on the slip?", "签购单上的四位尾号是谁的？"), [Sale], ["found", "unknown"], static (stage, step) => stage.LookUp(step.Arguments)),

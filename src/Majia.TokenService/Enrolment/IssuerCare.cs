@@ -114,6 +114,12 @@ public sealed partial class TokenServiceParty
                 return Malformed("encryptedAccount.newPan", "a plastic's number", "a device number");
             }
 
+            // R19: the slip's four digits are never the plastic's.
+            if (live.Any(row => row.Token.LastFour == newPan.LastFour))
+            {
+                return Malformed("encryptedAccount.newPan", "other last four digits than its device cards have", "the same");
+            }
+
             new AccountRow(newIndex, box, old.Par, account.Expiry, account.SequenceNumber ?? old.PanSequence).Upsert(session);
             foreach (var row in live)
             {
@@ -124,6 +130,7 @@ public sealed partial class TokenServiceParty
                 session.Execute("UPDATE token_request SET pan_index = $2 WHERE tur = $1", row.Tur, newIndex);
                 audit.Append(session, clock.GetUtcNow(), row.Tur, institution, "accountUpdate", row.Status.ToString(), row.Status.ToString(), "PLASTIC_REPLACED");
                 NoticeUpdated(session, institution, row.Tur, row.Status, "ACCOUNT_UPDATE");
+                NoticeRequestor(session, row, row.Status, "ACCOUNT_UPDATE");
                 Decided(TraceReference.Card(row.Tur), "moved to the account's new plastic; number and history stay", "已关联到新的实体卡，设备卡号与记录不变");
             }
 

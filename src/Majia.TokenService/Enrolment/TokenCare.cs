@@ -65,11 +65,7 @@ public sealed partial class TokenServiceParty
             NoticeUpdated(session, row.Institution, row.Tur, next, reason);
         }
 
-        if (Requestors.ContainsKey(row.Trid))
-        {
-            outbox.Enqueue(session, row.Trid, TokenWallet.Operations.NotifyTokenUpdated,
-                JsonSerializer.SerializeToUtf8Bytes(new TokenWallet.NotifyTokenUpdatedRequest(entropy.NewId(), row.Tur, next.State, next.SuspendedBy, reason), JsonEndpoint.Json), row.Tur, clock.GetUtcNow());
-        }
+        NoticeRequestor(session, row, next, reason);
 
         var by = who.Length == 0 ? actor : who;
         Decided(TraceReference.Card(row.Tur), $"{row.Status.State.Words().En} → {next.State.Words().En} ({by}, {reason})", $"{row.Status.State.Words().Zh} → {next.State.Words().Zh}（{by}，{reason}）");
@@ -212,6 +208,15 @@ public sealed partial class TokenServiceParty
     private void NoticeUpdated(Session session, string institution, string tur, TokenStatus status, string reason) =>
         outbox.Enqueue(session, institution, TokenIssuer.Operations.NotifyTokenUpdated,
             JsonSerializer.SerializeToUtf8Bytes(new TokenIssuer.NotifyTokenUpdatedRequest(entropy.NewId(), tur, status.State, reason, status.SuspendedBy.Count == 0 ? null : status.SuspendedBy), JsonEndpoint.Json), tur, clock.GetUtcNow());
+
+    private void NoticeRequestor(Session session, TokenRow row, TokenStatus status, string reason)
+    {
+        if (Requestors.ContainsKey(row.Trid))
+        {
+            outbox.Enqueue(session, row.Trid, TokenWallet.Operations.NotifyTokenUpdated,
+                JsonSerializer.SerializeToUtf8Bytes(new TokenWallet.NotifyTokenUpdatedRequest(entropy.NewId(), row.Tur, status.State, status.SuspendedBy, reason), JsonEndpoint.Json), row.Tur, clock.GetUtcNow());
+        }
+    }
 
     /// <summary>Delivers what is due to the banks. Each notice carries one request id however often it is sent.</summary>
     public async Task PumpAsync(CancellationToken cancellation = default)

@@ -1,7 +1,11 @@
+using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 using Majia.Host;
 using Majia.Host.Demo;
 using Majia.Host.Links;
+using Majia.Host.Seed;
+using Majia.Phone;
+using Majia.Tests;
 
 namespace Majia.Scenarios.Links;
 
@@ -26,6 +30,54 @@ public sealed class SystemOverTcpTests : IDisposable
         Assert.All(system.Lines.Servers, line => Assert.True(line.Value.State.Answered > 0, line.Key));
         Assert.Equal(["63990900"], system.Lines.Servers["acquirer-network"].State.SignedOn);
         Assert.All(system.Lines.Links, line => Assert.Equal((0, 0), (line.Value.State.Late, line.Value.State.Unknown)));
+    }
+
+    [Theory, Rule("R22")]
+    [InlineData("shahu-01", true)]
+    [InlineData("mingyue-03", false)]
+    public async Task A_bank_tells_over_its_line_that_a_plastic_was_replaced_and_vault_wallet_and_phone_follow(string card, bool moves)
+    {
+        await using var system = await OpenAsync();
+        var phone = system.Phones["mi5"];
+        Assert.Empty(await phone.SignInAsync(SeedData.WalletAccounts[0].Account, SeedData.WalletAccounts[0].Password));
+        Assert.Empty(await phone.SetFindDeviceAsync(true));
+        await phone.EnrolFingerprintAsync("right thumb");
+        var added = await phone.AddCardAsync(SeedData.AsTyped(SeedData.Card(card)));
+        if (added.Step == EnrolmentStep.CodeNeeded)
+        {
+            var message = system.Issuers.Values.SelectMany(bank => bank.Desk.Messages(SeedData.Card(card).Customer)).Last().Body.En;
+            added = await phone.EnterCodeAsync(added.CardReference!, System.Text.RegularExpressions.Regex.Match(message, @"\b\d{6}\b").Value);
+        }
+
+        Assert.Equal(EnrolmentStep.Added, added.Step);
+        await system.PumpAsync(Given);
+        var bank = SeedData.Banks.Single(bank => bank.Cards.Any(one => one.Id == card));
+        var window = system.Windows[bank.Institution];
+
+        // The line is down: the bank has it done all the same, and tells it when the line is back.
+        system.Wires.IssuerToken.Set(LinkFault.Cut);
+        var replaced = (await window.ReplacePlasticAsync(card)).Value!;
+        Assert.Equal((moves, 1, $"{card}.2"), (replaced.Moves, replaced.DeviceCards, replaced.Card));
+        await system.PumpAsync(Given);
+        var desk = system.Issuers[bank.Institution].Desk;
+        Assert.Null(Assert.Single(desk.ErrandsOf(card)).DoneAt);
+        system.Wires.IssuerToken.Clear();
+        for (var rounds = 0; rounds < 200 && desk.ErrandsOf(card)[0].DoneAt is null; rounds++)
+        {
+            await Task.Delay(50, Given);
+            await system.PumpAsync(Given);
+        }
+
+        await system.PumpAsync(Given);
+        await phone.FetchCommandsAsync();
+        Assert.Equal("OK", desk.ErrandsOf(card)[0].Answer);
+        Assert.Equal(moves ? "Active" : "Deactivated", system.Store.Read(session => session.Text("SELECT state FROM token_token")));
+        Assert.Equal(moves ? 1 : 0, phone.State.Cards.Count(one => one.State == EnrolmentState.Active));
+        Assert.Equal(moves ? TokenState.Active : TokenState.Deactivated, Assert.Single(desk.DeviceCards(moves ? replaced.Card : card)).State);
+
+        // Another number is no card of this bank's; twice is once.
+        Assert.Equal("CARD_REPLACED", (await window.ReplacePlasticAsync(card)).Error!.ErrorCode);
+        Assert.Equal("card", (await window.ReplacePlasticAsync("nobody")).Error!.Errors![0].Field);
     }
 
     [Fact]

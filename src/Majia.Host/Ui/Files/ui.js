@@ -154,11 +154,13 @@ function drag(root, phone, stand, on) {
 export function typedCard(form, app) {
   const digits = (field) => form.elements[field].value.replace(/\D/g, '');
   const text = (field) => form.elements[field].value.trim() || null;
-  form.elements.number.addEventListener('input', () => {
+  const recognise = () => {
     const field = form.elements.number, plain = digits('number').slice(0, 19);
     field.value = plain.replace(/(.{4})(?=.)/g, '$1 ');
     app.invokeMethodAsync('Recognise', plain.slice(0, 9), plain.length, checks(plain));
-  });
+  };
+  form.elements.number.addEventListener('input', recognise);
+  if (form.elements.number.value) recognise(); // whoever was quicker than this script
   form.elements.expiry.addEventListener('input', () => {
     const plain = digits('expiry').slice(0, 4);
     form.elements.expiry.value = plain.length > 2 ? `${plain.slice(0, 2)}/${plain.slice(2)}` : plain;

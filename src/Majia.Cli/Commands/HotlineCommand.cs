@@ -1,0 +1,115 @@
+using System.CommandLine;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using Majia.Core.Contracts;
+using Majia.Core.Primitives;
+using Majia.Host.Seed;
+using Majia.Issuer;
+
+namespace Majia.Cli.Commands;
+
+/// <summary><c>majia hotline ACTION CARD</c>: what an agent at a bank's hotline does, at a system that runs (<c>majia up</c>). It has taken effect when the answer is printed.</summary>
+public static class HotlineCommand
+{
+    public static Command Create()
+    {
+        var action = new Argument<string>("action") { Description = string.Join(" | ", [.. Hotline.Actions, "history"]) };
+        action.AcceptOnlyFromAmong([.. Hotline.Actions, "history"]);
+        var card = new Argument<string>("card") { Description = "the bank's name of the plastic, such as mingyue-01" };
+        var agent = new Option<string?>("--agent") { Description = "who is at the telephone (default: this machine's user)" };
+        var reason = new Option<string?>("--reason") { Description = "why, in one sentence; wanted by all but history" };
+        var comment = new Option<string?>("--comment") { Description = "anything more for the book" };
+        var device = new Option<string?>("--device") { Description = "last four digits of the device card, where the plastic has several" };
+        var url = new Option<string>("--url") { Description = "where majia up runs", DefaultValueFactory = _ => "http://127.0.0.1:7080" };
+        var data = new Option<string?>("--data") { Description = "its data folder, for the bank's secret (default: data, or MAJIA_DATA)" };
+        var json = new Option<bool>("--json") { Description = "one JSON object a line" };
+        var language = Languages.Option();
+        var command = new Command("hotline", "A bank's hotline: report lost and lift, hold, release or delete a device card, resend a code, activate, replace or renew the plastic; history.")
+            { action, card, agent, reason, comment, device, url, data, json, language };
+        command.SetAction(async (parse, cancellation) =>
+        {
+            var what = parse.GetValue(action)!;
+            if (what != "history" && string.IsNullOrWhiteSpace(parse.GetValue(reason)))
+            {
+                throw new UsageException("--reason: expected why, in one sentence; got nothing / --reason：请说明原因");
+            }
+
+            if (!Uri.TryCreate(parse.GetValue(url), UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
+            {
+                throw new UsageException($"--url: expected http://HOST:PORT, got '{parse.GetValue(url)}'");
+            }
+
+            // A card that came later carries its first name: mingyue-01.2.
+            var plastic = parse.GetValue(card)!;
+            var bank = SeedData.Banks.FirstOrDefault(bank => bank.Cards.Any(one => one.Id == plastic.Split('.')[0]))
+                ?? throw new UsageException($"card: expected a bank's card, such as {SeedData.Banks[0].Cards[0].Id}; got '{plastic}' / 没有这张卡");
+            var folder = parse.GetValue(data) ?? Environment.GetEnvironmentVariable("MAJIA_DATA") ?? "data";
+            object request = what == "history" ? new HotlineHistoryRequest(plastic)
+                : new HotlineRequest(parse.GetValue(agent) ?? Environment.UserName, parse.GetValue(reason)!, plastic, parse.GetValue(device), parse.GetValue(comment));
+            var (value, error) = await AskAsync(new Uri(address, $"/hotline/{what}"), Secret(folder, bank.Institution), request, cancellation);
+            return Tell(what, value, error, parse.GetValue(json), Languages.Of(parse.GetValue(language)));
+        });
+        return command;
+    }
+
+    private static string Secret(string folder, string institution)
+    {
+        var path = Path.Combine(folder, "keys", $"api-{institution}.secret");
+        try
+        {
+            return File.ReadAllText(path).Trim();
+        }
+        catch (Exception missing) when (missing is IOException or UnauthorizedAccessException)
+        {
+            throw new EnvironmentException($"{path}: expected the bank's secret, which 'majia up' makes; cannot be read / 无法读取该银行的接口密钥");
+        }
+    }
+
+    private static async Task<(string Value, ApiError? Error)> AskAsync(Uri address, string secret, object request, CancellationToken cancellation)
+    {
+        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false });
+        client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", secret);
+        using var body = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(request, request.GetType(), JsonEndpoint.Json));
+        body.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        try
+        {
+            using var answer = await client.PostAsync(address, body, cancellation);
+            var said = await answer.Content.ReadAsStringAsync(cancellation);
+            return answer.IsSuccessStatusCode ? (said, null) : (said, JsonSerializer.Deserialize<ApiError>(said, JsonEndpoint.Json));
+        }
+        catch (Exception away) when (away is HttpRequestException or JsonException)
+        {
+            throw new EnvironmentException($"{address.GetLeftPart(UriPartial.Authority)}: expected a running 'majia up', got no answer of one / 该地址没有运行中的 majia up");
+        }
+    }
+
+    private static int Tell(string action, string value, ApiError? error, bool json, Language language)
+    {
+        if (error is not null)
+        {
+            if (json)
+            {
+                Console.Out.WriteLine(JsonSerializer.Serialize(error, JsonEndpoint.Json));
+            }
+
+            Console.Error.WriteLine($"majia: {error.ErrorCode}: {(error.Why ?? new(error.ErrorDescription, error.ErrorDescription)).In(language)}");
+            return error.ErrorCode.StartsWith("INVALID_FIELD", StringComparison.Ordinal) ? ExitCode.Usage : error.ErrorCode is "UNREACHABLE" or "NOT_AUTHENTICATED" ? ExitCode.Environment : ExitCode.ExpectationFailed;
+        }
+
+        if (action == "history")
+        {
+            foreach (var line in JsonSerializer.Deserialize<HotlineHistory>(value, JsonEndpoint.Json)!.Lines)
+            {
+                Console.Out.WriteLine(json
+                    ? JsonSerializer.Serialize(line, JsonEndpoint.Json)
+                    : $"{line.At:yyyy-MM-dd HH:mm:ss}  {line.Agent}  {line.Action}{(line.Device is { } device ? $" {device}" : "")}  {line.Outcome}  {line.Reason}{(line.Comment is { } more ? $" ({more})" : "")}");
+            }
+
+            return ExitCode.Ok;
+        }
+
+        var reply = JsonSerializer.Deserialize<HotlineReply>(value, JsonEndpoint.Json)!;
+        Console.Out.WriteLine(json ? value : $"{reply.Card}: {reply.Says.In(language)}");
+        return ExitCode.Ok;
+    }
+}
