@@ -83,6 +83,24 @@ public static class HotlineCommand
         }
     }
 
+    /// <summary>Actions and outcomes of the book, as people say them; a code that is none of them stands as it is.</summary>
+    private static Text Words(string code) => new(code, code switch
+    {
+        "report-lost" => "挂失",
+        "report-stolen" => "被盗挂失",
+        "lift" => "解挂",
+        "hold" => "暂停设备卡",
+        "release" => "恢复设备卡",
+        "delete" => "注销设备卡",
+        "resend-code" => "重发验证码",
+        "activate" => "核实后激活",
+        "replace" => "换卡",
+        "renew" => "到期换卡",
+        "asked" => "受理",
+        "done" => "完成",
+        _ => code,
+    });
+
     private static int Tell(string action, string value, ApiError? error, bool json, Language language)
     {
         if (error is not null)
@@ -102,7 +120,7 @@ public static class HotlineCommand
             {
                 Console.Out.WriteLine(json
                     ? JsonSerializer.Serialize(line, JsonEndpoint.Json)
-                    : $"{line.At:yyyy-MM-dd HH:mm:ss}  {line.Agent}  {line.Action}{(line.Device is { } device ? $" {device}" : "")}  {line.Outcome}  {line.Reason}{(line.Comment is { } more ? $" ({more})" : "")}");
+                    : $"{line.At:yyyy-MM-dd HH:mm:ss}  {line.Agent}  {Words(line.Action).In(language)}{(line.Device is { } device ? $" {device}" : "")}  {Words(line.Outcome).In(language)}  {line.Reason}{(line.Comment is { } more ? $" ({more})" : "")}");
             }
 
             return ExitCode.Ok;

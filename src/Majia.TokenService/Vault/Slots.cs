@@ -24,7 +24,13 @@ public static class Slots
         }
 
         // A repeat of the same enrolment may have taken the place while this one looked.
-        return session.Number("SELECT slot FROM token_device_slot WHERE seid = $1 AND tur = $2", seid, tur) is null ? Eligibility.DeviceFull : null;
+        if (session.Number("SELECT slot FROM token_device_slot WHERE seid = $1 AND tur = $2", seid, tur) is not null)
+        {
+            return null;
+        }
+
+        // Nor do other tries of this very plastic make the phone full: each keeps a place until it knows whose the plastic's is.
+        return session.Number("SELECT slot FROM token_device_slot WHERE seid = $1 AND pan_index = $2 LIMIT 1", seid, panIndex) is null ? Eligibility.DeviceFull : Eligibility.AlreadyThere;
     }
 
     /// <summary>Null when <paramref name="tur"/> is the one device card of this plastic on this chip now.</summary>

@@ -5,7 +5,7 @@ using Majia.Wallet;
 
 namespace Majia.Tests.TokenService;
 
-public class EnrolmentRaceTests
+public class EnrolmentRaceTests(PostgresServer server)
 {
     /// <summary>A store in which something else happens right after one unit.</summary>
     private sealed class InterleavedStore(Store inner) : Store
@@ -288,5 +288,13 @@ public class EnrolmentRaceTests
         {
             folder.Delete(recursive: true);
         }
+    }
+
+    /// <summary>There writers do not wait for each other: the slots' unique rows alone decide.</summary>
+    [Fact, Rule("R10")]
+    public async Task On_PostgreSQL_with_several_writers_it_is_no_different()
+    {
+        await using var bench = new Bench(PostgresStore.Open(await server.NewDatabaseAsync(), [TokenServiceParty.Schema, WalletParty.Schema], TimeProvider.System, PostgresServer.Options));
+        await A_hundred_at_onceAsync(bench);
     }
 }
