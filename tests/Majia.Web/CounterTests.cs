@@ -49,6 +49,12 @@ public sealed class CounterTests(Browser browser) : IClassFixture<Browser>
         }
 
         await Assertions.Expect(window["#knows-table [data-breach]"]).ToHaveCountAsync(0);
+        // The phone's own chip made the cryptogram and gave its device number; the bank takes the token service's verdict for it.
+        foreach (var (party, column, seen) in new[] { ("phone", "Device number", "******"), ("phone", "Cryptogram", "seen"), ("issuer", "Cryptogram", "–") })
+        {
+            await Assertions.Expect(window[$"#knows-table tr[data-party={party}] td[data-label='{column}']"]).ToHaveTextAsync(seen);
+        }
+
         Assert.Empty(await window.ViolationsAsync());
         await window.PictureAsync("1440-en-light-paid");
         Assert.Empty(window.Complaints);

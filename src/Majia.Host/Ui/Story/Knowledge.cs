@@ -5,7 +5,7 @@ using Majia.Host.Tracing;
 
 namespace Majia.Host.Ui.Story;
 
-/// <summary>What one party had in its hands during one payment or enrolment, read off its own rows.</summary>
+/// <summary>What one party had in its hands during one payment or enrolment, read off its own rows and the air.</summary>
 /// <param name="Plastic">The plastic's number, masked; null when no row of the party shows one.</param>
 /// <param name="Device">The device number, masked.</param>
 public sealed partial record Knowledge(string? Plastic, string? Device, bool Cryptogram, bool PinBlock)
@@ -20,7 +20,7 @@ public sealed partial record Knowledge(string? Plastic, string? Device, bool Cry
     {
         string? plastic = null, device = null;
         var (cryptogram, pin) = (false, false);
-        foreach (var row in TraceView.Of([.. rows.Where(row => Lane.KeyOf(row.Event.Party) == party)]))
+        foreach (var row in TraceView.Of([.. rows.Where(row => Held(row.Event, party))]))
         {
             foreach (var node in Nodes(row.Tree))
             {
@@ -54,6 +54,9 @@ public sealed partial record Knowledge(string? Plastic, string? Device, bool Cry
             }
         }
     }
+
+    /// <summary>Its own rows; and the commands and answers whose other end it was, for what passes in the air was in both hands.</summary>
+    private static bool Held(TraceEvent row, string party) => Lane.KeyOf(row.Party) == party || (row.Kind == TraceKind.Apdu && Lane.KeyOf(row.Peer) == party);
 
     private static IEnumerable<DescribedNode> Nodes(DescribedNode? node) => node is null ? [] : node.Children.SelectMany(Nodes).Prepend(node);
 
