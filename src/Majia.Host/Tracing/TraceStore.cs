@@ -132,13 +132,20 @@ public sealed class TraceStore : ITrace, IAsyncDisposable
     }
 
     /// <summary>Completes when everything recorded before this call can be read.</summary>
+    /// <exception cref="ObjectDisposedException">The trace is closed.</exception>
     public async Task FlushAsync()
     {
         var mark = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        // A full queue refuses rows, which are then lost; the mark waits for room.
+        // A full queue refuses rows, which are then lost; the mark waits for room, as long as somebody makes any.
         while (!queue.Writer.TryWrite(mark))
         {
-            await queue.Writer.WaitToWriteAsync();
+            var room = queue.Writer.WaitToWriteAsync().AsTask();
+            if (await Task.WhenAny(room, pump) == pump)
+            {
+                break;
+            }
+
+            ObjectDisposedException.ThrowIf(!await room, this);
         }
 
         await Task.WhenAny(mark.Task, pump);

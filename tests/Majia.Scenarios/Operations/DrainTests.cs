@@ -2,7 +2,9 @@ using Majia.Core.Contracts;
 using Majia.Host.Composition;
 using Majia.Host.Links;
 using Majia.Host.Operations;
+using Majia.Host.Tracing;
 using Majia.Scenarios.Links;
+using Majia.Storage;
 
 namespace Majia.Scenarios.Operations;
 
@@ -34,6 +36,20 @@ public sealed class DrainTests
         release.SetResult();
         Assert.Equal("00", Wire.Read(Framing.Switch, await working).Text(39));
         Assert.Equal(0, await drained);
+    }
+
+    /// <summary>A page that was still open when the system stopped asked for ever, and kept a processor busy with it.</summary>
+    [Fact]
+    public async Task Who_asks_the_trace_after_the_system_has_stopped_is_told_so()
+    {
+        var trace = new TraceStore(new InlineStore(TraceStore.Schema));
+        trace.Record(new TraceEvent("r", DateTimeOffset.UnixEpoch, "phone", "chip", "apdu", TraceKind.Apdu, TraceDirection.Sent, "00A4", new("a", "b")));
+        await trace.FlushAsync();
+        Assert.Single(trace.Read("r"));
+        await trace.DisposeAsync();
+        var asked = Task.Run(trace.FlushAsync, Given);
+        Assert.Same(asked, await Task.WhenAny(asked, Task.Delay(TimeSpan.FromSeconds(30), Given)));
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => asked);
     }
 
     [Fact]

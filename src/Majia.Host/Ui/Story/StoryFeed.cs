@@ -60,6 +60,18 @@ public sealed class StoryFeed(TraceStore trace, TimeProvider time) : IDisposable
 
     private async Task ReadAsync()
     {
+        try
+        {
+            await ReadOnAsync();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The system has stopped before this page.
+        }
+    }
+
+    private async Task ReadOnAsync()
+    {
         while (true)
         {
             await Task.Delay(Gather, time);
