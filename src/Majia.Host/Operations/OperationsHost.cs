@@ -1,6 +1,4 @@
 using System.Net;
-using Majia.Host.Links;
-using Microsoft.AspNetCore.Connections;
 
 namespace Majia.Host.Operations;
 
@@ -16,15 +14,7 @@ public sealed class OperationsHost : IAsyncDisposable
     private OperationsHost(MajiaSystem system, IPEndPoint endpoint, ILogger log)
     {
         (this.system, this.log) = (system, log);
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Services.AddRoutingCore();
-        builder.Services.AddSingleton<IHostLifetime, HttpJsonServer.NoLifetime>();
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = 0;
-            kestrel.Listen(endpoint);
-        });
+        var builder = PlainPort.At(endpoint);
         Telemetry.Add(builder, system);
         app = builder.Build();
         new Health(system).Map(app);
@@ -37,16 +27,7 @@ public sealed class OperationsHost : IAsyncDisposable
     public static async Task<OperationsHost> StartAsync(MajiaSystem system, IPEndPoint endpoint, ILogger log)
     {
         var host = new OperationsHost(system, endpoint, log);
-        try
-        {
-            await host.app.StartAsync();
-        }
-        catch (IOException taken) when (taken.InnerException is AddressInUseException)
-        {
-            await host.DisposeAsync();
-            throw new PortTakenException(endpoint.Port, taken);
-        }
-
+        await PlainPort.ListenAsync(host.app, endpoint, host);
         host.clock = Rounds.RunAsync(system, log, static () => { }, host.stopping.Token);
         return host;
     }

@@ -1,7 +1,5 @@
 using System.Net;
 using Majia.Core.Contracts;
-using Majia.Host.Links;
-using Microsoft.AspNetCore.Connections;
 
 namespace Majia.Host.Operations;
 
@@ -16,16 +14,7 @@ public sealed class WaitingHost : IAsyncDisposable
     private WaitingHost(IPEndPoint endpoint, string roles, string why)
     {
         this.why = why;
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Services.AddRoutingCore();
-        builder.Services.AddSingleton<IHostLifetime, HttpJsonServer.NoLifetime>();
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = 0;
-            kestrel.Listen(endpoint);
-        });
-        app = builder.Build();
+        app = PlainPort.At(endpoint).Build();
         app.MapGet("/health/live", () => Results.Json(new { status = "live" }, JsonEndpoint.Json));
         app.MapFallback("{*path}", (HttpContext context) =>
         {
@@ -42,16 +31,8 @@ public sealed class WaitingHost : IAsyncDisposable
     public static async Task<WaitingHost> StartAsync(IPEndPoint endpoint, string roles, string why)
     {
         var host = new WaitingHost(endpoint, roles, why);
-        try
-        {
-            await host.app.StartAsync();
-            return host;
-        }
-        catch (IOException taken) when (taken.InnerException is AddressInUseException)
-        {
-            await host.DisposeAsync();
-            throw new PortTakenException(endpoint.Port, taken);
-        }
+        await PlainPort.ListenAsync(host.app, endpoint, host);
+        return host;
     }
 
     public async ValueTask DisposeAsync()
