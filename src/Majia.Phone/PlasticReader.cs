@@ -43,8 +43,6 @@ internal static class PlasticReader
     /// <summary>No honest card has more; a hostile one does not keep the phone busy.</summary>
     private const int MaxApplications = 8, MaxRecords = 32;
 
-    private const int FciTemplate = 0x6F, ProprietaryTemplate = 0xA5, DiscretionaryData = 0xBF0C, DirectoryEntry = 0x61, Priority = 0x87, Pdol = 0x9F38, Answer = 0x77, Locator = 0x94, RecordTemplate = 0x70;
-
     private static readonly byte[] UnionPay = [0xA0, 0x00, 0x00, 0x03, 0x33];
 
     /// <summary>TTQ: qPBOC, no CVM, an online cryptogram: the card approves nothing.</summary>
@@ -63,7 +61,7 @@ internal static class PlasticReader
             if (await SendAsync(card, CommandApdu.Of(0x00, 0xA4, 0x04, 0x00, application), cancellation) is not { Status.IsOk: true } selected
                 || Options(selected.Data.Span, now, unpredictable) is not { } options
                 || await SendAsync(card, options, cancellation) is not { Status.IsOk: true } answer
-                || !BerTlv.TryFind(answer.Data.Span, Answer, out var content))
+                || !BerTlv.TryFind(answer.Data.Span, Tags.ResponseFormat2, out var content))
             {
                 continue;
             }
@@ -76,7 +74,7 @@ internal static class PlasticReader
 
             foreach (var command in Records(told))
             {
-                if (await SendAsync(card, command, cancellation) is { Status.IsOk: true } record && BerTlv.TryFind(record.Data.Span, RecordTemplate, out var body) && NumberIn(body) is { } recorded)
+                if (await SendAsync(card, command, cancellation) is { Status.IsOk: true } record && BerTlv.TryFind(record.Data.Span, Tags.RecordTemplate, out var body) && NumberIn(body) is { } recorded)
                 {
                     return new PlasticReading(recorded, null);
                 }
@@ -92,7 +90,7 @@ internal static class PlasticReader
     /// <summary>UnionPay's applications first, then the others: whether such a card can be added, the bank's directory says and not its chip (R12).</summary>
     private static IReadOnlyList<byte[]> Applications(ResponseApdu directory)
     {
-        if (!BerTlv.TryFind(directory.Data.Span, FciTemplate, out var fci) || !BerTlv.TryFind(fci, ProprietaryTemplate, out var proprietary) || !BerTlv.TryFind(proprietary, DiscretionaryData, out var rest))
+        if (!BerTlv.TryFind(directory.Data.Span, Tags.FciTemplate, out var fci) || !BerTlv.TryFind(fci, Tags.FciProprietaryTemplate, out var proprietary) || !BerTlv.TryFind(proprietary, Tags.FciIssuerDiscretionaryData, out var rest))
         {
             return [];
         }
@@ -100,9 +98,9 @@ internal static class PlasticReader
         var found = new List<(byte[] Name, int Priority)>();
         while (found.Count < MaxApplications && BerTlv.TryRead(rest, out var tag, out var entry, out var consumed, out _))
         {
-            if (tag == DirectoryEntry && BerTlv.TryFind(entry, Tags.ApplicationIdentifier, out var name) && name.Length is >= 5 and <= 16)
+            if (tag == Tags.ApplicationTemplate && BerTlv.TryFind(entry, Tags.ApplicationIdentifier, out var name) && name.Length is >= 5 and <= 16)
             {
-                found.Add((name.ToArray(), BerTlv.TryFind(entry, Priority, out var value) && value.Length == 1 && (value[0] & 0x0F) != 0 ? value[0] & 0x0F : 16));
+                found.Add((name.ToArray(), BerTlv.TryFind(entry, Tags.ApplicationPriorityIndicator, out var value) && value.Length == 1 && (value[0] & 0x0F) != 0 ? value[0] & 0x0F : 16));
             }
 
             rest = rest[consumed..];
@@ -114,8 +112,8 @@ internal static class PlasticReader
     /// <summary>GET PROCESSING OPTIONS for this application's PDOL; null when it has none that can be answered.</summary>
     private static CommandApdu? Options(ReadOnlySpan<byte> selected, DateTimeOffset now, byte[] unpredictable)
     {
-        if (!BerTlv.TryFind(selected, FciTemplate, out var fci) || !BerTlv.TryFind(fci, ProprietaryTemplate, out var proprietary)
-            || !BerTlv.TryFind(proprietary, Pdol, out var pdol) || !Dol.TryParse(pdol, out var entries, out _) || Dol.DataLength(entries) > Dol.MaxBytes)
+        if (!BerTlv.TryFind(selected, Tags.FciTemplate, out var fci) || !BerTlv.TryFind(fci, Tags.FciProprietaryTemplate, out var proprietary)
+            || !BerTlv.TryFind(proprietary, Tags.ProcessingOptionsDol, out var pdol) || !Dol.TryParse(pdol, out var entries, out _) || Dol.DataLength(entries) > Dol.MaxBytes)
         {
             return null;
         }
@@ -134,7 +132,7 @@ internal static class PlasticReader
     /// <summary>READ RECORD for each record that the answer's locator names.</summary>
     private static IEnumerable<CommandApdu> Records(byte[] told)
     {
-        if (!BerTlv.TryFind(told, Locator, out var found))
+        if (!BerTlv.TryFind(told, Tags.ApplicationFileLocator, out var found))
         {
             yield break;
         }

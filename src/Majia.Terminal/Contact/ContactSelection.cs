@@ -1,4 +1,5 @@
 using Majia.Core.Apdu;
+using Majia.Core.Emv;
 using Majia.Core.Primitives;
 using Majia.Core.Tlv;
 using Majia.Terminal.EntryPoint;
@@ -8,8 +9,6 @@ namespace Majia.Terminal.Contact;
 /// <summary>Which application of an inserted card is used: its directory (PSE), or this terminal's list of AIDs where it has none (EMV Book 1 §12.3).</summary>
 internal static class ContactSelection
 {
-    private const int FciTemplate = 0x6F, ProprietaryTemplate = 0xA5, DirectoryFile = 0x88, RecordTemplate = 0x70, DirectoryEntry = 0x61, AdfName = 0x4F, DfName = 0x84, Label = 0x50, Priority = 0x87;
-
     /// <summary>No honest directory has more records.</summary>
     private const int MaxRecords = 10;
 
@@ -41,7 +40,7 @@ internal static class ContactSelection
             foreach (var row in parameters.Aids)
             {
                 if (await send(ApplicationSelection.Select(row.Aid)) is { Status.IsOk: true } answer
-                    && BerTlv.TryFind(answer.Data.Span, FciTemplate, out var fci) && BerTlv.TryFind(fci, DfName, out var name) && name.Length is >= 5 and <= 16
+                    && BerTlv.TryFind(answer.Data.Span, Tags.FciTemplate, out var fci) && BerTlv.TryFind(fci, Tags.DedicatedFileName, out var name) && name.Length is >= 5 and <= 16
                     && Match(Aid.From(name), parameters) is { } indicators)
                 {
                     found.Add(new ApplicationSelection.Candidate(Aid.From(name), PriorityOf(fci), string.Empty, indicators));
@@ -54,22 +53,22 @@ internal static class ContactSelection
 
     /// <summary>Tag 88: where the directory stands, SFI 1 to 10.</summary>
     private static byte? FileOf(ReadOnlySpan<byte> answer) =>
-        BerTlv.TryFind(answer, FciTemplate, out var fci) && BerTlv.TryFind(fci, ProprietaryTemplate, out var proprietary)
-        && BerTlv.TryFind(proprietary, DirectoryFile, out var file) && file.Length == 1 && file[0] is >= 1 and <= LastDirectoryFile ? file[0] : null;
+        BerTlv.TryFind(answer, Tags.FciTemplate, out var fci) && BerTlv.TryFind(fci, Tags.FciProprietaryTemplate, out var proprietary)
+        && BerTlv.TryFind(proprietary, Tags.ShortFileIdentifier, out var file) && file.Length == 1 && file[0] is >= 1 and <= LastDirectoryFile ? file[0] : null;
 
     private static List<ApplicationSelection.Candidate> Entries(ReadOnlySpan<byte> record, TerminalParameters parameters)
     {
         var entries = new List<ApplicationSelection.Candidate>();
-        if (!BerTlv.TryFind(record, RecordTemplate, out var rest))
+        if (!BerTlv.TryFind(record, Tags.RecordTemplate, out var rest))
         {
             return entries;
         }
 
         while (BerTlv.TryRead(rest, out var tag, out var entry, out var consumed, out _))
         {
-            if (tag == DirectoryEntry && BerTlv.TryFind(entry, AdfName, out var name) && name.Length is >= 5 and <= 16 && Match(Aid.From(name), parameters) is { } indicators)
+            if (tag == Tags.ApplicationTemplate && BerTlv.TryFind(entry, Tags.ApplicationIdentifier, out var name) && name.Length is >= 5 and <= 16 && Match(Aid.From(name), parameters) is { } indicators)
             {
-                entries.Add(new ApplicationSelection.Candidate(Aid.From(name), PriorityIn(entry), BerTlv.TryFind(entry, Label, out var label) ? ApplicationSelection.Printable(label) : string.Empty, indicators));
+                entries.Add(new ApplicationSelection.Candidate(Aid.From(name), PriorityIn(entry), BerTlv.TryFind(entry, Tags.ApplicationLabel, out var label) ? ApplicationSelection.Printable(label) : string.Empty, indicators));
             }
 
             rest = rest[consumed..];
@@ -92,8 +91,8 @@ internal static class ContactSelection
         return null;
     }
 
-    private static int PriorityOf(ReadOnlySpan<byte> fci) => BerTlv.TryFind(fci, ProprietaryTemplate, out var proprietary) ? PriorityIn(proprietary) : 16;
+    private static int PriorityOf(ReadOnlySpan<byte> fci) => BerTlv.TryFind(fci, Tags.FciProprietaryTemplate, out var proprietary) ? PriorityIn(proprietary) : 16;
 
     /// <summary>1 (first) to 15; 16 for none given.</summary>
-    private static int PriorityIn(ReadOnlySpan<byte> objects) => BerTlv.TryFind(objects, Priority, out var value) && value.Length == 1 && (value[0] & 0x0F) != 0 ? value[0] & 0x0F : 16;
+    private static int PriorityIn(ReadOnlySpan<byte> objects) => BerTlv.TryFind(objects, Tags.ApplicationPriorityIndicator, out var value) && value.Length == 1 && (value[0] & 0x0F) != 0 ? value[0] & 0x0F : 16;
 }

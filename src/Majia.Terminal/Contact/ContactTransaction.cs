@@ -13,9 +13,6 @@ namespace Majia.Terminal.Contact;
 /// <remarks>Online only: this terminal asks an inserted card for a request, never for its own approval. Whatever a card answers is an outcome; only its removal throws.</remarks>
 internal sealed class ContactTransaction(TerminalOptions options, TimeProvider clock, Entropy entropy, TerminalTrace trace, ICardChannel slot, string reference)
 {
-    private const int Pdol = 0x9F38, ProcessingOptions1 = 0x80, ProcessingOptions2 = 0x77, InterchangeProfile = 0x82, FileLocator = 0x94, FirstList = 0x8C, SecondList = 0x8D, DynamicList = 0x9F49, Signature = 0x9F4B,
-        Methods = 0x8E, ApplicationCurrency = 0x9F42, DenialCode = 0x9F0E, IssuerAuthentication = 0x91, ScriptBefore = 0x71, ScriptAfter = 0x72, ScriptCommand = 0x86;
-
     private const byte AskRequest = 0x80, AskApproval = 0x40, AskDecline = 0x00;
 
     // AIP byte 1 (EMV Book 3 annex C1).
@@ -55,9 +52,9 @@ internal sealed class ContactTransaction(TerminalOptions options, TimeProvider c
             return No("The card's records hold no number and expiry date.", "卡片记录中没有卡号和有效期。");
         }
 
-        var home = read.Find(ApplicationCurrency) is not { Length: 2 } currency || currency.Span.SequenceEqual(data.Value(0x5F2A)!.Value.Span);
+        var home = read.Find(Tags.ApplicationCurrencyCode) is not { Length: 2 } currency || currency.Span.SequenceEqual(data.Value(0x5F2A)!.Value.Span);
         var listed = VerificationList.Decide(
-            read.Find(Methods).Span, (Profile & HolderVerificationSupported) != 0, amount, home, options.Parameters.Qualifiers, options.Parameters.PinRule, bankAsked);
+            read.Find(Tags.CvmList).Span, (Profile & HolderVerificationSupported) != 0, amount, home, options.Parameters.Qualifiers, options.Parameters.PinRule, bankAsked);
         data = data with { HolderVerification = listed.Results };
         results = results with { VerificationFailed = !listed.Decision.Accepted, OverFloorLimit = true };
         return (listed.Decision, number, listed.Decision.Why);
@@ -69,8 +66,8 @@ internal sealed class ContactTransaction(TerminalOptions options, TimeProvider c
     {
         results = results with { OnlinePinEntered = pinEntered, PinNotEntered = pinBypassed };
         data = data with { Results = results.ToBytes() };
-        var denied = Meets(read.Find(DenialCode).Span);
-        var answer = await GenerateAsync(denied ? AskDecline : AskRequest, FirstList);
+        var denied = Meets(read.Find(Tags.IssuerActionCodeDenial).Span);
+        var answer = await GenerateAsync(denied ? AskDecline : AskRequest, Tags.CardRiskManagementDol1);
         if (answer is null || CardActionAnalysis.Read(new CardData((byte[])[.. answer, .. read.Gpo.Span], read.Records), application, data, out var card) is not null)
         {
             return (null, new("The card gave no usable cryptogram.", "卡片未给出有效的应用密文。"));
@@ -105,7 +102,7 @@ internal sealed class ContactTransaction(TerminalOptions options, TimeProvider c
         }
 
         data = data with { ResponseCode = Encoding.ASCII.GetBytes(code) };
-        if (BerTlv.TryFind(field55.Span, IssuerAuthentication, out var said) && said.Length is >= 8 and <= 16 && (Profile & IssuerAuthenticationSupported) != 0)
+        if (BerTlv.TryFind(field55.Span, Tags.IssuerAuthenticationData, out var said) && said.Length is >= 8 and <= 16 && (Profile & IssuerAuthenticationSupported) != 0)
         {
             var right = await SendAsync(CommandApdu.Of(0x00, 0x82, 0x00, 0x00, said)) is { Status.IsOk: true };
             results = results with { IssuerAuthenticationFailed = !right };
@@ -114,16 +111,16 @@ internal sealed class ContactTransaction(TerminalOptions options, TimeProvider c
                 : new("The card does not take the bank's cryptogram for its bank's.", "卡片未认可应答密文来自其发卡行。"));
         }
 
-        results = results with { ScriptFailedBeforeFinal = !await RunAsync(field55, ScriptBefore) };
+        results = results with { ScriptFailedBeforeFinal = !await RunAsync(field55, Tags.IssuerScriptTemplate1) };
         data = data with { Results = results.ToBytes() };
-        var answer = await GenerateAsync(approved ? AskApproval : AskDecline, SecondList);
-        await RunAsync(field55, ScriptAfter);
+        var answer = await GenerateAsync(approved ? AskApproval : AskDecline, Tags.CardRiskManagementDol2);
+        await RunAsync(field55, Tags.IssuerScriptTemplate2);
         var kind = answer is null ? null : CardActionAnalysis.KindOf(Find(answer, 0x9F27), [0, 0, 0, 0, 0]);
         return !approved || kind == CryptogramKind.ApprovedOffline ? null
             : new("The bank approved, and the card did not agree.", "发卡行已批准，但卡片未予确认。");
     }
 
-    private byte Profile => read.Find(InterchangeProfile) is { Length: 2 } profile ? profile.Span[0] : (byte)0;
+    private byte Profile => read.Find(Tags.ApplicationInterchangeProfile) is { Length: 2 } profile ? profile.Span[0] : (byte)0;
 
     private async Task<ApplicationSelection.Selected?> SelectAsync(CancellationToken cancellation)
     {
@@ -186,8 +183,8 @@ internal sealed class ContactTransaction(TerminalOptions options, TimeProvider c
 
     /// <summary>Format 1 is AIP and AFL as they are, format 2 their objects; always as objects from here on.</summary>
     private static byte[]? Options(ReadOnlySpan<byte> answer) =>
-        BerTlv.TryFind(answer, ProcessingOptions2, out var objects) && BerTlv.TryCheck(objects, out _) ? objects.ToArray()
-        : BerTlv.TryFind(answer, ProcessingOptions1, out var plain) && plain.Length >= 6 ? [.. BerTlv.Encode(InterchangeProfile, plain[..2]), .. BerTlv.Encode(FileLocator, plain[2..])]
+        BerTlv.TryFind(answer, Tags.ResponseFormat2, out var objects) && BerTlv.TryCheck(objects, out _) ? objects.ToArray()
+        : BerTlv.TryFind(answer, Tags.ResponseFormat1, out var plain) && plain.Length >= 6 ? [.. BerTlv.Encode(Tags.ApplicationInterchangeProfile, plain[..2]), .. BerTlv.Encode(Tags.ApplicationFileLocator, plain[2..])]
         : null;
 
     /// <summary>DDA where the card has it (EMV Book 3 §10.3). What it comes to stands in the TVR; the bank decides over it.</summary>
@@ -199,11 +196,11 @@ internal sealed class ContactTransaction(TerminalOptions options, TimeProvider c
             return;
         }
 
-        var list = read.Find(DynamicList) is { IsEmpty: false } own ? own : DefaultDynamicList;
+        var list = read.Find(Tags.DynamicDataDol) is { IsEmpty: false } own ? own : DefaultDynamicList;
         byte[] sent = Dol.TryParse(list.Span, out var entries, out _) && Dol.DataLength(entries) <= Dol.MaxBytes ? Dol.Build(entries, data.Value) : [];
         var answer = sent.Length == 0 ? null : await SendAsync(CommandApdu.Of(0x00, 0x88, 0x00, 0x00, sent));
         var signed = answer is not { Status.IsOk: true } ? []
-            : BerTlv.TryFind(answer.Data.Span, ProcessingOptions2, out var objects) && BerTlv.TryFind(objects, Signature, out var value) || BerTlv.TryFind(answer.Data.Span, ProcessingOptions1, out value) ? value.ToArray() : [];
+            : BerTlv.TryFind(answer.Data.Span, Tags.ResponseFormat2, out var objects) && BerTlv.TryFind(objects, Tags.SignedDynamicApplicationData, out var value) || BerTlv.TryFind(answer.Data.Span, Tags.ResponseFormat1, out value) ? value.ToArray() : [];
         var rid = application.Candidate.Aid.ToString()[..10];
         var chip = OfflineDataAuthentication.ChipKey(read, await options.Authorities(cancellation), rid, DateOnly.FromDateTime(data.LocalTime.DateTime));
         var authentication = OfflineDataAuthentication.VerifyDynamic(chip, signed, sent);
@@ -259,13 +256,13 @@ internal sealed class ContactTransaction(TerminalOptions options, TimeProvider c
             return null;
         }
 
-        if (BerTlv.TryFind(answer.Data.Span, ProcessingOptions2, out var objects))
+        if (BerTlv.TryFind(answer.Data.Span, Tags.ResponseFormat2, out var objects))
         {
             return BerTlv.TryCheck(objects, out _) ? objects.ToArray() : null;
         }
 
         // Format 1: CID ‖ ATC ‖ cryptogram ‖ issuer application data.
-        return BerTlv.TryFind(answer.Data.Span, ProcessingOptions1, out var plain) && plain.Length is >= 11 and <= 43
+        return BerTlv.TryFind(answer.Data.Span, Tags.ResponseFormat1, out var plain) && plain.Length is >= 11 and <= 43
             ? [.. BerTlv.Encode(0x9F27, plain[..1]), .. BerTlv.Encode(0x9F36, plain[1..3]), .. BerTlv.Encode(0x9F26, plain[3..11]), .. plain.Length > 11 ? BerTlv.Encode(0x9F10, plain[11..]) : []]
             : null;
     }
@@ -292,7 +289,7 @@ internal sealed class ContactTransaction(TerminalOptions options, TimeProvider c
         {
             for (var inside = script; tag == template && BerTlv.TryRead(inside, out var one, out var command, out var used, out _); inside = inside[used..])
             {
-                if (one == ScriptCommand)
+                if (one == Tags.IssuerScriptCommand)
                 {
                     commands.Add(command.ToArray());
                 }
