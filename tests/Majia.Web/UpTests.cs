@@ -206,9 +206,19 @@ public sealed class UpTests : IDisposable
         return new Uri(line!["Majia is ready at ".Length..]);
     }
 
+    /// <summary>A process that was started where SIGINT is ignored, as in the background of a shell, hears none: it is ended here, and the test says so.</summary>
     internal static async Task<int> EndAsync(Process process)
     {
-        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        try
+        {
+            await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromMinutes(3), TestContext.Current.CancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            process.Kill();
+            Assert.Fail("the process did not end within three minutes; is SIGINT ignored where the tests run?");
+        }
+
         return process.ExitCode;
     }
 
