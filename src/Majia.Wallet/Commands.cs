@@ -51,13 +51,8 @@ public sealed partial class WalletParty
         }
     }
 
-    private async Task<ApiReply<PhoneWallet.FetchCommandsReply>> FetchCommandsAsync(PhoneWallet.FetchCommandsRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<PhoneWallet.FetchCommandsReply>> FetchCommandsAsync(DeviceRow device, PhoneWallet.FetchCommandsRequest request, CancellationToken cancellation)
     {
-        if (await AuthenticateAsync(request.DeviceId, request.Credential) is not { } device)
-        {
-            return NotAuthenticated;
-        }
-
         Task woken;
         lock (waitingGate)
         {

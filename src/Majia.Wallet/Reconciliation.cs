@@ -108,13 +108,8 @@ public sealed partial class WalletParty
     }
 
     /// <summary>What the handset holds, against the cloud's list: what is healed here is done, what the handset must do is in its queue.</summary>
-    private async Task<ApiReply<PhoneWallet.ReportInventoryReply>> ReportInventoryAsync(PhoneWallet.ReportInventoryRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<PhoneWallet.ReportInventoryReply>> ReportInventoryAsync(DeviceRow device, PhoneWallet.ReportInventoryRequest request, CancellationToken cancellation)
     {
-        if (await AuthenticateAsync(request.DeviceId, request.Credential) is not { } device)
-        {
-            return NotAuthenticated;
-        }
-
         var found = new List<Difference>();
         if (request.PurgeEpoch > device.PurgeEpoch && await store.WriteAsync(session => CardRow.OfDevice(session, device.DeviceId).Any(card => card.State != EnrolmentState.Deleted && card.PurgeEpoch < request.PurgeEpoch)))
         {
