@@ -169,7 +169,7 @@ public sealed partial class WalletParty
             failed ??= now.Error;
             if (now.Value is { State: TokenState.Active or TokenState.Suspended } told)
             {
-                await store.WriteAsync(session => CardRow.OfToken(session, token.TokenUniqueReference) is { } card && Follow(session, card, told.State, on ? "LOST" : "FOUND"));
+                await store.WriteAsync(session => CardRow.OfToken(session, token.TokenUniqueReference) is { } card && Follow(session, card, told.State, on ? "LOST" : "FOUND", told.Version));
             }
         }
 

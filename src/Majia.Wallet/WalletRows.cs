@@ -68,6 +68,8 @@ public static class HandsetNonce
         DROP TABLE wallet_sign_in;
         ALTER TABLE wallet_device DROP COLUMN credential_hash;
         ALTER TABLE wallet_device ADD COLUMN public_key BLOB;
+        -- The latest version of its device card that the cloud was told of: what is told late changes nothing.
+        ALTER TABLE wallet_card ADD COLUMN token_version INTEGER NOT NULL DEFAULT 0;
         CREATE TABLE wallet_handset_nonce (handset TEXT NOT NULL, nonce TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (handset, nonce));
         """;
 
@@ -81,11 +83,12 @@ public static class HandsetNonce
 }
 
 /// <summary>One card of one handset, by a reference of the wallet's own. Null <paramref name="Tur"/>: the token service has not answered yet.</summary>
-public sealed record CardRow(string CardReference, string DeviceId, string RequestId, string? Tur, EnrolmentState State, CardFace? Face, IReadOnlyList<ActivationMethod> Methods, long PurgeEpoch)
+/// <param name="TokenVersion">The latest version of its device card that the cloud was told of; 0: of none.</param>
+public sealed record CardRow(string CardReference, string DeviceId, string RequestId, string? Tur, EnrolmentState State, CardFace? Face, IReadOnlyList<ActivationMethod> Methods, long PurgeEpoch, long TokenVersion = 0)
 {
     public bool IsUnfinished => State is EnrolmentState.Provisioning or EnrolmentState.VerificationRequired or EnrolmentState.Activating;
 
-    private const string Columns = "card_reference, device_id, request_id, tur, state, face, methods, purge_epoch";
+    private const string Columns = "card_reference, device_id, request_id, tur, state, face, methods, purge_epoch, token_version";
 
     public static CardRow? Find(Session session, string deviceId, string cardReference) =>
         session.One($"SELECT {Columns} FROM wallet_card WHERE card_reference = $1 AND device_id = $2", Map, cardReference, deviceId);
@@ -103,8 +106,8 @@ public sealed record CardRow(string CardReference, string DeviceId, string Reque
         $"SELECT {Columns} FROM wallet_card WHERE state IN ('Provisioning', 'VerificationRequired', 'Activating') AND created_at < $1 ORDER BY created_at, card_reference", Map, before);
 
     public void Insert(Session session, DateTimeOffset now) => session.Execute(
-        $"INSERT INTO wallet_card ({Columns}, created_at) VALUES ($1, $2, $3, $4, $5, NULL, NULL, $6, $7)",
-        CardReference, DeviceId, RequestId, Tur, State.ToString(), PurgeEpoch, now);
+        $"INSERT INTO wallet_card ({Columns}, created_at) VALUES ($1, $2, $3, $4, $5, NULL, NULL, $6, $7, $8)",
+        CardReference, DeviceId, RequestId, Tur, State.ToString(), PurgeEpoch, TokenVersion, now);
 
     /// <summary>The token service's answer to the addition; false when the card went meanwhile. As every write here, it asks for the state that was read.</summary>
     public bool TryTake(Session session, string tur, CardFace face, IReadOnlyList<ActivationMethod> methods) => session.Execute(
@@ -126,6 +129,10 @@ public sealed record CardRow(string CardReference, string DeviceId, string Reque
         return moved;
     }
 
+    /// <summary>Takes what is told of its device card at <paramref name="version"/>; false when a later version was told before. The unit has it to itself then.</summary>
+    public bool TryHear(Session session, long version) =>
+        session.Execute("UPDATE wallet_card SET token_version = $2 WHERE card_reference = $1 AND token_version <= $2", CardReference, version) == 1;
+
     /// <summary>Deleted, whatever it was: nothing leads back from there.</summary>
     public static void Delete(Session session, string cardReference, DateTimeOffset now, string reason)
     {
@@ -143,5 +150,5 @@ public sealed record CardRow(string CardReference, string DeviceId, string Reque
         row.GetString(0), row.GetString(1), row.GetString(2), row.TextOrNull(3), Enum.Parse<EnrolmentState>(row.GetString(4)),
         row.BytesOrNull(5) is { } face ? JsonSerializer.Deserialize<CardFace>(face, JsonEndpoint.Json) : null,
         row.BytesOrNull(6) is { } methods ? JsonSerializer.Deserialize<List<ActivationMethod>>(methods, JsonEndpoint.Json)! : [],
-        row.GetInt64(7));
+        row.GetInt64(7), row.GetInt64(8));
 }

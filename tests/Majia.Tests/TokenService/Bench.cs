@@ -198,6 +198,10 @@ public sealed class Bench : IAsyncDisposable
     /// <summary>The wallet cloud hears what becomes of its device cards.</summary>
     public void HearNotices() => Party.Requestors = new Dictionary<string, IJsonLink> { [Trid] = new EndpointLink(Wallet.NoticeEndpoint) };
 
+    /// <summary>One notice reaches the wallet, whenever that is.</summary>
+    public async Task NoticeAsync(TokenWallet.NotifyTokenUpdatedRequest notice) => Assert.NotNull(
+        (await new EndpointLink(Wallet.NoticeEndpoint).CallAsync<TokenWallet.NotifyTokenUpdatedRequest, TokenWallet.Done>(TokenWallet.Operations.NotifyTokenUpdated, notice, TestContext.Current.CancellationToken)).Value);
+
     private TokenServiceParty NewParty() => new(new() { TokenRequestors = [Trid, OtherTrid] }, Store, Module, Banks.ToDictionary(bank => bank.Key, bank => (IJsonLink)bank.Value.Link), Clock, Entropy, NoTrace.Instance);
 
     private WalletParty NewWallet() => new(new() { PasswordIterations = 10 }, Store, new SeIssuer(SeModule, Store, Clock, NoTrace.Instance), TokenLink, Clock, Entropy, NoTrace.Instance);

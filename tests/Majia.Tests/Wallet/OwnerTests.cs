@@ -149,6 +149,49 @@ public class OwnerTests
     }
 
     [Fact, Rule("R23")]
+    public async Task What_is_told_late_changes_nothing_whatever_the_order_it_comes_in()
+    {
+        var (bench, device, handset, card, tur) = await WithCardAsync();
+        await using var _ = bench;
+        List<TokenWallet.NotifyTokenUpdatedRequest> late = [];
+        bench.Party.Requestors = new Dictionary<string, IJsonLink>
+        {
+            [Bench.Trid] = new EndpointLink(new JsonEndpoint("late").Map<TokenWallet.NotifyTokenUpdatedRequest, TokenWallet.Done>(TokenWallet.Operations.NotifyTokenUpdated, (notice, _) =>
+            {
+                late.Add(notice);
+                return Task.FromResult<ApiReply<TokenWallet.Done>>(new TokenWallet.Done());
+            })),
+        };
+        foreach (var operation in (string[])[WalletToken.Operations.Suspend, WalletToken.Operations.Unsuspend, WalletToken.Operations.Suspend, WalletToken.Operations.Unsuspend])
+        {
+            Assert.Null(await bench.Wallet.ChangeCardAsync(Account, device, card, operation, TestContext.Current.CancellationToken));
+        }
+
+        await bench.Party.PumpAsync();
+        Assert.Equal([TokenState.Suspended, TokenState.Active, TokenState.Suspended, TokenState.Active], late.Select(notice => notice.State));
+        Assert.Equal(late.Select(notice => notice.Version), late.Select(notice => notice.Version).Order());
+        Assert.Equal(4, late.Select(notice => notice.Version).Distinct().Count());
+        string[] told = ["1 SUSPEND card OTHER", "2 RESUME card OTHER", "3 SUSPEND card OTHER", "4 RESUME card OTHER"];
+        foreach (var notice in (TokenWallet.NotifyTokenUpdatedRequest[])[late[0], late[2], late[1], late[3], late[0]])
+        {
+            await bench.NoticeAsync(notice);
+            Assert.Equal(told, await FetchAsync(handset));
+        }
+
+        // What is new is heard in any order of arrival, and a card that is gone stays so.
+        var next = late[3].Version!.Value;
+        await bench.NoticeAsync(late[0] with { Version = next + 2 });
+        await bench.NoticeAsync(late[1] with { Version = next + 1 });
+        Assert.Equal(EnrolmentState.Suspended, (await bench.Wallet.HandsetsOfAsync(Account))[0].Cards[0].State);
+        await bench.NoticeAsync(late[0] with { State = TokenState.Deactivated, Version = next });
+        await bench.NoticeAsync(late[1] with { Version = next + 3 });
+        Assert.Empty((await bench.Wallet.HandsetsOfAsync(Account))[0].Cards);
+        Assert.Equal(
+            ["Deleted", "Suspended", "Active", "Suspended", "Active", "Suspended"],
+            await bench.Store.WriteAsync(session => session.Query("SELECT state FROM wallet_card_event WHERE card_reference = 'card' ORDER BY sequence DESC", static row => row.GetString(0))));
+    }
+
+    [Fact, Rule("R23")]
     public async Task Lost_mode_suspends_and_found_resumes_exactly_what_it_suspended()
     {
         var (bench, device, handset, card, tur) = await WithCardAsync();
