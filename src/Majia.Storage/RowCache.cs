@@ -1,13 +1,45 @@
 namespace Majia.Storage;
 
 /// <summary>One statement of a commit: INSERT or UPDATE of a row, with its parameters.</summary>
-internal readonly record struct RowWrite(string Sql, object?[] Values);
+/// <param name="Table">Rows are written table by table, in this order.</param>
+/// <param name="Key">The row's, and within a table the order.</param>
+/// <param name="Replaces">It sets all that an earlier one of its kind may have set.</param>
+internal readonly record struct RowWrite(string Sql, object?[] Values, int Table, string Key, bool Replaces)
+{
+    /// <summary>Statements of several commits as of one: what a later one sets again is left out.</summary>
+    public static IEnumerable<RowWrite> InOrder(List<RowWrite> writes)
+    {
+        var order = new int[writes.Count];
+        for (var i = 0; i < order.Length; i++)
+        {
+            order[i] = i;
+        }
+
+        Array.Sort(order, (one, other) =>
+        {
+            var (a, b) = (writes[one], writes[other]);
+            var difference = a.Table.CompareTo(b.Table);
+            difference = difference != 0 ? difference : string.CompareOrdinal(a.Key, b.Key);
+            return difference != 0 ? difference : one.CompareTo(other);
+        });
+        for (var i = 0; i < order.Length; i++)
+        {
+            var write = writes[order[i]];
+            if (write.Replaces && i + 1 < order.Length && writes[order[i + 1]] is { Replaces: true } next && next.Table == write.Table && next.Key == write.Key)
+            {
+                continue;
+            }
+
+            yield return write;
+        }
+    }
+}
 
 /// <summary>The rows of hot tables that units of one commit have looked at or made: read once, written once, whatever happens to them in between.</summary>
 /// <remarks>
 /// What a unit changes stands here until somebody needs it in the database: the commit, or a statement of a party's own. So a row that is added and then
 /// answered within one commit is one INSERT. A unit that throws is undone here alone, unless it had statements of its own; then by its savepoint too.
-/// What one commit touched stays until the next one is sealed, so while it is on its way to the disk the database is asked only for rows that it did not touch (docs/decisions/0039).
+/// What commits touched stays until they stand in the database and a turn later, so meanwhile the database is asked only for rows that they did not touch (docs/decisions/0039, 0058).
 /// One writer: nobody else changes these rows (decisions.md 30). One thread at a time.
 /// </remarks>
 /// <param name="select">Loads the rows of one group.</param>
@@ -153,23 +185,40 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
     {
         var writes = new List<RowWrite>();
         Collect(writes);
+        return writes;
+    }
+
+    /// <summary>What was last touched before the turn before this one is dropped: every commit of that time stands in the database.</summary>
+    public void Turn()
+    {
         foreach (var (table, groups) in tables)
         {
             if (!table.Stays || groups.Recent.Count > MostThatStay)
             {
-                // What is dropped was last touched before the seal before this one, so its commit is over.
                 (groups.Recent, groups.Earlier) = (groups.Earlier, groups.Recent);
                 groups.Recent.Clear();
             }
         }
 
-        return writes;
+        // Of a commit that is not sealed yet: touched after this turn, too.
+        foreach (var (table, dirty) in written)
+        {
+            var groups = tables[table];
+            foreach (var entry in dirty)
+            {
+                if (groups.Earlier.Remove(KeyOf(entry.Values.AsSpan(0, table.Group)), out var rows))
+                {
+                    groups.Recent.Add(KeyOf(entry.Values.AsSpan(0, table.Group)), rows);
+                }
+            }
+        }
     }
 
     private void Collect(List<RowWrite> writes)
     {
-        foreach (var (table, dirty) in written)
+        for (var at = 0; at < written.Count; at++)
         {
+            var (table, dirty) = written[at];
             dirty.Sort(static (one, other) => string.CompareOrdinal(one.Key, other.Key));
             foreach (var entry in dirty)
             {
@@ -177,10 +226,10 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
                 switch (entry.State)
                 {
                     case State.New:
-                        writes.Add(new RowWrite(table.Insert, entry.Values!));
+                        writes.Add(new RowWrite(table.Insert, entry.Values!, at, entry.Key, Replaces: false));
                         break;
                     case State.Changed:
-                        writes.Add(new RowWrite(table.Update, table.UpdateValues(entry.Values ??= table.ValuesOf(entry.Row))));
+                        writes.Add(new RowWrite(table.Update, table.UpdateValues(entry.Values ??= table.ValuesOf(entry.Row)), at, entry.Key, Replaces: true));
                         break;
                 }
 
@@ -303,7 +352,7 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
         return new string(text[..length]);
     }
 
-    /// <summary>Rows of one table: what was looked at since the last seal (or the last so many), and what was before that.</summary>
+    /// <summary>Rows of one table: what was looked at since the last turn (or the last so many), and what was before that.</summary>
     private sealed class Groups
     {
         public Dictionary<string, List<Entry>> Recent { get; set; } = new(StringComparer.Ordinal);

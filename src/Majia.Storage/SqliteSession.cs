@@ -216,6 +216,22 @@ internal sealed class SqliteSession : Session, IDisposable
     /// <summary>What the commit is to write; units that run from here on are not of it.</summary>
     public List<RowWrite> Seal() => hot!.Seal();
 
+    /// <summary>Rows that were last touched before the turn before this one need not be kept in memory: they stand in the database.</summary>
+    public void Turn() => hot!.Turn();
+
+    /// <summary>The rows of commits that are durable in the log, into the database; units may run ahead meanwhile.</summary>
+    public void Apply(List<RowWrite> writes, long upTo)
+    {
+        Run("BEGIN IMMEDIATE");
+        foreach (var write in RowWrite.InOrder(writes))
+        {
+            Run(write.Sql, write.Values);
+        }
+
+        RedoLog.Mark(this, upTo);
+        Run("COMMIT");
+    }
+
     /// <summary>Writes and commits what was sealed. Units may run ahead meanwhile, unless <see cref="HasOwnWrites"/>.</summary>
     public void Commit(List<RowWrite> writes)
     {
@@ -289,6 +305,16 @@ internal sealed class SqliteSession : Session, IDisposable
             throw new InvalidOperationException("a statement of its own waits for the commit under way");
         }
     }
+
+    /// <summary>As a column keeps it.</summary>
+    internal static long NumberOf(object value) => value switch
+    {
+        long number => number,
+        int number => number,
+        bool yes => yes ? 1 : 0,
+        DateTimeOffset instant => instant.ToUnixTimeMilliseconds(),
+        _ => throw new ArgumentException($"a column cannot hold a {value.GetType().Name}"),
+    };
 
     private List<object> Select(HotTable table, object?[] group)
     {
@@ -439,12 +465,9 @@ internal sealed class SqliteSession : Session, IDisposable
         {
             null => raw.sqlite3_bind_null(handle, place),
             string text => BindText(place, text),
-            long number => raw.sqlite3_bind_int64(handle, place, number),
-            int number => raw.sqlite3_bind_int64(handle, place, number),
-            bool yes => raw.sqlite3_bind_int64(handle, place, yes ? 1 : 0),
             byte[] bytes => bytes.Length == 0 ? raw.sqlite3_bind_zeroblob(handle, place, 0) : raw.sqlite3_bind_blob(handle, place, bytes.AsSpan()),
-            DateTimeOffset instant => raw.sqlite3_bind_int64(handle, place, instant.ToUnixTimeMilliseconds()),
-            _ => throw new ArgumentException($"a column cannot hold a {value.GetType().Name}"),
+            ReadOnlyMemory<byte> bytes => raw.sqlite3_bind_blob(handle, place, bytes.Span),
+            _ => raw.sqlite3_bind_int64(handle, place, NumberOf(value)),
         };
 
         private int BindText(int place, string text)
