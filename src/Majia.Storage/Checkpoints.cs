@@ -45,7 +45,6 @@ internal sealed class Checkpoints : IAsyncDisposable
     public void Committed()
     {
         _ = raw.sqlite3_db_status(writer.Handle, PagesWritten, out var pages, out _, 1);
-        if (Environment.GetEnvironmentVariable("DBG") is not null) { Console.Error.WriteLine($"pages {pages}"); }
         lock (gate)
         {
             length += pages;

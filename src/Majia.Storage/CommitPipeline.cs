@@ -43,10 +43,10 @@ internal sealed class CommitPipeline
     private Batch? flight;
 
     /// <summary>Rows that are durable in the log and not yet in the database; null when there are none.</summary>
-    private Logged? logged;
+    private LoggedRows? logged;
 
     /// <summary>Rows on their way from the log into the database; the connection is the applying thread's.</summary>
-    private Logged? applying;
+    private LoggedRows? applying;
 
     /// <summary>Somebody waits for what is logged now.</summary>
     private bool settle;
@@ -67,6 +67,9 @@ internal sealed class CommitPipeline
     // The writer thread's own.
     private RedoLog? log;
     private long last;
+
+    /// <summary>What was applied last: rows in memory may still be looked for in it.</summary>
+    private LoggedRows? gone;
 
     public CommitPipeline(SqliteSession writer, Checkpoints checkpoints, string logPath, GroupCommit policy, TimeProvider time)
     {
@@ -89,7 +92,7 @@ internal sealed class CommitPipeline
     private bool Open => Free || (held is null && flight is not { OwnWrites: true });
 
     /// <summary>What is logged is to go into the database now.</summary>
-    private bool ApplyDue => logged is not null && applying is null && failure is null && (settle || held is not null || stopping || logged.Rows.Count >= policy.LogRows);
+    private bool ApplyDue => logged is not null && applying is null && failure is null && (settle || held is not null || stopping || logged.Count >= policy.LogRows);
 
     public Task<T> WriteAsync<T>(Func<Session, T> unit)
     {
@@ -295,6 +298,11 @@ internal sealed class CommitPipeline
             batch.Since = time.GetTimestamp();
         }
 
+        if (!ahead)
+        {
+            writer.LookInto(null, null); // the database has everything
+        }
+
         Exception? thrown = null;
         SqliteException? broken = null;
         writer.BeginUnit(ahead);
@@ -375,6 +383,7 @@ internal sealed class CommitPipeline
 
     private void Commit()
     {
+        TakeIn();
         var writes = writer.Seal();
         Batch done;
         bool toLog;
@@ -384,11 +393,6 @@ internal sealed class CommitPipeline
             done.OwnWrites = writer.HasOwnWrites;
             toLog = logged is not null || applying is not null || (calm >= policy.LogAfter && !done.OwnWrites);
             calm = done.OwnWrites ? 0 : done.Units >= policy.Large ? calm + 1 : calm;
-            if (!toLog)
-            {
-                writer.Turn();
-            }
-
             batch = new Batch();
             due = false;
             Release();
@@ -432,6 +436,22 @@ internal sealed class CommitPipeline
         }
     }
 
+    /// <summary>As the front's holder: from here on rows are looked for in the commits that are in the log, and in none that the database has.</summary>
+    private void TakeIn()
+    {
+        lock (gate)
+        {
+            if (gone is not null && applying is null)
+            {
+                log!.Reuse(gone.Chunks);
+                gone = null;
+            }
+        }
+
+        logged?.TakeIn();
+        writer.LookInto(logged, gone);
+    }
+
     /// <summary>The commit is durable in the log, and its rows are among those that go into the database next. Waits while too many do already.</summary>
     private void Append(List<RowWrite> writes)
     {
@@ -439,45 +459,49 @@ internal sealed class CommitPipeline
         long upTo;
         lock (gate)
         {
-            upTo = applied;
-            while (applying is not null && logged?.Rows.Count >= 2 * policy.LogRows)
+            while (applying is not null && logged?.Count >= 2 * policy.LogRows)
             {
                 Monitor.Wait(gate);
             }
+
+            upTo = applied;
         }
 
-        log.Append(last + 1, writes, upTo);
+        var commit = log.Append(last + 1, writes, upTo);
         last++;
         lock (gate)
         {
-            logged ??= new Logged();
-            logged.Rows.AddRange(writes);
-            logged.UpTo = last;
+            logged ??= new LoggedRows();
+            logged.Add(commit, last);
         }
     }
 
     /// <summary>As the front's holder: what is logged goes into the database beside it.</summary>
     private void Apply()
     {
+        TakeIn();
+        log!.Cut();
+        var statements = writer.Statements();
+        LoggedRows rows;
         lock (gate)
         {
-            writer.Turn();
-            calm = settle && logged!.Rows.Count < policy.LogRows / 8 ? 0 : calm;
-            (applying, logged, settle) = (logged, null, false);
+            rows = applying = gone = logged!;
+            calm = settle && rows.Count < policy.LogRows / 8 ? 0 : calm;
+            (logged, settle) = (null, false);
+            writer.LookInto(null, gone);
             Release();
         }
 
 #pragma warning disable RS0030 // it waits for the disk, as the writer does
-        new Thread(() => Write(applying!)) { IsBackground = true, Name = "storage applier" }.Start();
+        new Thread(() => Write(rows, statements)) { IsBackground = true, Name = "storage applier" }.Start();
 #pragma warning restore RS0030
     }
 
-    private void Write(Logged rows)
+    private void Write(LoggedRows rows, string[] statements)
     {
         try
         {
-            if (Environment.GetEnvironmentVariable("DBG") is not null) { Console.Error.WriteLine("rows " + rows.Rows.Count + " " + string.Join(", ", rows.Rows.GroupBy(r => r.Sql[..Math.Min(45, r.Sql.Length)]).Select(g => g.Key + "=" + g.Count() + "/" + g.Select(x => x.Key).Distinct().Count()))); }
-            writer.Apply(rows.Rows, rows.UpTo);
+            writer.Apply(rows, statements);
             checkpoints.Committed();
         }
         catch (SqliteException error)
@@ -492,7 +516,7 @@ internal sealed class CommitPipeline
             Monitor.Pulse(gate);
         }
 
-        rows.Applied.SetResult();
+        rows.Applied.TrySetResult();
     }
 
     /// <summary>No commit any more: who waits and who comes is told so, and nothing that was not durable has been answered. A commit under way may still succeed; nothing that follows it can.</summary>
@@ -500,7 +524,7 @@ internal sealed class CommitPipeline
     {
         List<IUnit> refused = [];
         Batch lost;
-        Logged? late;
+        LoggedRows? late;
         lock (gate)
         {
             failure ??= new StoreFailedException($"the database cannot be written any more ({error.Message}); everything answered so far is kept, restart when there is room and the disk is well", error);
@@ -514,7 +538,7 @@ internal sealed class CommitPipeline
             due = false;
         }
 
-        late?.Applied.SetResult(); // the log keeps them for the next start
+        late?.Applied.TrySetResult(); // the log keeps them for the next start
         if (ownsConnection)
         {
             try
@@ -533,14 +557,6 @@ internal sealed class CommitPipeline
         {
             unit.Fail(failure);
         }
-    }
-
-    /// <summary>Rows of commits that are durable in the log.</summary>
-    private sealed class Logged
-    {
-        public readonly TaskCompletionSource Applied = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        public readonly List<RowWrite> Rows = [];
-        public long UpTo;
     }
 
     /// <summary>The units of one commit, and who waits for it.</summary>

@@ -233,7 +233,6 @@ public sealed class InlineStore : Store
     {
         pending = false;
         var sealedNow = flight = new Flight(writer.Seal(), waiting ?? new(TaskCreationOptions.RunContinuationsAsynchronously));
-        writer.Turn();
         waiting = null;
         if (disk is null)
         {

@@ -1,6 +1,3 @@
-using System.Buffers;
-using System.Buffers.Binary;
-using System.Text;
 using Microsoft.Data.Sqlite;
 
 namespace Majia.Storage;
@@ -14,8 +11,12 @@ internal sealed class RedoLog : IDisposable
 {
     private readonly string path;
     private readonly SqliteSession session;
-    private readonly Dictionary<string, long> texts = new(StringComparer.Ordinal);
-    private readonly ArrayBufferWriter<byte> record = new(64 * 1024);
+    private const int ChunkSize = 1 << 20;
+
+    private readonly HashSet<int> texts = [];
+    private readonly Stack<byte[]> spare = new();
+    private byte[] chunk = [];
+    private int used;
 
     private RedoLog(string path, SqliteSession session) => (this.path, this.session) = (path, session);
 
@@ -52,26 +53,24 @@ internal sealed class RedoLog : IDisposable
     /// <summary>Durable when it returns.</summary>
     /// <param name="seq">One more than that of the record before.</param>
     /// <param name="applied">Records up to here stand in the database and are dropped.</param>
-    public void Append(long seq, List<RowWrite> writes, long applied)
+    public LoggedCommit Append(long seq, List<RowWrite> writes, long applied)
     {
-        record.ResetWrittenCount();
+        var commit = Encode(writes);
         session.Run("BEGIN IMMEDIATE");
         try
         {
             foreach (var write in writes)
             {
-                if (!texts.TryGetValue(write.Sql, out var text))
+                if (texts.Add(write.Statement))
                 {
-                    texts.Add(write.Sql, text = texts.Count);
-                    session.Run("INSERT INTO redo_text (id, text) VALUES ($1, $2)", text, write.Sql);
+                    session.Run("INSERT INTO redo_text (id, text) VALUES ($1, $2)", write.Statement, write.Sql);
                 }
-
-                RedoRecord.Write(record, text, write.Values);
             }
 
             session.Run("DELETE FROM redo WHERE seq <= $1", applied);
-            session.Run("INSERT INTO redo (seq, rows) VALUES ($1, $2)", seq, record.WrittenMemory);
+            session.Run("INSERT INTO redo (seq, rows) VALUES ($1, $2)", seq, commit.Bytes);
             session.Run("COMMIT");
+            return commit;
         }
         catch (SqliteException)
         {
@@ -82,6 +81,42 @@ internal sealed class RedoLog : IDisposable
 
             throw;
         }
+    }
+
+    /// <summary>The next commit begins a chunk of its own.</summary>
+    public void Cut() => used = chunk.Length;
+
+    /// <summary>Nobody looks into these any more.</summary>
+    public void Reuse(IEnumerable<byte[]> chunks)
+    {
+        foreach (var old in chunks.Where(static old => old.Length == ChunkSize))
+        {
+            spare.Push(old);
+        }
+    }
+
+    private LoggedCommit Encode(List<RowWrite> writes)
+    {
+        var most = 0;
+        foreach (var write in writes)
+        {
+            most += RedoRecord.Bound(write);
+        }
+
+        if (most > chunk.Length - used)
+        {
+            (chunk, used) = (most <= ChunkSize && spare.TryPop(out var old) ? old : new byte[Math.Max(most, ChunkSize)], 0);
+        }
+
+        var from = used;
+        var offsets = new int[writes.Count];
+        for (var i = 0; i < offsets.Length; i++)
+        {
+            offsets[i] = used;
+            used += RedoRecord.Write(chunk.AsSpan(used), writes[i]);
+        }
+
+        return new LoggedCommit(chunk, from, used - from, offsets);
     }
 
     /// <summary>Closes it; <paramref name="empty"/> when all of it stands in the database: then the file goes.</summary>
@@ -121,7 +156,13 @@ internal sealed class RedoLog : IDisposable
             return;
         }
 
-        var texts = log.Query("SELECT text FROM redo_text ORDER BY id", static row => row.GetString(0));
+        var texts = log.Query("SELECT id, text FROM redo_text", static row => (Id: row.GetInt32(0), Text: row.GetString(1)));
+        var statements = new string[texts.Select(static text => text.Id + 1).DefaultIfEmpty().Max()];
+        foreach (var (id, text) in texts)
+        {
+            statements[id] = text;
+        }
+
         var applied = AppliedIn(main);
         var records = log.Query("SELECT seq, rows FROM redo WHERE seq > $1 ORDER BY seq", static row => (Seq: row.GetInt64(0), Rows: row.Bytes(1)), applied);
         if (records.Count == 0)
@@ -139,9 +180,9 @@ internal sealed class RedoLog : IDisposable
                     throw new StoreException($"the log beside {main.Connection.DataSource} goes on with record {seq}, expected {applied}: it is of another database; nothing was changed");
                 }
 
-                foreach (var (text, values) in RedoRecord.Read(rows))
+                for (ReadOnlyMemory<byte> rest = rows; !rest.IsEmpty;)
                 {
-                    main.Run(texts[text], values);
+                    rest = rest[main.Run(statements, rest)..];
                 }
             }
 
@@ -190,86 +231,4 @@ internal sealed class RedoLog : IDisposable
     }
 
     private static bool IsMade(SqliteSession log) => log.Number("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'redo'") is not null;
-}
-
-/// <summary>The statements of one record: number of the text, count of parameters, and each parameter behind its kind. Numbers are little-endian.</summary>
-internal static class RedoRecord
-{
-    private const byte Null = 0, Number = 1, Text = 2, Blob = 3;
-
-    public static void Write(IBufferWriter<byte> record, long text, object?[] values)
-    {
-        var head = record.GetSpan(4);
-        BinaryPrimitives.WriteUInt16LittleEndian(head, checked((ushort)text));
-        BinaryPrimitives.WriteUInt16LittleEndian(head[2..], checked((ushort)values.Length));
-        record.Advance(4);
-        foreach (var value in values)
-        {
-            switch (value)
-            {
-                case null:
-                    record.GetSpan(1)[0] = Null;
-                    record.Advance(1);
-                    break;
-                case string words:
-                    var most = Encoding.UTF8.GetMaxByteCount(words.Length);
-                    var place = record.GetSpan(5 + most);
-                    var length = Encoding.UTF8.GetBytes(words, place[5..]);
-                    Head(place, Text, length);
-                    record.Advance(5 + length);
-                    break;
-                case byte[] bytes:
-                    var room = record.GetSpan(5 + bytes.Length);
-                    Head(room, Blob, bytes.Length);
-                    bytes.CopyTo(room[5..]);
-                    record.Advance(5 + bytes.Length);
-                    break;
-                default:
-                    var number = record.GetSpan(9);
-                    number[0] = Number;
-                    BinaryPrimitives.WriteInt64LittleEndian(number[1..], SqliteSession.NumberOf(value));
-                    record.Advance(9);
-                    break;
-            }
-        }
-    }
-
-    public static IEnumerable<(int Text, object?[] Values)> Read(ReadOnlyMemory<byte> record)
-    {
-        while (!record.IsEmpty)
-        {
-            var (text, count) = (BinaryPrimitives.ReadUInt16LittleEndian(record.Span), BinaryPrimitives.ReadUInt16LittleEndian(record.Span[2..]));
-            record = record[4..];
-            var values = new object?[count];
-            for (var i = 0; i < count; i++)
-            {
-                values[i] = One(ref record);
-            }
-
-            yield return (text, values);
-        }
-    }
-
-    private static object? One(ref ReadOnlyMemory<byte> record)
-    {
-        var kind = record.Span[0];
-        if (kind is Null or Number)
-        {
-            object? number = kind == Null ? null : BinaryPrimitives.ReadInt64LittleEndian(record.Span[1..]);
-            record = record[(kind == Null ? 1 : 9)..];
-            return number;
-        }
-
-        var length = BinaryPrimitives.ReadInt32LittleEndian(record.Span[1..]);
-        var bytes = record.Span.Slice(5, length);
-        object value = kind == Text ? Encoding.UTF8.GetString(bytes) : bytes.ToArray();
-        record = record[(5 + length)..];
-        return value;
-    }
-
-    private static void Head(Span<byte> place, byte kind, int length)
-    {
-        place[0] = kind;
-        BinaryPrimitives.WriteInt32LittleEndian(place[1..], length);
-    }
 }

@@ -1,50 +1,23 @@
 namespace Majia.Storage;
 
 /// <summary>One statement of a commit: INSERT or UPDATE of a row, with its parameters.</summary>
-/// <param name="Table">Rows are written table by table, in this order.</param>
-/// <param name="Key">The row's, and within a table the order.</param>
-/// <param name="Replaces">It sets all that an earlier one of its kind may have set.</param>
-internal readonly record struct RowWrite(string Sql, object?[] Values, int Table, string Key, bool Replaces)
-{
-    /// <summary>Statements of several commits as of one: what a later one sets again is left out.</summary>
-    public static IEnumerable<RowWrite> InOrder(List<RowWrite> writes)
-    {
-        var order = new int[writes.Count];
-        for (var i = 0; i < order.Length; i++)
-        {
-            order[i] = i;
-        }
-
-        Array.Sort(order, (one, other) =>
-        {
-            var (a, b) = (writes[one], writes[other]);
-            var difference = a.Table.CompareTo(b.Table);
-            difference = difference != 0 ? difference : string.CompareOrdinal(a.Key, b.Key);
-            return difference != 0 ? difference : one.CompareTo(other);
-        });
-        for (var i = 0; i < order.Length; i++)
-        {
-            var write = writes[order[i]];
-            if (write.Replaces && i + 1 < order.Length && writes[order[i + 1]] is { Replaces: true } next && next.Table == write.Table && next.Key == write.Key)
-            {
-                continue;
-            }
-
-            yield return write;
-        }
-    }
-}
+/// <param name="Statement">Twice the table's number, and one more where a row changes.</param>
+/// <param name="Key">The row's.</param>
+/// <param name="GroupLength">So much of the key is the group by which rows are looked up.</param>
+internal readonly record struct RowWrite(string Sql, object?[] Values, int Statement, string Key, int GroupLength);
 
 /// <summary>The rows of hot tables that units of one commit have looked at or made: read once, written once, whatever happens to them in between.</summary>
 /// <remarks>
 /// What a unit changes stands here until somebody needs it in the database: the commit, or a statement of a party's own. So a row that is added and then
 /// answered within one commit is one INSERT. A unit that throws is undone here alone, unless it had statements of its own; then by its savepoint too.
-/// What commits touched stays until they stand in the database and a turn later, so meanwhile the database is asked only for rows that they did not touch (docs/decisions/0039, 0058).
+/// What one commit touched stays until the next one is sealed, so while it is on its way to the disk the database is asked only for rows that it did not touch (docs/decisions/0039),
+/// and of commits that are in the log and not yet in the database their records are looked into (0058).
 /// One writer: nobody else changes these rows (decisions.md 30). One thread at a time.
 /// </remarks>
 /// <param name="select">Loads the rows of one group.</param>
 /// <param name="execute">Runs INSERT or UPDATE.</param>
-internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, Action<string, object?[]> execute)
+/// <param name="values">As <paramref name="select"/>, the values of the columns; where there is a log.</param>
+internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, Action<string, object?[]> execute, Func<HotTable, object?[], List<object?[]>>? values = null)
 {
     /// <summary>So many groups of one table stay from commit to commit, and as many that were looked at before them.</summary>
     private const int MostThatStay = 16_384;
@@ -52,6 +25,8 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
     private readonly Dictionary<HotTable, Groups> tables = [];
     private readonly List<(HotTable Table, List<Entry> Dirty)> written = [];
     private readonly List<Change> unit = [];
+    private readonly List<LoggedRow> found = [];
+    private LoggedRows? logged, earlierLogged;
 
     /// <summary>Something stands here and not in the database.</summary>
     public bool IsDirty { get; private set; }
@@ -185,34 +160,24 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
     {
         var writes = new List<RowWrite>();
         Collect(writes);
-        return writes;
-    }
-
-    /// <summary>What was last touched before the turn before this one is dropped: every commit of that time stands in the database.</summary>
-    public void Turn()
-    {
         foreach (var (table, groups) in tables)
         {
             if (!table.Stays || groups.Recent.Count > MostThatStay)
             {
+                // What is dropped was last touched before the seal before this one, so its commit is over.
                 (groups.Recent, groups.Earlier) = (groups.Earlier, groups.Recent);
                 groups.Recent.Clear();
             }
         }
 
-        // Of a commit that is not sealed yet: touched after this turn, too.
-        foreach (var (table, dirty) in written)
-        {
-            var groups = tables[table];
-            foreach (var entry in dirty)
-            {
-                if (groups.Earlier.Remove(KeyOf(entry.Values.AsSpan(0, table.Group)), out var rows))
-                {
-                    groups.Recent.Add(KeyOf(entry.Values.AsSpan(0, table.Group)), rows);
-                }
-            }
-        }
+        return writes;
     }
+
+    /// <summary>Where commits are that the database has not yet, the older ones second: what is not at hand is looked for there too.</summary>
+    public void LookInto(LoggedRows? recent, LoggedRows? earlier) => (logged, earlierLogged) = (recent, earlier);
+
+    /// <summary>Texts by number, of every table that was written to.</summary>
+    public string[] Statements() => [.. written.SelectMany(static of => (string[])[of.Table.Insert, of.Table.Update])];
 
     private void Collect(List<RowWrite> writes)
     {
@@ -226,10 +191,10 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
                 switch (entry.State)
                 {
                     case State.New:
-                        writes.Add(new RowWrite(table.Insert, entry.Values!, at, entry.Key, Replaces: false));
+                        writes.Add(new RowWrite(table.Insert, entry.Values!, 2 * at, entry.Key, GroupLength(table, entry)));
                         break;
                     case State.Changed:
-                        writes.Add(new RowWrite(table.Update, table.UpdateValues(entry.Values ??= table.ValuesOf(entry.Row)), at, entry.Key, Replaces: true));
+                        writes.Add(new RowWrite(table.Update, table.UpdateValues(entry.Values ??= table.ValuesOf(entry.Row)), (2 * at) + 1, entry.Key, GroupLength(table, entry)));
                         break;
                 }
 
@@ -276,12 +241,57 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
                 return rows;
             }
 
-            rows = blind && table.Group == table.Keys ? [] : select(table, group.ToArray()).ConvertAll(row => new Entry(table, row, null, State.Clean) { Key = key });
+            rows = blind && table.Group == table.Keys ? [] : Stored(table, group.ToArray(), key).ConvertAll(row => new Entry(table, row, null, State.Clean) { Key = key });
             groups.Recent.Add(key, rows);
         }
 
         return rows;
     }
+
+    /// <summary>A group as the last commit left it: in the database, or in the log.</summary>
+    private List<object> Stored(HotTable table, object?[] group, string key)
+    {
+        if ((logged is null && earlierLogged is null) || NumberOf(table) is not (>= 0 and var number))
+        {
+            return select(table, group);
+        }
+
+        found.Clear();
+        earlierLogged?.Collect(number, key, found);
+        logged?.Collect(number, key, found);
+        if (found.Count == 0)
+        {
+            return select(table, group);
+        }
+
+        // Rows that the log only changes, and others of the group, stand in the database. Whether it has some of the log's already does not matter: they are set again.
+        var rows = new SortedDictionary<string, object?[]>(StringComparer.Ordinal);
+        if (table.Group < table.Keys || found[0].Changes)
+        {
+            foreach (var row in values!(table, group))
+            {
+                rows.Add(KeyOf(row.AsSpan(0, table.Keys)), row);
+            }
+        }
+
+        foreach (var row in found)
+        {
+            if (row.Changes)
+            {
+                table.Change(rows[row.Key], row.Values);
+            }
+            else
+            {
+                rows[row.Key] = row.Values;
+            }
+        }
+
+        return [.. rows.Values.Select(row => table.Read(new ValuesRow(table.Columns, row)))];
+    }
+
+    private int NumberOf(HotTable table) => written.FindIndex(of => of.Table == table);
+
+    private static int GroupLength(HotTable table, Entry entry) => table.Group == table.Keys ? entry.Key.Length : KeyOf(entry.Values.AsSpan(0, table.Group)).Length;
 
     private void Touch(Entry entry)
     {
@@ -293,7 +303,7 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
 
         entry.Listed = true;
         entry.Key = KeyOf((entry.Values ??= entry.Table.ValuesOf(entry.Row)).AsSpan(0, entry.Table.Keys));
-        var at = written.FindIndex(of => of.Table == entry.Table);
+        var at = NumberOf(entry.Table);
         if (at < 0)
         {
             at = written.Count;
@@ -352,7 +362,7 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
         return new string(text[..length]);
     }
 
-    /// <summary>Rows of one table: what was looked at since the last turn (or the last so many), and what was before that.</summary>
+    /// <summary>Rows of one table: what was looked at since the last seal (or the last so many), and what was before that.</summary>
     private sealed class Groups
     {
         public Dictionary<string, List<Entry>> Recent { get; set; } = new(StringComparer.Ordinal);
