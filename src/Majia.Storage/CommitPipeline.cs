@@ -455,6 +455,11 @@ internal sealed class CommitPipeline
     /// <summary>The commit is durable in the log, and its rows are among those that go into the database next. Waits while too many do already.</summary>
     private void Append(List<RowWrite> writes)
     {
+        if (writes.Count == 0)
+        {
+            return; // they only looked
+        }
+
         log ??= RedoLog.Create(logPath);
         long upTo;
         lock (gate)

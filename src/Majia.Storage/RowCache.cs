@@ -47,9 +47,9 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
         }
 
         var entry = new Entry(table, row, values, State.New);
-        rows.Add(entry);
         unit.Add(new Change(entry, rows, null, null, State.Clean));
         Touch(entry);
+        rows.Insert(PlaceOf(rows, entry), entry);
         return true;
     }
 
@@ -311,6 +311,22 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
         }
 
         written[at].Dirty.Add(entry);
+    }
+
+    /// <summary>Rows of a group stand in the order of their keys.</summary>
+    private static int PlaceOf(List<Entry> rows, Entry entry)
+    {
+        var at = rows.Count;
+        for (; at > 0; at--)
+        {
+            var before = rows[at - 1];
+            if (string.CompareOrdinal(KeyOf((before.Values ??= before.Table.ValuesOf(before.Row)).AsSpan(0, before.Table.Keys)), entry.Key) < 0)
+            {
+                break;
+            }
+        }
+
+        return at;
     }
 
     private static int IndexOf(HotTable table, List<Entry> rows, object?[] values)
