@@ -9,7 +9,7 @@ namespace Majia.Storage;
 /// <param name="LogAfter">After so many large commits in a row that nobody wanted to look into, commits go into the log first (docs/decisions/0058).</param>
 /// <param name="Large">Units of a large commit.</param>
 /// <param name="LogRows">So many rows are written into the database together.</param>
-public sealed record GroupCommit(int IdleMilliseconds = 50, int MaxUnits = 512, int MaxAgeMilliseconds = 5, int LogAfter = 16, int Large = 32, int LogRows = 98304);
+public sealed record GroupCommit(int IdleMilliseconds = 50, int MaxUnits = 512, int MaxAgeMilliseconds = 5, int LogAfter = 16, int Large = 32, int LogRows = 98_304);
 
 /// <summary>Runs units one after the other, gathers them into commits, and writes one commit while the units of the next run ahead of it (docs/decisions/0039).</summary>
 /// <remarks>

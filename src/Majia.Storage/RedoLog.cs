@@ -4,7 +4,7 @@ namespace Majia.Storage;
 
 /// <summary>Commits that are durable before their rows stand in the database: one record each, in a SQLite file beside it (WAL, synchronous=FULL; docs/decisions/0058).</summary>
 /// <remarks>
-/// A commit at full load touches more pages than it has payments; as one record it is a few pages in a row. The rows of many commits then go into the database in one transaction,
+/// A commit at full load touches five pages a payment; as one record it is a few pages in a row. The rows of many commits then go into the database in one transaction,
 /// which also says how far it has come (<c>redo_applied</c>), so a record is written there once whatever happens. Only the writer's thread uses it.
 /// </remarks>
 internal sealed class RedoLog : IDisposable
@@ -39,7 +39,7 @@ internal sealed class RedoLog : IDisposable
         var session = new SqliteSession(SqliteStore.Connect(path, SqliteOpenMode.ReadWrite));
         try
         {
-            Migrations.Run(session.Connection, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000");
+            Migrations.Run(session.Connection, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 500");
             Migrations.Run(session.Connection, "CREATE TABLE redo_text (id INTEGER PRIMARY KEY, text TEXT NOT NULL); CREATE TABLE redo (seq INTEGER PRIMARY KEY, rows BLOB NOT NULL)");
             return new RedoLog(path, session);
         }
@@ -180,9 +180,16 @@ internal sealed class RedoLog : IDisposable
                     throw new StoreException($"the log beside {main.Connection.DataSource} goes on with record {seq}, expected {applied}: it is of another database; nothing was changed");
                 }
 
-                for (ReadOnlyMemory<byte> rest = rows; !rest.IsEmpty;)
+                try
                 {
-                    rest = rest[main.Run(statements, rest)..];
+                    for (ReadOnlyMemory<byte> rest = rows; !rest.IsEmpty;)
+                    {
+                        rest = rest[main.Run(statements, rest)..];
+                    }
+                }
+                catch (SqliteException error) when (error.SqliteErrorCode == SQLitePCL.raw.SQLITE_CONSTRAINT)
+                {
+                    throw new StoreException($"record {seq} of the log beside {main.Connection.DataSource} does not fit it: {error.Message}; nothing was changed", error);
                 }
             }
 

@@ -117,8 +117,10 @@ public sealed class LoadKillTests
         using var connection = new SqliteConnection($"Data Source={log};Mode=ReadOnly;Pooling=False");
         connection.Open();
         using var command = connection.CreateCommand();
+        command.CommandText = "SELECT count(*) FROM sqlite_master WHERE name = 'redo'"; // killed before it was made
+        var made = (long)command.ExecuteScalar()! > 0;
         command.CommandText = "SELECT count(*) FROM redo";
-        return (long)command.ExecuteScalar()! > 0;
+        return made && (long)command.ExecuteScalar()! > 0;
     }
 
     /// <summary>Opened once more, long after: the last reversals arrive, what the switch has no answer for is closed, and the books hold exactly what was acknowledged.</summary>
