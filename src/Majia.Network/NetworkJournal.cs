@@ -34,5 +34,5 @@ public sealed partial class NetworkParty
         store.Read(session => new Journals.TapsReply(
             [.. SwitchedTransaction.Taps(session, request.Since, request.After, Math.Clamp(request.Limit, 1, LargestPage)).Select(tap => new Journals.Tap(
                 tap.Key, tap.Token, BinaryPrimitives.ReadUInt16BigEndian(tap.Counter), Convert.ToHexString(tap.Counter.AsSpan(2)), tap.At))],
-            Restoration.Latest(session)?.BackupAt))));
+            Restoration.Latest(session, "network")?.BackupAt))));
 }

@@ -14,5 +14,5 @@ public sealed partial class WalletParty
             session.Query(
                 "SELECT tur, state FROM wallet_card WHERE tur IS NOT NULL AND tur > $1 ORDER BY tur LIMIT $2",
                 static row => new Journals.Card(row.GetString(0), row.GetString(1) is "Deleted" or "Failed"), request.After, Math.Clamp(request.Limit, 1, LargestPage)),
-            Restoration.Latest(session)?.BackupAt))));
+            Restoration.Latest(session, "wallet")?.BackupAt))));
 }

@@ -24,22 +24,26 @@ public static class Backup
 {
     public const string ManifestFile = "manifest.json";
 
+    /// <summary>Where a backup has the dumps of PostgreSQL's schemas, one a party.</summary>
+    private const string Dumps = "postgres/";
+
     private const int Version = 1;
 
     private static readonly JsonSerializerOptions Json = new(JsonEndpoint.Json) { WriteIndented = true };
 
     /// <summary>Databases of the parties, of phones and of terminals, chips, and with <paramref name="withKeys"/> the keys, into a new folder, or into one file when its name ends with <c>.tar</c>.</summary>
+    /// <param name="store">Connection string of the PostgreSQL that has the parties' rows; null: <c>majia.db</c> in the folder has them.</param>
     /// <exception cref="BackupException">The target is there, or there is nothing to copy.</exception>
     /// <exception cref="StoreException">A database cannot be read.</exception>
-    public static BackupManifest Take(string data, string target, bool withKeys, TimeProvider time)
+    public static BackupManifest Take(string data, string target, bool withKeys, TimeProvider time, string? store = null)
     {
         if (Path.Exists(target))
         {
             throw new BackupException($"{target} is there already; name a new one");
         }
 
-        var sources = Sources(data, withKeys);
-        if (sources.Count == 0)
+        var sources = Sources(data, withKeys, onPostgres: store is not null);
+        if (sources.Count == 0 && store is null)
         {
             throw new BackupException($"{Path.GetFullPath(data)} holds no data");
         }
@@ -50,6 +54,13 @@ public static class Backup
         {
             var at = time.GetUtcNow();
             var files = new List<BackupFile>();
+            if (store is not null)
+            {
+                var dumps = Directory.CreateDirectory(Path.Combine(folder, Dumps)).FullName;
+                files.AddRange(PostgresDump.TakeAsync(store, dumps, [Restoration.Schema.Party, OperationsSchema.Schema.Party]).GetAwaiter().GetResult()
+                    .Select(dump => Described(dumps, dump)));
+            }
+
             foreach (var name in sources)
             {
                 var (from, to) = (Path.Combine(data, name), Path.Combine(folder, name));
@@ -87,8 +98,9 @@ public static class Backup
 
     /// <summary>Brings a backup back into a folder that no process holds. Databases that are there are moved aside; devices and keys that are there stay.</summary>
     /// <param name="withDevices">Phones, chips and terminals too: their counters go back, and what they pay next may be taken for a replay.</param>
+    /// <param name="store">Connection string of a PostgreSQL that has nothing of these parties yet, for a backup that was made of one.</param>
     /// <returns>What was restored, by path, and where the old files are (null: there were none).</returns>
-    public static (IReadOnlyList<string> Restored, string? Aside) Restore(string source, string data, bool withDevices, TimeProvider time)
+    public static (IReadOnlyList<string> Restored, string? Aside) Restore(string source, string data, bool withDevices, TimeProvider time, string? store = null, PostgresOptions? postgres = null)
     {
         var folder = IsTar(source) ? Directory.CreateTempSubdirectory("majia-restore-").FullName : source;
         try
@@ -103,7 +115,13 @@ public static class Backup
             var now = time.GetUtcNow();
             string? aside = null;
             var restored = new List<string>();
-            foreach (var file in manifest.Files)
+            if (DumpsOf(source, manifest, store) is { Count: > 0 } dumps)
+            {
+                RestoreDumps(store!, dumps.ToDictionary(Party, file => Path.Combine(folder, file.Path), StringComparer.Ordinal), manifest.At, now, postgres);
+                restored.AddRange(dumps.Select(static file => file.Path));
+            }
+
+            foreach (var file in manifest.Files.Where(static file => !IsDump(file)))
             {
                 var to = Path.Combine(held.Path, file.Path);
                 var belongsToDevice = file.Path.Contains('/', StringComparison.Ordinal);
@@ -146,12 +164,13 @@ public static class Backup
 
     /// <summary>Takes the fence away by hand, where nobody is left who could tell what was missed. Whoever does it answers for taps of that time;
     /// device cards whose chips are in the same folder (one process for all) take their counters from there, so that nothing older is good.</summary>
+    /// <param name="store">As for <see cref="Take"/>. A process that runs beside it sees the fence gone when it next asks.</param>
     /// <returns>How many counters were taken from chips; null when there was no fence.</returns>
-    public static int? Lift(string data, TimeProvider time, Entropy entropy)
+    public static int? Lift(string data, TimeProvider time, Entropy entropy, string? store = null, PostgresOptions? postgres = null)
     {
         using var held = DataFolder.Open(data);
         var chips = ChipCounters.Read(held.Path, entropy);
-        return WithSession<int?>(held.Database, time, session =>
+        int? Work(Session session)
         {
             if (VaultFence.Up(session) is null)
             {
@@ -162,7 +181,9 @@ public static class Backup
                 "UPDATE token_token SET atc_high = $3, atc_bits = -1, spent = NULL WHERE seid = $1 AND instance_aid = $2 AND state <> 'Deactivated' AND atc_high < $3", chip.Seid, chip.InstanceAid, (long)chip.Counter));
             VaultFence.Lift(session, time.GetUtcNow(), FormattableString.Invariant($"lifted by hand, {taken} counters taken from chips"));
             return taken;
-        });
+        }
+
+        return store is null ? WithSession(held.Database, time, Work) : WithVault(store, time, postgres, Work);
     }
 
     /// <exception cref="BackupException">No manifest, one of another version, a file missing or altered.</exception>
@@ -197,7 +218,7 @@ public static class Backup
                 throw new BackupException($"{full}: expected SHA-256 {file.Sha256}, got {(File.Exists(full) ? Hash(full) : "no file")}; nothing was restored");
             }
 
-            if (file.Schemas is not null && Snapshots.Damage(full) is { Count: > 0 } damage)
+            if (file.Schemas is not null && !IsDump(file) && Snapshots.Damage(full) is { Count: > 0 } damage)
             {
                 throw new BackupException($"{full}: {damage[0]}; nothing was restored");
             }
@@ -207,10 +228,10 @@ public static class Backup
     }
 
     /// <summary>Paths relative to the data folder.</summary>
-    private static List<string> Sources(string data, bool withKeys)
+    private static List<string> Sources(string data, bool withKeys, bool onPostgres)
     {
         var found = new List<string>();
-        foreach (var name in (string[])["majia.db", "trace.db"])
+        foreach (var name in (string[])[.. onPostgres ? (string[])[] : ["majia.db"], "trace.db"])
         {
             if (File.Exists(Path.Combine(data, name)))
             {
@@ -241,6 +262,57 @@ public static class Backup
                 Directory.CreateDirectory(Path.GetDirectoryName(to)!);
                 File.Move(from, to);
             }
+        }
+    }
+
+    private static bool IsDump(BackupFile file) => file.Path.StartsWith(Dumps, StringComparison.Ordinal);
+
+    private static string Party(BackupFile dump) => Path.GetFileNameWithoutExtension(dump.Path);
+
+    private static BackupFile Described(string folder, PartyDump dump)
+    {
+        var path = Path.Combine(folder, dump.Name);
+        return new BackupFile(Dumps + dump.Name, new FileInfo(path).Length, Hash(path), [dump.Schema]);
+    }
+
+    /// <summary>The dumps, when they fit where they are to go.</summary>
+    private static List<BackupFile> DumpsOf(string source, BackupManifest manifest, string? store)
+    {
+        var dumps = manifest.Files.Where(IsDump).ToList();
+        return (store, dumps.Count) switch
+        {
+            (null, > 0) => throw new BackupException($"{source}: the parties' rows are dumps of PostgreSQL ({string.Join(", ", dumps.Select(Party))}): name the database that takes them with --store; nothing was restored"),
+            (not null, 0) => throw new BackupException($"{source}: the backup holds no dump of PostgreSQL: restore it without --store; nothing was restored"),
+            _ => dumps,
+        };
+    }
+
+    private static void RestoreDumps(string store, IReadOnlyDictionary<string, string> dumps, DateTimeOffset backupAt, DateTimeOffset now, PostgresOptions? postgres)
+    {
+        var fence = new Dictionary<string, string>(StringComparer.Ordinal);
+        if (dumps.ContainsKey(VaultTables.Schema.Party))
+        {
+            fence.Add(VaultTables.Schema.Party, VaultFence.RaiseStatement(now, backupAt));
+        }
+
+        PostgresDump.RestoreAsync(store, dumps, Restoration.Of(dumps.Keys, backupAt, now), fence, postgres).GetAwaiter().GetResult();
+    }
+
+    private static T WithVault<T>(string connection, TimeProvider time, PostgresOptions? postgres, Func<Session, T> work)
+    {
+        if (!PostgresDatabase.Parties(connection).Contains(VaultTables.Schema.Party))
+        {
+            throw new BackupException("the database has no token service, or none that this login may read");
+        }
+
+        var database = PostgresDatabase.Open(connection, [VaultTables.Schema], time, postgres);
+        try
+        {
+            return database[VaultTables.Schema.Party].CommitAsync(work).GetAwaiter().GetResult();
+        }
+        finally
+        {
+            database.DisposeAsync().AsTask().GetAwaiter().GetResult();
         }
     }
 

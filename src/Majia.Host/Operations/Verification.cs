@@ -10,6 +10,10 @@ namespace Majia.Host.Operations;
 /// <param name="Where">Folder and party.</param>
 public sealed record Finding(string Area, string Where, Text Says);
 
+/// <param name="Folder">A data folder: keys, chips, and without a store the parties' rows.</param>
+/// <param name="Store">Connection string of a PostgreSQL that has the rows.</param>
+public sealed record DataPlace(string Folder, string? Store = null);
+
 /// <param name="Checked">What was looked at, one line each, with how much of it there was.</param>
 public sealed record VerificationReport(IReadOnlyList<Finding> Findings, IReadOnlyList<Text> Checked);
 
@@ -17,13 +21,15 @@ public sealed record VerificationReport(IReadOnlyList<Finding> Findings, IReadOn
 /// <remarks>What is on its way between parties (an enrolment, a notice in an outbox) is no finding; a deleted device card that its chip still holds is not one either: the phone hears of it later (R24).</remarks>
 public static class Verification
 {
-    /// <param name="folders">Data folders; parties apart are given together, else what a party says of another cannot be compared.</param>
-    /// <param name="store">Connection string of a PostgreSQL that has the parties' rows; null: each folder's own file has them. Keys and chips are in the folders either way.</param>
+    /// <param name="places">Where the parties are; parties apart are given together, else what a party says of another cannot be compared.</param>
     /// <exception cref="StoreException">A folder has no database, or it cannot be read.</exception>
-    public static VerificationReport Run(IReadOnlyList<string> folders, Entropy entropy, string? store = null)
+    public static VerificationReport Run(IReadOnlyList<DataPlace> places, Entropy entropy)
     {
         var (findings, looked) = (new List<Finding>(), new List<Text>());
-        var parties = store is null ? OfFolders(folders, findings) : OfPostgres(store);
+        var folders = places.Select(static place => place.Folder).ToList();
+        var parties = new SortedDictionary<string, PartyRows>(StringComparer.Ordinal);
+        OfFolders(places.Where(static place => place.Store is null).Select(static place => place.Folder), parties, findings);
+        OfPostgres(places.Select(static place => place.Store).OfType<string>().Distinct(StringComparer.Ordinal), parties);
         if (parties.TryGetValue("issuer", out var bank))
         {
             bank.Look(session => Ledger(session, bank.Where, findings, looked));
@@ -73,9 +79,8 @@ public static class Verification
         public T Look<T>(Func<Session, T> query) => folder is null ? PostgresStore.Peek(store!, party, query) : SqliteStore.Peek(Path.Combine(folder, "majia.db"), query);
     }
 
-    private static SortedDictionary<string, PartyRows> OfFolders(IReadOnlyList<string> folders, List<Finding> findings)
+    private static void OfFolders(IEnumerable<string> folders, SortedDictionary<string, PartyRows> parties, List<Finding> findings)
     {
-        var parties = new SortedDictionary<string, PartyRows>(StringComparer.Ordinal);
         foreach (var folder in folders)
         {
             var database = Path.Combine(folder, "majia.db");
@@ -86,19 +91,23 @@ public static class Verification
 
             findings.AddRange(Snapshots.Damage(database).Select(damage => new Finding("files", database, new($"the file is damaged: {damage}", $"数据库文件已损坏：{damage}"))));
         }
-
-        return parties;
     }
 
-    private static SortedDictionary<string, PartyRows> OfPostgres(string store)
+    private static void OfPostgres(IEnumerable<string> stores, SortedDictionary<string, PartyRows> parties)
     {
-        var parties = new SortedDictionary<string, PartyRows>(StringComparer.Ordinal);
-        foreach (var party in PostgresDatabase.Parties(store))
+        foreach (var store in stores)
         {
-            parties.Add(party, new PartyRows(party, null, store));
-        }
+            var there = PostgresDatabase.Parties(store);
+            if (there.Count == 0)
+            {
+                throw new StoreException("the database has no schema of a party, or none that this login may read");
+            }
 
-        return parties.Count > 0 ? parties : throw new StoreException("the database has no schema of a party, or none that this login may read");
+            foreach (var party in there)
+            {
+                parties.TryAdd(party, new PartyRows(party, null, store));
+            }
+        }
     }
 
     private static string VaultKeys(string folder) => Path.Combine(folder, "keys", KeyTable.TokenService + ".lmk");

@@ -35,6 +35,13 @@ public sealed partial class TokenServiceParty
             return;
         }
 
+        // Another node of the token service has lifted it, or a person has.
+        if (store.Read(Fence.Up) is null)
+        {
+            fence = null;
+            return;
+        }
+
         try
         {
             if (!up.TapsDone)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Majia.Storage;
 
 namespace Majia.TokenService.Vault;
@@ -14,9 +15,12 @@ public sealed record Fence(DateTimeOffset RaisedAt, DateTimeOffset BackupAt, boo
         "SELECT raised_at, backup_at, taps_done, cards_done, says FROM token_fence WHERE lifted_at IS NULL ORDER BY raised_at DESC LIMIT 1",
         static row => new Fence(row.Instant(0), row.Instant(1), row.GetInt64(2) != 0, row.GetInt64(3) != 0, row.GetString(4)));
 
-    /// <summary>Raised by whoever restores, before the party starts.</summary>
-    public static void Raise(Session session, DateTimeOffset now, DateTimeOffset backupAt) => session.Execute(
-        "INSERT INTO token_fence (raised_at, backup_at, taps_done, cards_done, lifted_at, says) VALUES ($1, $2, 0, 0, NULL, 'waits for the journals of network and wallet')", now, backupAt);
+    /// <summary>Raised by whoever restores, before the party starts: on PostgreSQL in the transaction that brings the vault's rows.</summary>
+    public static string RaiseStatement(DateTimeOffset now, DateTimeOffset backupAt) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"INSERT INTO token_fence (raised_at, backup_at, taps_done, cards_done, lifted_at, says) VALUES ({now.ToUnixTimeMilliseconds()}, {backupAt.ToUnixTimeMilliseconds()}, 0, 0, NULL, 'waits for the journals of network and wallet')");
+
+    public static void Raise(Session session, DateTimeOffset now, DateTimeOffset backupAt) => session.Execute(RaiseStatement(now, backupAt));
 
     internal void Write(Session session) => session.Execute(
         "UPDATE token_fence SET taps_done = $2, cards_done = $3, says = $4 WHERE raised_at = $1", RaisedAt, TapsDone ? 1 : 0, CardsDone ? 1 : 0, Says);

@@ -100,7 +100,7 @@ public sealed class ApartCrashTests : IAsyncLifetime
         Assert.Equal(0, Peek(Role.Issuer, "SELECT count(*) FROM (SELECT currency FROM issuer_ledger GROUP BY currency HAVING SUM(amount) <> 0)"));
         Assert.Equal(1, Peek(Role.Token, "SELECT count(*) FROM token_alarm WHERE kind <> 'GAP'")); // the thief of the story
         Assert.Equal(Peek(Role.Issuer, $"SELECT count(*) FROM issuer_authorisations WHERE {Sales}"), Peek(Role.Issuer, $"SELECT count(DISTINCT rrn) FROM issuer_authorisations WHERE {Sales}"));
-        Assert.Empty(Verification.Run([.. Trial.Parties.Select(trial.DataOf), Path.Combine(folder, "devices")], new SystemEntropy()).Findings);
+        Assert.Empty(Verification.Run([.. Trial.Parties.Select(party => new DataPlace(trial.DataOf(party))), new DataPlace(Path.Combine(folder, "devices"))], new SystemEntropy()).Findings);
         Assert.DoesNotContain(log, line => line.Contains("refused:", StringComparison.Ordinal) && line.Contains("certificate for", StringComparison.Ordinal));
     }
 

@@ -12,20 +12,22 @@ using Majia.Terminal;
 namespace Majia.Scenarios.Operations;
 
 /// <summary>A token service that comes back from a backup (decisions.md 24): no tap of the lost time is good again, and what was deleted stays deleted.</summary>
-public sealed class RestoreTests
+public sealed class RestoreTests(PostgresServer server)
 {
-    [Fact]
-    public async Task A_restored_vault_refuses_payments_until_the_others_have_told_it_what_it_missed()
+    [Theory]
+    [InlineData("sqlite")]
+    [InlineData("postgres")]
+    public async Task A_restored_vault_refuses_payments_until_the_others_have_told_it_what_it_missed(string database)
     {
-        await using var two = await TwoProcesses.OpenAsync();
+        await using var two = await OpenAsync(database);
         var (kept, gone) = (await two.AddAsync("mingyue-03"), await two.AddAsync("mingyue-11"));
         Assert.Equal(SaleOutcome.Approved, (await two.SellAsync(kept)).Outcome);
         await two.PumpAsync();
 
         // Online: the vault serves while it is copied.
         var backup = two.Spare("vault.tar");
-        var manifest = Backup.Take(two.VaultData, backup, withKeys: false, TimeProvider.System);
-        Assert.Contains(manifest.Files, file => file.Path == "majia.db" && file.Schemas!.Any(schema => schema.StartsWith("token=", StringComparison.Ordinal)));
+        var manifest = two.BackUpVault(backup);
+        Assert.Contains(manifest.Files, file => file.Path == (two.VaultStore is null ? "majia.db" : "postgres/token.dump") && file.Schemas!.Any(schema => schema.StartsWith("token=", StringComparison.Ordinal)));
         Assert.DoesNotContain(manifest.Files, file => file.Path.StartsWith("keys/", StringComparison.Ordinal));
 
         // The time that will be lost: two taps, one overheard, and a deletion.
@@ -41,9 +43,21 @@ public sealed class RestoreTests
         Assert.Equal(1, Live(two));
 
         await two.StopTokenAsync();
-        var (restored, aside) = Backup.Restore(backup, two.VaultData, withDevices: false, TimeProvider.System);
-        Assert.Contains("majia.db", restored);
-        Assert.True(File.Exists(Path.Combine(aside!, "majia.db")), "the old database is kept aside");
+        if (two.VaultStore is { } old)
+        {
+            var full = Assert.Throws<StoreException>(() => two.RestoreVault(backup, old));
+            Assert.Contains("not empty: party token has tables there", full.Message, StringComparison.Ordinal);
+            Assert.Contains("name the database that takes them with --store", Assert.Throws<BackupException>(() => two.RestoreVault(backup, null)).Message, StringComparison.Ordinal);
+            var (restored, _) = two.RestoreVault(backup, await server.NewDatabaseAsync());
+            Assert.Contains("postgres/token.dump", restored);
+        }
+        else
+        {
+            var (restored, aside) = two.RestoreVault(backup, null);
+            Assert.Contains("majia.db", restored);
+            Assert.True(File.Exists(Path.Combine(aside!, "majia.db")), "the old database is kept aside");
+        }
+
         await two.StartTokenAsync();
 
         // Fenced: it knows two live cards, and pays with neither.
@@ -68,20 +82,22 @@ public sealed class RestoreTests
         await two.StartTokenAsync();
         Assert.Null(two.Token.TokenService.FenceUp);
         await two.PumpAsync();
-        Assert.Empty(Verification.Run([two.VaultData, two.OtherData], new SystemEntropy()).Findings);
+        Assert.Empty(two.Verify());
         Assert.NotEmpty(goneLast);
     }
 
-    [Fact]
-    public async Task Restored_with_the_same_backup_the_others_vouch_for_nothing_and_a_person_has_to_lift_the_fence()
+    [Theory]
+    [InlineData("sqlite")]
+    [InlineData("postgres")]
+    public async Task Restored_with_the_same_backup_the_others_vouch_for_nothing_and_a_person_has_to_lift_the_fence(string database)
     {
-        await using var two = await TwoProcesses.OpenAsync();
+        await using var two = await OpenAsync(database);
         var card = await two.AddAsync("mingyue-03");
         await two.PumpAsync();
         await two.StopTokenAsync();
         var backup = two.Spare("vault");
-        Backup.Take(two.VaultData, backup, withKeys: false, TimeProvider.System);
-        Backup.Restore(backup, two.VaultData, withDevices: false, TimeProvider.System);
+        two.BackUpVault(backup);
+        two.RestoreVault(backup, two.VaultStore is null ? null : await server.NewDatabaseAsync());
 
         // The mark of a restoration of the switch's own log.
         await two.Rest.Store.CommitAsync(session => new Restoration(TimeProvider.System.GetUtcNow().AddMinutes(-1), TimeProvider.System.GetUtcNow()).Write(session));
@@ -91,8 +107,8 @@ public sealed class RestoreTests
         Assert.Equal("91", (await two.SellAsync(card)).ResponseCode?.Value);
 
         await two.StopTokenAsync();
-        Assert.Equal(0, Backup.Lift(two.VaultData, TimeProvider.System, new SystemEntropy()));
-        Assert.Null(Backup.Lift(two.VaultData, TimeProvider.System, new SystemEntropy()));
+        Assert.Equal(0, two.LiftFence());
+        Assert.Null(two.LiftFence());
         await two.StartTokenAsync();
         Assert.Equal(SaleOutcome.Approved, (await two.SellAsync(card)).Outcome);
     }
@@ -156,6 +172,8 @@ public sealed class RestoreTests
         await two.StartTokenAsync();
         Assert.Throws<DataFolderInUseException>(() => Backup.Lift(two.VaultData, TimeProvider.System, new SystemEntropy()));
     }
+
+    private async Task<TwoProcesses> OpenAsync(string database) => await TwoProcesses.OpenAsync(database == "postgres" ? server : null);
 
     private static long Live(TwoProcesses two) => two.Token!.Store.Read(session => session.Number("SELECT count(*) FROM token_token WHERE state = 'Active'")) ?? 0;
 

@@ -4,6 +4,7 @@ using Majia.Core.Primitives;
 using Majia.Host;
 using Majia.Host.Composition;
 using Majia.Host.Keys;
+using Majia.Host.Operations;
 using Majia.Host.Seed;
 using Majia.Phone;
 using Majia.Scenarios.Stage;
@@ -27,6 +28,11 @@ internal sealed class TwoProcesses : IAsyncDisposable
 
     public string OtherData => Path.Combine(folder, "others");
 
+    /// <summary>Null: SQLite, in the folder.</summary>
+    public string? VaultStore { get; private set; }
+
+    private string? OtherStore { get; set; }
+
     public string Spare(string name) => Path.Combine(folder, name);
 
     /// <summary>Null while it is stopped.</summary>
@@ -34,17 +40,37 @@ internal sealed class TwoProcesses : IAsyncDisposable
 
     public MajiaSystem Rest { get; private set; } = null!;
 
-    public static async Task<TwoProcesses> OpenAsync()
+    /// <param name="server">Both processes keep their rows there, each in a database of its own; null: SQLite.</param>
+    public static async Task<TwoProcesses> OpenAsync(PostgresServer? server = null)
     {
         var two = new TwoProcesses();
+        if (server is not null)
+        {
+            (two.VaultStore, two.OtherStore) = (await server.NewDatabaseAsync(), await server.NewDatabaseAsync());
+        }
+
         IReadOnlyList<string> banks = [.. SeedData.Banks.Select(bank => bank.Institution)];
         await TrialCeremony.HoldAsync([new(two.VaultData, Vault, banks), new(two.OtherData, Others, banks)], TimeProvider.System, new SeededEntropy(1, "two"));
         await two.StartTokenAsync();
-        two.Rest = await MajiaSystem.OpenAsync(two.Options(two.OtherData, Others));
+        two.Rest = await MajiaSystem.OpenAsync(two.Options(two.OtherData, Others, two.OtherStore));
         return two;
     }
 
-    public async Task StartTokenAsync() => Token = await MajiaSystem.OpenAsync(Options(VaultData, Vault));
+    public async Task StartTokenAsync() => Token = await MajiaSystem.OpenAsync(Options(VaultData, Vault, VaultStore));
+
+    public BackupManifest BackUpVault(string target, bool withKeys = false) => Backup.Take(VaultData, target, withKeys, TimeProvider.System, VaultStore);
+
+    /// <param name="into">On PostgreSQL: the new database, which is the vault's from then on.</param>
+    public (IReadOnlyList<string> Restored, string? Aside) RestoreVault(string source, string? into)
+    {
+        var done = Backup.Restore(source, VaultData, withDevices: false, TimeProvider.System, into, PostgresServer.Options);
+        VaultStore = into;
+        return done;
+    }
+
+    public int? LiftFence() => Backup.Lift(VaultData, TimeProvider.System, new SystemEntropy(), VaultStore, PostgresServer.Options);
+
+    public IReadOnlyList<Finding> Verify() => Verification.Run([new DataPlace(VaultData, VaultStore), new DataPlace(OtherData, OtherStore)], new SystemEntropy()).Findings;
 
     public async Task StopTokenAsync()
     {
@@ -107,7 +133,7 @@ internal sealed class TwoProcesses : IAsyncDisposable
         Directory.Delete(folder, recursive: true);
     }
 
-    private SystemOptions Options(string data, IReadOnlySet<Role> roles) => new(data, TimeProvider.System, new SystemEntropy()) { Roles = roles, BasePort = basePort, PasswordIterations = 1_000 };
+    private SystemOptions Options(string data, IReadOnlySet<Role> roles, string? store) => new(data, TimeProvider.System, new SystemEntropy()) { Store = store, Postgres = PostgresServer.Options, Roles = roles, BasePort = basePort, PasswordIterations = 1_000 };
 
     private static int FreeBase()
     {

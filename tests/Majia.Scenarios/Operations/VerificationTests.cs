@@ -41,7 +41,7 @@ public sealed class VerificationTests
         }
     }
 
-    private static IReadOnlyList<Finding> Find(string folder) => Verification.Run([folder], new SystemEntropy()).Findings;
+    private static IReadOnlyList<Finding> Find(string folder) => Verification.Run([new DataPlace(folder)], new SystemEntropy()).Findings;
 
     /// <summary>On a copy: each damage is alone.</summary>
     private static async Task<IReadOnlyList<Finding>> AfterAsync(string folder, string damage)

@@ -71,7 +71,7 @@ public sealed class PostgresTests(PostgresServer server)
         await using var parties = PostgresDatabase.Open(await server.NewDatabaseAsync(), [.. Parties, Restoration.Schema], TimeProvider.System, PostgresServer.Options);
         var mark = new Restoration(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddDays(1));
         await parties.Whole.CommitAsync(mark.Write);
-        Assert.Equal(mark, parties["wallet"].Read(Restoration.Latest));
+        Assert.Equal(mark, parties["wallet"].Read(session => Restoration.Latest(session, "wallet")));
         await Assert.ThrowsAsync<PostgresException>(() => parties["wallet"].WriteAsync(mark.Write));
     }
 
