@@ -54,8 +54,8 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
     public async Task Through_the_gates_with_the_screen_off_and_signing_out_takes_the_bank_cards_and_leaves_the_transit_card()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync("prepare", "add", "code");
         await window.StepAsync("sell");
         await window["#shop"].SelectOptionAsync("gate:in-1");
         await window.GuidedAsync("transit", "top-up");
@@ -123,8 +123,9 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
     public async Task The_batch_is_settled_the_sale_refunded_and_the_slip_kept_as_a_picture()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync("prepare", "add", "code", "sell", "wake", "choose", "finger", "tap");
+        await window.GuidedAsync("sell", "wake", "choose", "finger", "tap");
         await window.StepAsync("done");
         await window.ClickAsync("#take-slip");
         var kept = await window.Page.RunAndWaitForDownloadAsync(() => window.ClickAsync("#slip >> text=PNG"));
@@ -163,8 +164,8 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
     public async Task The_bank_is_away_nothing_is_charged_and_the_books_are_whole(string language)
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running, language);
-        await window.GuidedAsync("prepare", "add", "code");
         await window.StepAsync("sell");
         await window.ClickAsync("#open-network");
         await window.ClickAsync("#issuer-away");
@@ -191,8 +192,8 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
     public async Task A_replaced_plastic_takes_its_device_card_along_and_the_new_one_is_added()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync("prepare", "add", "code");
         await window.StepAsync("sell");
         var before = Assert.Single(running.System.Phones["mi5"].State.Cards).Face.DeviceLastFour;
         await window.ClickAsync("#open-bank");
@@ -222,8 +223,9 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
     public async Task Above_the_limit_the_PIN_is_asked_and_below_it_is_not()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync("prepare", "add", "code", "sell", "wake", "choose", "finger", "tap");
+        await window.GuidedAsync("sell", "wake", "choose", "finger", "tap");
         await window.StepAsync("done"); // 88.00 at the bookshop: no PIN on the way
         await window.ClickAsync("#coach-do");
         await window.StepAsync("sell");

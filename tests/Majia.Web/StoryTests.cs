@@ -36,8 +36,9 @@ public sealed class StoryTests(Browser browser) : IClassFixture<Browser>
     public async Task A_payment_is_filtered_by_party_replayed_and_linked_to()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync("prepare", "add", "code", "sell", "wake", "choose", "finger", "tap");
+        await window.GuidedAsync("sell", "wake", "choose", "finger", "tap");
         await window.StepAsync("done");
         await Assertions.Expect(window[".lane-name[data-party=issuer]"]).ToBeVisibleAsync();
         var rows = await window[".story-row"].CountAsync();
@@ -62,8 +63,9 @@ public sealed class StoryTests(Browser browser) : IClassFixture<Browser>
     public async Task The_trace_is_read_filtered_replayed_and_kept_by_keyboard_alone()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync("prepare", "add", "code", "sell", "wake", "choose", "finger", "tap");
+        await window.GuidedAsync("sell", "wake", "choose", "finger", "tap");
         await window.StepAsync("done");
         var rows = await window[".story-row"].CountAsync();
         await window["#story .story-row[data-kind=iso8583]"].First.PressAsync("Enter");
