@@ -87,6 +87,31 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
     }
 
     [Theory]
+    [Rule("R14")]
+    [InlineData("mi-mix")]
+    [InlineData("mi5s-plus")]
+    public async Task A_model_without_a_home_key_wakes_by_its_power_key_and_has_its_sensor_on_the_back(string model)
+    {
+        await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync(phone: model);
+        await using var window = await browser.OpenAsync(running);
+        await window["#handset"].SelectOptionAsync(model);
+        await Assertions.Expect(window["[data-key=home]"]).ToHaveCountAsync(0);
+        await window.GuidedAsync("sell");
+        await window.StepAsync("wake");
+        await window["[data-key=power]"].DblClickAsync();
+        await window.ClickAsync(".fan .card-button");
+        await window["[data-key=sensor]"].HoverAsync();
+        await window.Page.Mouse.DownAsync();
+        await window.SeesAsync(".glass", "Ready");
+        await window.Page.Mouse.UpAsync();
+        Assert.Empty(await window.ViolationsAsync());
+        await window.Page.Keyboard.PressAsync("t");
+        await window.SeesAsync("#outcome", "Approved");
+        Assert.Empty(window.Complaints);
+    }
+
+    [Theory]
     [InlineData("en-GB")]
     [InlineData("zh-CN")]
     public async Task Taken_away_too_soon_at_the_gate_it_stays_shut_and_the_next_tap_pays_once(string language)
