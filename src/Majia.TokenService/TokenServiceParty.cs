@@ -51,7 +51,10 @@ public sealed record TokenServiceOptions
     public TimeSpan ReplyLife { get; init; } = TimeSpan.FromDays(30);
 
     /// <summary>Device numbers expire this many years after they are made, at the end of the month.</summary>
-    public int TokenYears { get; init; } = 5;
+    public int TokenYears { get; init; } = 3;
+
+    /// <summary>So long before its expiry a device card is renewed: its chip gets a new date, number and keys stay.</summary>
+    public TimeSpan RenewBefore { get; init; } = TimeSpan.FromDays(60);
 }
 
 /// <summary>The vault (标记服务): plastic number ↔ device number, enrolment, personalisation, life cycle, cryptogram check. One file for each use case.</summary>

@@ -21,7 +21,7 @@ public class EnrolmentTests
         Assert.True(instance.Selectable);
         Assert.Equal(2, chip.DomainKeyVersion);
         Assert.Equal(48, instance.CardKeys.Length);
-        Assert.Equal("D3111", Convert.ToHexString(instance.Groups[0x9207]).Split(token.Reveal())[1][..5]);
+        Assert.Equal("D2911", Convert.ToHexString(instance.Groups[0x9207]).Split(token.Reveal())[1][..5]);
         Assert.Equal(card, Assert.Single(bench.Bank.Cards));
         await bench.Party.PumpAsync();
         Assert.Equal((tur, token.LastFour, "Mi 5"), bench.Bank.Activated.Select(notice => (notice.TokenUniqueReference, notice.DeviceLastFour, notice.DeviceModel)).Single());
