@@ -85,12 +85,12 @@ public class EnrolmentTests
         var seid = bench.NewChip().Seid;
         var first = await bench.DigitizeAsync(Bench.Debit(), seid, "one");
         var receipt = "used";
-        var again = await bench.CallAsync<WalletToken.DigitizeRequest, WalletToken.DigitizeReply>(WalletToken.Operations.Digitize, new("one", Bench.Trid, seid, receipt, bench.Encrypt(Bench.Debit()), 0));
+        var again = await bench.CallAsync<WalletToken.DigitizeRequest, WalletToken.DigitizeReply>(WalletToken.Operations.Digitize, new("one", Bench.Trid, seid, receipt, bench.Encrypt(Bench.Debit()), 0, "Mi 5", "MANUAL"));
         Assert.Equal(first.Value!.TokenUniqueReference, again.Value!.TokenUniqueReference);
         Assert.Single(bench.Bank.Authorised);
         Assert.Equal(1, bench.Count("SELECT count(*) FROM token_token"));
 
-        var other = await bench.CallAsync<WalletToken.DigitizeRequest, WalletToken.DigitizeReply>(WalletToken.Operations.Digitize, new("one", Bench.Trid, seid, receipt, bench.Encrypt(Bench.Debit(2)), 0));
+        var other = await bench.CallAsync<WalletToken.DigitizeRequest, WalletToken.DigitizeReply>(WalletToken.Operations.Digitize, new("one", Bench.Trid, seid, receipt, bench.Encrypt(Bench.Debit(2)), 0, "Mi 5", "MANUAL"));
         Assert.Equal("requestId", other.Error!.Errors![0].Field);
     }
 
