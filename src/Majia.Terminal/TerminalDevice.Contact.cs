@@ -55,7 +55,7 @@ public sealed partial class TerminalDevice
         var reference = TraceReference.Pos(options.MerchantId, options.TerminalId, batch, stan);
         var start = new SaleResult(SaleOutcome.EndApplication, new(string.Empty, string.Empty), amount, Batch: batch, Voucher: stan, TraceReference: reference);
         Show(DisplayMessage.Of(UiMessage.Processing));
-        var chip = new ContactTransaction(options, clock, entropy, trace, slot, reference);
+        var chip = new ContactTransaction(options, clock, entropy, trace, issuers, slot, reference);
         try
         {
             var (cvm, number, why) = await chip.BeginAsync(amount, bankAsked, cancellation);

@@ -25,6 +25,7 @@ public sealed partial class TerminalDevice : IDisposable
     private readonly Entropy entropy;
     private readonly TerminalTrace trace;
     private readonly ContactlessReader reader;
+    private readonly VerifiedIssuers issuers = new();
     private readonly PinPad pinPad;
     private readonly AcquirerLine line;
     private readonly SemaphoreSlim counter = new(1, 1);
@@ -33,7 +34,7 @@ public sealed partial class TerminalDevice : IDisposable
     {
         (this.options, this.store, this.keys, this.clock, this.entropy) = (options, store, keys, clock, entropy);
         this.trace = new TerminalTrace(trace, clock);
-        reader = new ContactlessReader(options, clock, entropy, this.trace, Show);
+        reader = new ContactlessReader(options, clock, entropy, this.trace, issuers, Show);
         pinPad = new PinPad(keys, options.PinKey, options.PinWindow, clock);
         line = new AcquirerLine(options, keys, acquirer, clock, this.trace);
         if (!keys.TryInfo(options.JournalKey, out _))

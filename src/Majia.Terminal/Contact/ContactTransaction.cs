@@ -11,7 +11,7 @@ namespace Majia.Terminal.Contact;
 
 /// <summary>One EMV transaction of an inserted card, its steps in the order of Book 3 chapter 10: <see cref="BeginAsync"/> up to how the holder is verified, <see cref="AskAsync"/> for the cryptogram that goes to the bank, <see cref="CompleteAsync"/> with the bank's answer.</summary>
 /// <remarks>Online only: this terminal asks an inserted card for a request, never for its own approval. Whatever a card answers is an outcome; only its removal throws.</remarks>
-internal sealed class ContactTransaction(TerminalOptions options, TimeProvider clock, Entropy entropy, TerminalTrace trace, ICardChannel slot, string reference)
+internal sealed class ContactTransaction(TerminalOptions options, TimeProvider clock, Entropy entropy, TerminalTrace trace, VerifiedIssuers issuers, ICardChannel slot, string reference)
 {
     private const byte AskRequest = 0x80, AskApproval = 0x40, AskDecline = 0x00;
 
@@ -202,7 +202,7 @@ internal sealed class ContactTransaction(TerminalOptions options, TimeProvider c
         var signed = answer is not { Status.IsOk: true } ? []
             : BerTlv.TryFind(answer.Data.Span, Tags.ResponseFormat2, out var objects) && BerTlv.TryFind(objects, Tags.SignedDynamicApplicationData, out var value) || BerTlv.TryFind(answer.Data.Span, Tags.ResponseFormat1, out value) ? value.ToArray() : [];
         var rid = application.Candidate.Aid.ToString()[..10];
-        var chip = OfflineDataAuthentication.ChipKey(read, await options.Authorities(cancellation), rid, DateOnly.FromDateTime(data.LocalTime.DateTime));
+        var chip = OfflineDataAuthentication.ChipKey(read, await options.Authorities(cancellation), issuers, rid, DateOnly.FromDateTime(data.LocalTime.DateTime));
         var authentication = OfflineDataAuthentication.VerifyDynamic(chip, signed, sent);
         results = results with { DynamicAuthenticationFailed = !authentication.Good };
         trace.Decision(reference, authentication.Why);

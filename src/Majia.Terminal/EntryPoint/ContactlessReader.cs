@@ -29,7 +29,7 @@ public abstract record PresentationResult(Text Why)
 
 /// <summary>Entry point and kernel 7 over one field: Start A, B, C, D in book order (EMV Book B §3). The steps decide; this class only polls, transmits and restarts.</summary>
 /// <remarks>Whatever a card answers, the result is an outcome: nothing a card sends can throw here.</remarks>
-internal sealed class ContactlessReader(TerminalOptions options, TimeProvider clock, Entropy entropy, TerminalTrace trace, Action<DisplayMessage> show)
+internal sealed class ContactlessReader(TerminalOptions options, TimeProvider clock, Entropy entropy, TerminalTrace trace, VerifiedIssuers issuers, Action<DisplayMessage> show)
 {
     /// <summary>Restarts of one presentation: a card that never gets further does not hold the counter for ever.</summary>
     private const int MaxRestarts = 10;
@@ -255,7 +255,7 @@ internal sealed class ContactlessReader(TerminalOptions options, TimeProvider cl
     {
         var today = DateOnly.FromDateTime(data.LocalTime.DateTime);
         var (restriction, allowed) = ProcessingRestrictions.Check(read, options.Parameters.Country.Span, today);
-        var authentication = OfflineDataAuthentication.Verify(read, data, await options.Authorities(cancellation), Convert.ToHexString(aid.Bytes[..5]), today);
+        var authentication = OfflineDataAuthentication.Verify(read, data, await options.Authorities(cancellation), issuers, Convert.ToHexString(aid.Bytes[..5]), today);
         trace.Decision(presentation.TraceReference, allowed);
         trace.Decision(presentation.TraceReference, authentication.Why);
         var fallback = CardActionAnalysis.Judge(restriction, authentication.Good, card.Qualifiers, canGoOnline: !options.Parameters.Qualifiers.OfflineOnly);

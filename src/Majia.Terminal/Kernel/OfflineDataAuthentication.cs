@@ -20,10 +20,11 @@ public static class OfflineDataAuthentication
     /// <summary>SFI up to which a record enters the static data without its template (EMV Book 3 §10.3).</summary>
     private const byte LastPlainSfi = 10;
 
+    /// <param name="issuers">Certificates that held before, of this terminal.</param>
     /// <param name="rid">First five bytes of the AID, in hex: whose authority is asked.</param>
-    public static OfflineAuthentication Verify(CardData card, TransactionData terminal, IReadOnlyList<AuthorityKey> authorities, string rid, DateOnly today)
+    public static OfflineAuthentication Verify(CardData card, TransactionData terminal, IReadOnlyList<AuthorityKey> authorities, VerifiedIssuers issuers, string rid, DateOnly today)
     {
-        var chip = ChipKey(card, authorities, rid, today);
+        var chip = ChipKey(card, authorities, issuers, rid, today);
         if (chip.Value is null)
         {
             return new(false, chip.Why);
@@ -62,7 +63,7 @@ public static class OfflineDataAuthentication
     }
 
     /// <summary>The chip's key out of the records, certified up to an authority that this terminal trusts.</summary>
-    public static Verified<CertifiedKey> ChipKey(CardData card, IReadOnlyList<AuthorityKey> authorities, string rid, DateOnly today)
+    public static Verified<CertifiedKey> ChipKey(CardData card, IReadOnlyList<AuthorityKey> authorities, VerifiedIssuers issuers, string rid, DateOnly today)
     {
         if (card.Find(AuthorityIndex) is not { Length: 1 } index || authorities.FirstOrDefault(key => key.Rid == rid && key.Index == index.Span[0]) is not { } authority)
         {
@@ -75,7 +76,7 @@ public static class OfflineDataAuthentication
         }
 
         var number = Convert.ToHexString(compressed.Span).TrimEnd('F');
-        var issuer = PublicKeyChain.Issuer(authority, card.Find(IssuerCertificate).Span, card.Find(IssuerRemainder).Span, card.Find(IssuerExponent).Span, number, today);
+        var issuer = issuers.Open(authority, card.Find(IssuerCertificate).Span, card.Find(IssuerRemainder).Span, card.Find(IssuerExponent).Span, number, today);
         if (issuer.Value is null)
         {
             return issuer;

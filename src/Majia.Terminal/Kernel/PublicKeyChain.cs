@@ -13,6 +13,9 @@ public sealed record CertifiedKey(byte[] Value, byte[] Exponent)
 {
     public bool IsSm2 => Exponent.Length == 0;
 
+    /// <summary>Whom the certificate names: the leftmost digits of a number, or all of it.</summary>
+    public string Subject { get; init; } = string.Empty;
+
     public CardRsaPublic Rsa => new(Value, Exponent);
 }
 
@@ -119,7 +122,7 @@ public static class PublicKeyChain
             return No($"the {en}'s key is not whole: {length} bytes announced", $"{zh}公钥不完整：声明长度 {length} 字节");
         }
 
-        return new(new CertifiedKey([.. block.AsSpan(head, Math.Min(length, room)), .. remainder], exponent.ToArray()), new(string.Empty, string.Empty));
+        return new(new CertifiedKey([.. block.AsSpan(head, Math.Min(length, room)), .. remainder], exponent.ToArray()) { Subject = Digits(subject) }, new(string.Empty, string.Empty));
     }
 
     /// <summary>SM2 certificates are plain: fields, key, signature (protocols.md 4.3).</summary>
@@ -143,15 +146,19 @@ public static class PublicKeyChain
 
         return Expired(certificate.Slice(1 + subjectLength, 2), today) is { } expired
             ? No($"the {en}'s certificate {expired.En}", $"{zh}证书{expired.Zh}")
-            : new(new CertifiedKey(certificate.Slice(signed - Sm2.PublicLength, Sm2.PublicLength).ToArray(), []), new(string.Empty, string.Empty));
+            : new(new CertifiedKey(certificate.Slice(signed - Sm2.PublicLength, Sm2.PublicLength).ToArray(), []) { Subject = Digits(certificate.Slice(1, subjectLength)) }, new(string.Empty, string.Empty));
     }
 
     /// <summary>The leftmost digits of the number, or all of it, padded with F (EMV Book 2 §6.3 step 6, §6.4 step 6).</summary>
     private static bool IsOf(ReadOnlySpan<byte> subject, string number)
     {
-        var digits = Convert.ToHexString(subject).TrimEnd('F');
-        return subject.Length == 4 ? digits.Length >= 3 && number.StartsWith(digits, StringComparison.Ordinal) : digits == number;
+        var digits = Digits(subject);
+        return subject.Length == 4 ? IsIssuerOf(digits, number) : digits == number;
     }
+
+    internal static bool IsIssuerOf(string subject, string number) => subject.Length >= 3 && number.StartsWith(subject, StringComparison.Ordinal);
+
+    private static string Digits(ReadOnlySpan<byte> subject) => Convert.ToHexString(subject).TrimEnd('F');
 
     /// <summary>MMYY: good to the last day of its month.</summary>
     private static Text? Expired(ReadOnlySpan<byte> date, DateOnly today)

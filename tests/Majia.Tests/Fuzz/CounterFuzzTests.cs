@@ -2,6 +2,7 @@ using Majia.Core.Contracts;
 using Majia.Core.Iso8583;
 using Majia.Core.Primitives;
 using Majia.Terminal;
+using Majia.Terminal.Kernel;
 using Majia.Tests.Terminal;
 
 namespace Majia.Tests.Fuzz;
@@ -157,7 +158,7 @@ public sealed class CounterFuzzTests
         var clock = new Microsoft.Extensions.Time.Testing.FakeTimeProvider(new DateTimeOffset(2026, 7, 1, 4, 0, 0, TimeSpan.Zero));
         var parameters = TerminalParameters.Default with { Aids = [.. TerminalParameters.Default.Aids.Select(row => row with { FloorLimit = Amount.Cny(50_000) })] };
         var options = new TerminalOptions("10000001", "990031058120001", new("Shop", "商店")) { Parameters = parameters, Authorities = static _ => ValueTask.FromResult(Authorities.Value) };
-        var reader = new Majia.Terminal.EntryPoint.ContactlessReader(options, clock, new SeededEntropy(5), new TerminalTrace(NoTrace.Instance, clock), static _ => { });
+        var reader = new Majia.Terminal.EntryPoint.ContactlessReader(options, clock, new SeededEntropy(5), new TerminalTrace(NoTrace.Instance, clock), new VerifiedIssuers(), static _ => { });
         return PartyFuzzTests.Done(reader.ReadAsync(new(Amount.Cny(1_234), 0x00, NumberOnly: false, BankAsked: false, "fuzz"), new ShortField(card, stop), stop.Token));
     }
 

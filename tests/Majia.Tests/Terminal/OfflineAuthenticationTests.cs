@@ -88,6 +88,31 @@ public sealed class OfflineAuthenticationTests
         Assert.Contains("another number", PublicKeyChain.Issuer(card.Authority, card.IssuerCertificate, [], [0x03], "629" + card.Number[3..], Day).Why.En, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void An_issuers_certificate_is_opened_once_a_day_and_never_for_another_number()
+    {
+        var card = new PublicCard();
+        var issuers = new VerifiedIssuers();
+        var exponent = new byte[] { 0x03 };
+        Verified<CertifiedKey> Open(byte[] certificate, DateOnly day, string? number = null, AuthorityKey? authority = null) =>
+            issuers.Open(authority ?? card.Authority, certificate, [], exponent, number ?? card.Number, day);
+
+        var first = Open(card.IssuerCertificate, Day);
+        Assert.Same(first.Value, Open(card.IssuerCertificate, Day).Value);
+        Assert.Equal(card.Issuer(Day).Value!.Value, first.Value!.Value);
+
+        // Every byte of it counts, and the day, the number and the authority's key.
+        Assert.Contains("another number", Open(card.IssuerCertificate, Day, "629" + card.Number[3..]).Why.En, StringComparison.Ordinal);
+        Assert.Contains("expired", Open(card.IssuerCertificate, new DateOnly(2041, 1, 1)).Why.En, StringComparison.Ordinal);
+        Assert.False(Open(card.IssuerCertificate, Day, authority: card.Authority with { Value = [.. card.Authority.Value[..^1], (byte)(card.Authority.Value[^1] ^ 2)] }).Good);
+        for (var at = 0; at < card.IssuerCertificate.Length; at += 9)
+        {
+            var touched = card.IssuerCertificate.ToArray();
+            touched[at] ^= 0x01;
+            Assert.False(Open(touched, Day).Good, $"byte {at}");
+        }
+    }
+
     // ---- our plastic at our terminal ----
 
     [Theory]
@@ -152,7 +177,7 @@ public sealed class OfflineAuthenticationTests
         var parameters = TerminalParameters.Default with { Aids = [.. TerminalParameters.Default.Aids.Select(row => row with { FloorLimit = Amount.Cny(floor) })], Qualifiers = new TerminalTransactionQualifiers(0x26004080) };
         var options = new TerminalOptions("10000001", "990031058120001", new("Shop", "商店")) { Parameters = parameters, Authorities = _ => ValueTask.FromResult(authorities ?? PlasticBench.Authorities) };
         var clock = new FakeTimeProvider(at ?? new DateTimeOffset(2026, 7, 1, 4, 0, 0, TimeSpan.Zero));
-        var reader = new ContactlessReader(options, clock, new SeededEntropy(5), new TerminalTrace(NoTrace.Instance, clock), static _ => { });
+        var reader = new ContactlessReader(options, clock, new SeededEntropy(5), new TerminalTrace(NoTrace.Instance, clock), new VerifiedIssuers(), static _ => { });
         var channel = new TouchedChannel(bench.Device.Contactless, touch);
         return await reader.ReadAsync(new Presentation(Amount.Cny(1_234), 0x00, NumberOnly: false, BankAsked: false, "test"), new FakeField(channel), TestContext.Current.CancellationToken);
     }

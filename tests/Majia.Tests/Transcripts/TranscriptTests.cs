@@ -85,7 +85,7 @@ public sealed class TranscriptTests
     {
         var clock = new FakeTimeProvider(at);
         var options = new TerminalOptions("10000001", "990031058120001", new("Shop", "商店")) { Parameters = TerminalParameters.Default with { Qualifiers = new TerminalTransactionQualifiers(qualifiers) } };
-        var reader = new ContactlessReader(options, clock, new SeededEntropy(9), new TerminalTrace(NoTrace.Instance, clock), static _ => { });
+        var reader = new ContactlessReader(options, clock, new SeededEntropy(9), new TerminalTrace(NoTrace.Instance, clock), new VerifiedIssuers(), static _ => { });
         return await reader.ReadAsync(new Presentation(Amount.Cny(fen), 0x00, NumberOnly: false, BankAsked: false, "test"), new FakeField(card), TestContext.Current.CancellationToken);
     }
 }
