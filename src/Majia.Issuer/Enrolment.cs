@@ -285,6 +285,7 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
                 ON CONFLICT (institution, card, token_reference) DO UPDATE SET last_four = excluded.last_four, model = excluded.model, state = excluded.state
                 """,
                 options.Institution, card.Id, request.TokenUniqueReference, request.DeviceLastFour, request.DeviceModel, TokenState.Active.ToString(), now);
+            LimitRow.Begin(session, options.Institution, card.Id, request.DeviceLastFour, now);
             CustomerMessage.Send(session, options.Institution, message, Customer.ById(session, options.Institution, card.Customer)!, body, now);
 
             // The plastic was replaced or closed while its device card was on the way: that one goes as the others went.

@@ -38,6 +38,9 @@ public sealed record IssuerOptions(string Institution, Text Name)
     /// <summary>First digits of the cards whose device cards go with the account to a new plastic (R22). All others: deleted, and added again with the new plastic.</summary>
     public IReadOnlyList<string> MovesTokensOf { get; init; } = [];
 
+    /// <summary>Limits of device cards in their first days, by range; none by default.</summary>
+    public IReadOnlyList<NewCardLimits> NewCardLimits { get; init; } = [];
+
     /// <summary>A new plastic is good for so many years, to the end of the month.</summary>
     public int PlasticYears { get; init; } = 5;
 
@@ -76,6 +79,9 @@ internal static class BankTime
     public static string YearMonth(DateTimeOffset instant) => Local(instant).ToString("yyMM", System.Globalization.CultureInfo.InvariantCulture);
 
     public static string Date(DateTimeOffset instant) => Local(instant).ToString("yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture);
+
+    /// <summary>When the bank's day began.</summary>
+    public static DateTimeOffset Midnight(DateTimeOffset instant) => new(Local(instant).Date, Offset);
 
     public static string Minute(DateTimeOffset instant) => Local(instant).ToString("yyyy-MM-dd HH:mm", System.Globalization.CultureInfo.InvariantCulture);
 }
@@ -184,5 +190,6 @@ internal static class IssuerSchema
           payload TEXT, attempts BIGINT NOT NULL, next_at BIGINT NOT NULL, at BIGINT NOT NULL, done_at BIGINT, answer TEXT, PRIMARY KEY (institution, sequence));
         """,
         Hotline.Migration,
+        LimitRow.Migration,
     ]);
 }

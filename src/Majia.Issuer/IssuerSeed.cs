@@ -15,7 +15,10 @@ public sealed record SeedBank(
     /// <summary>The demonstration's policy of <see cref="IssuerOptions.MovesTokensOf"/>.</summary>
     public IReadOnlyList<string> MovesTokensOf { get; init; } = [];
 
-    public IssuerOptions Options => new(Institution, Name) { MovesTokensOf = MovesTokensOf };
+    /// <summary>The demonstration's limits of device cards in their first days.</summary>
+    public IReadOnlyList<NewCardLimits> NewCardLimits { get; init; } = [];
+
+    public IssuerOptions Options => new(Institution, Name) { MovesTokensOf = MovesTokensOf, NewCardLimits = NewCardLimits };
 }
 
 /// <param name="Pinyin">As embossed, upper case.</param>

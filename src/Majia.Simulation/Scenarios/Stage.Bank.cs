@@ -28,6 +28,13 @@ public sealed partial class Stage
         return StepResult.Done;
     });
 
+    internal StepResult Limit(Arguments said) => AtTheServer(async () =>
+    {
+        var (desk, tur) = (DeskOf(said), Tur(said["card"]!, PhoneName(said)));
+        return StepResult.When(desk.DeviceCards(Latest(said["card"]!)).FirstOrDefault(device => device.TokenUniqueReference == tur) is { } meant
+            && await desk.LimitDeviceCardAsync(meant.Card, meant.LastFour, new(said.Money("payment")?.Minor, said.Money("day")?.Minor)));
+    });
+
     /// <summary>A new plastic in place of the old one. The people of a scenario go on calling the card by its first name; <c>plastic: new</c> is what came last.</summary>
     internal StepResult ReplacePlastic(Arguments said) => AtTheServer(async () =>
     {

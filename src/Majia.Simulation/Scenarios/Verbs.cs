@@ -80,6 +80,8 @@ public static class Verbs
         new("resume", new("lifts the hold on one device card", "恢复一张设备卡"), [Card, OnPhone, By], Remote, static (stage, step) => stage.Resume(step.Arguments)),
         new("report-lost", new("the hotline reports the bank card lost", "客服挂失银行卡"), [Card, new("how", ParameterKind.OneOf("lost", "stolen"))], Remote, static (stage, step) => stage.ReportLost(step.Arguments)),
         new("lift", new("the hotline lifts the report", "客服解除挂失"), [Card], Remote, static (stage, step) => stage.Lift(step.Arguments)),
+        new("limit", new("the bank limits what one device card may spend; none lifts it", "银行设置单张设备卡限额，不填即取消"),
+            [Card, OnPhone, new("payment", ParameterKind.Money), new("day", ParameterKind.Money)], Remote, static (stage, step) => stage.Limit(step.Arguments)),
         new("replace-plastic", new("the bank replaces the plastic: a new number, or the same with a new expiry", "银行换发新卡：新卡号，或原卡号新有效期"),
             [Card, new("policy", ParameterKind.OneOf("delete", "move")), new("number", ParameterKind.OneOf("new", "same"))], Remote, static (stage, step) => stage.ReplacePlastic(step.Arguments)),
         new("close-account", new("the account behind the card is closed", "卡片账户销户"), [Card], Remote, static (stage, step) => stage.CloseAccount(step.Arguments)),
