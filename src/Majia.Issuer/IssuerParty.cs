@@ -32,6 +32,7 @@ public sealed class IssuerParty : IMessageServer
         Errands = new Errands(options, store, keys, time, entropy, this.trace);
         Endpoint = new Enrolment(options, store, keys, time, entropy, this.trace).Map();
         Desk = new IssuerDesk(options, store, keys, time, entropy);
+        App = new BankApp(options, store, time, entropy, Desk, () => TokenService);
         Hotline = new Hotline(options, store, time, entropy, Desk, Endpoint, () => TokenService);
     }
 
@@ -50,6 +51,8 @@ public sealed class IssuerParty : IMessageServer
     }
 
     public Hotline Hotline { get; }
+
+    public BankApp App { get; }
 
     private Errands Errands { get; }
 

@@ -25,12 +25,12 @@ public static class SeedData
     public const string TestPin = "123456";
 
     private static readonly SeedCustomer
-        Lin = new("lin-xiaoyun", "林晓云", "LIN XIAOYUN", "990104199203120021", "12900000001", "2035-03-12"),
-        Zhao = new("zhao-beichen", "赵北辰", "ZHAO BEICHEN", "990104198807230039", "12900000002", "2034-07-23"),
+        Lin = new("lin-xiaoyun", "林晓云", "LIN XIAOYUN", "990104199203120021", "12900000001", "2035-03-12") { AppPassword = "majia-bank-1" },
+        Zhao = new("zhao-beichen", "赵北辰", "ZHAO BEICHEN", "990104198807230039", "12900000002", "2034-07-23") { AppPassword = "majia-bank-2" },
         Shen = new("shen-ruoxi", "沈若溪", "SHEN RUOXI", "990104199511080045", null, "2033-11-08"),
         Qin = new("qin-mubai", "秦慕白", "QIN MUBAI", "990104197902280052", "12900000004", "2024-02-28"),
-        Ye = new("ye-zhiqiu", "叶知秋", "YE ZHIQIU", "990104200001010066", "12900000005", "2036-01-01"),
-        Gu = new("gu-changfeng", "顾长风", "GU CHANGFENG", "990104198312150073", "12900000006", "2033-12-15");
+        Ye = new("ye-zhiqiu", "叶知秋", "YE ZHIQIU", "990104200001010066", "12900000005", "2036-01-01") { AppPassword = "majia-bank-5" },
+        Gu = new("gu-changfeng", "顾长风", "GU CHANGFENG", "990104198312150073", "12900000006", "2033-12-15") { AppPassword = "majia-bank-3" };
 
     public static IReadOnlyList<SeedBank> Banks { get; } =
     [

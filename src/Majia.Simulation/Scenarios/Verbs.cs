@@ -48,6 +48,8 @@ public static class Verbs
             ], Adding, static (stage, step) => stage.Add(step.Arguments)),
         new("resume-adding", new("goes on where adding was interrupted", "继续被中断的添加"), [Card, OnPhone], [.. Adding, "nothing"], static (stage, step) => stage.ResumeAdding(step.Arguments)),
         new("verify", new("types the bank's code", "输入银行验证码"), [Card, OnPhone, new("code", ParameterKind.OneOf("right", "wrong", "empty"))], Adding, static (stage, step) => stage.Verify(step.Arguments)),
+        new("bank-app", new("in the bank's own app: signs in, and confirms the card that is being added", "在银行应用中登录并确认添加"),
+            [Card, OnPhone, new("password", ParameterKind.OneOf("right", "wrong")), new("customer", ParameterKind.OneOf("own", "other")), new("ask", ParameterKind.Choice)], ["confirmed", "wrong-password", "locked", "refused", "unreachable"], static (stage, step) => stage.BankApp(step.Arguments)),
         new("resend", new("asks for a new code", "重新获取验证码"), [Card, OnPhone], ["code-needed", "interrupted", "refused"], static (stage, step) => stage.Resend(step.Arguments)),
         new("delete", new("removes the card from the phone", "从手机删除银行卡"), [Card, OnPhone], Simple, static (stage, step) => stage.Delete(step.Arguments)),
         new("default", new("makes a card the default", "设为默认卡"), [Card, OnPhone], Simple, static (stage, step) => stage.SetDefault(step.Arguments)),
