@@ -137,6 +137,8 @@ public sealed partial class PhoneDevice
                 return await HoldAsync(command, EnrolmentState.Suspended, EnrolmentState.Active, "CARD_RESUMED", new("This card can pay again.", "该卡已恢复，可以付款。"));
             case PhoneWallet.CommandKinds.Delete:
                 return await DropAsync(command, cancellation);
+            case PhoneWallet.CommandKinds.Refresh when command.CardReference is { } renewed && state.Card(renewed) is { State: EnrolmentState.Active or EnrolmentState.Suspended }:
+                return await RenewAsync(renewed, cancellation);
             case PhoneWallet.CommandKinds.Refresh when command.CardReference is { } reference:
                 await LearnCardsAsync(cancellation);
                 if (state.Card(reference) is not null)
@@ -201,6 +203,19 @@ public sealed partial class PhoneDevice
         var aid = new byte[instanceAid.Length / 2];
         return aid.Length is >= 5 and <= 16 && Convert.FromHexString(instanceAid, aid, out _, out _) == System.Buffers.OperationStatus.Done
             && ResponseApdu.TryParse(await chip.Wired.TransmitAsync(CommandApdu.Of(0x00, 0xA4, 0x04, 0x00, aid).ToBytes(), cancellation), out var answer, out _) && answer.Status.IsOk;
+    }
+
+    /// <summary>The token service has something new for a card that pays already. A card in use is not disturbed.</summary>
+    /// <returns>False when the line was lost in the middle: the same again when it is back.</returns>
+    private async Task<bool> RenewAsync(string reference, CancellationToken cancellation)
+    {
+        if (chosen is not null || await RunScriptsAsync(reference, cancellation) is { Api: null } and not Interruption.Chip)
+        {
+            return false;
+        }
+
+        await LearnCardsAsync(cancellation);
+        return true;
     }
 
     private Task SayAsync(string? card, string kind, Text says) => store.CommitAsync(session => PhoneTables.Add(session, new PhoneMessage(time.GetUtcNow(), card, kind, null, says)));

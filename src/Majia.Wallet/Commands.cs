@@ -122,6 +122,17 @@ public sealed partial class WalletParty
             (TokenState.Active, EnrolmentState.VerificationRequired) => (EnrolmentState.Activating, PhoneWallet.CommandKinds.Refresh), // the bank verified by a way of its own
             _ => (card.State, null),
         };
+        if (reason == TokenWallet.RenewalDue && card.State is EnrolmentState.Active or EnrolmentState.Suspended)
+        {
+            // Told each day until it is done: one order in the queue is enough.
+            if (session.Number("SELECT COUNT(*) FROM wallet_command WHERE device_id = $1 AND card_reference = $2 AND kind = $3", card.DeviceId, card.CardReference, PhoneWallet.CommandKinds.Refresh) == 0)
+            {
+                Command(session, card.DeviceId, PhoneWallet.CommandKinds.Refresh, card.CardReference, reason);
+            }
+
+            return false;
+        }
+
         if (kind is null || !card.TryMove(session, next, clock.GetUtcNow(), reason))
         {
             return false;

@@ -99,6 +99,9 @@ public static class TokenWallet
         public const string NotifyTokenUpdated = "notifyTokenUpdated";
     }
 
+    /// <summary>The reason code of a device card that will end: its handset is to fetch the script that renews it.</summary>
+    public const string RenewalDue = "RENEWAL_DUE";
+
     /// <param name="Version">Of the device card after the change: a notice that arrives behind a later one changes nothing.</param>
     public sealed record NotifyTokenUpdatedRequest(string RequestId, string TokenUniqueReference, TokenState State, IReadOnlyList<string> SuspendedBy, string ReasonCode, long? Version = null);
 

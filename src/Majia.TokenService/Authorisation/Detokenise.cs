@@ -138,7 +138,7 @@ public sealed partial class TokenServiceParty
         return store.Read(session => session.Query("SELECT kind, atc FROM token_alarm WHERE token_index = $1 ORDER BY at, atc, kind", static row => (row.GetString(0), row.GetInt32(1)), index));
     }
 
-    private static TokenFacts Facts(TokenRow row) => new(row.Status, row.Expiry, row.Trid, row.Atc, row.Domain);
+    private static TokenFacts Facts(TokenRow row) => new(row.Status, row.Expiry, row.Trid, row.Atc, row.Domain) { NextExpiry = row.NextExpiry };
 
     private MessageFacts Facts(IsoMessage request, TokenRow? row, bool resolve, out byte[] unpredictable)
     {
