@@ -128,9 +128,13 @@ public sealed class Window : IAsyncDisposable
         }
     }
 
-    /// <summary>What axe finds wrong, one line each.</summary>
+    /// <summary>Whatever slides or fades in has arrived.</summary>
+    public Task SettledAsync() => Page.EvaluateAsync("() => Promise.all(document.getAnimations().filter(a => a.effect.getComputedTiming().iterations !== Infinity).map(a => a.finished.catch(() => {})))");
+
+    /// <summary>What axe finds wrong, one line each, once nothing moves any more: half-way in, a sheet has half its contrast.</summary>
     public async Task<IReadOnlyList<string>> ViolationsAsync()
     {
+        await SettledAsync();
         var found = await Page.RunAxe();
         return [.. found.Violations.SelectMany(violation => violation.Nodes.Select(node => $"{violation.Id}: {node.Target} {node.Html}"))];
     }

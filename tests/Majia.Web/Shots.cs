@@ -35,8 +35,7 @@ public sealed class Shots(Browser browser) : IClassFixture<Browser>
                 await window.Page.EvaluateAsync("at => at ? document.querySelector(at)?.scrollIntoView({ block: 'start' }) : scrollTo(0, 0)", at);
             }
 
-            // Animations have ended, whatever they were.
-            await window.Page.EvaluateAsync("() => Promise.all(document.getAnimations().filter(a => a.effect.getComputedTiming().iterations !== Infinity).map(a => a.finished.catch(() => {})))");
+            await window.SettledAsync();
             await window.Page.ScreenshotAsync(new PageScreenshotOptions
             {
                 Path = Path.Combine(Folder, string.Create(CultureInfo.InvariantCulture, $"{language[..2]}-{colours.ToString().ToLowerInvariant()}-{width}-{++number:00}-{name}.png")),
