@@ -95,6 +95,13 @@ internal sealed class RedoLog : IDisposable
         }
     }
 
+    /// <summary>Nothing waits: what was kept for the next commits is let go.</summary>
+    public void Rest()
+    {
+        spare.Clear();
+        (chunk, used) = ([], 0);
+    }
+
     private LoggedCommit Encode(List<RowWrite> writes)
     {
         var most = 0;
