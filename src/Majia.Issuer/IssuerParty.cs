@@ -428,7 +428,7 @@ public sealed class IssuerParty : IMessageServer
             return PinEvidence.Absent;
         }
 
-        var offset = store.Read(session => session.Text("SELECT pin_offset FROM issuer_cards WHERE institution = $1 AND pan_index = $2", options.Institution, index));
+        var offset = store.ReadCold(session => session.Text("SELECT pin_offset FROM issuer_cards WHERE institution = $1 AND pan_index = $2", options.Institution, index));
         if (offset is null)
         {
             return PinEvidence.Malformed;

@@ -24,11 +24,14 @@ internal sealed partial class CommitPipeline
     private RedoLog? log;
     private long last;
 
+    /// <summary>The database's; null when it had commits since that did not go through the log.</summary>
+    private long? life;
+
     /// <summary>What was applied last: rows in memory may still be looked for in it.</summary>
     private LoggedRows? gone;
 
     /// <summary>What is logged is to go into the database now.</summary>
-    private bool ApplyDue => logged is not null && applying is null && failure is null && (settle || held is not null || stopping || logged.Count >= policy.LogRows);
+    private bool ApplyDue => logged is not null && applying is null && failure is null && (settle || held is not null || stopping || calm < policy.LogAfter || logged.Count >= policy.LogRows);
 
     /// <summary>Returns when every commit that is durable by now stands in the database. After a failure at once: then the database is as old as it is.</summary>
     public void Settle()
@@ -89,6 +92,7 @@ internal sealed partial class CommitPipeline
         }
 
         log ??= RedoLog.Create(logPath);
+        life ??= RedoRecovery.Begin(writer); // nothing waits or is applied: the connection is the commit's
         long upTo;
         lock (gate)
         {
@@ -100,12 +104,49 @@ internal sealed partial class CommitPipeline
             upTo = applied;
         }
 
-        var commit = log.Append(last + 1, writes, upTo);
+        var commit = log.Append(last + 1, life.Value, writes, upTo);
         last++;
         lock (gate)
         {
-            logged ??= new LoggedRows();
-            logged.Add(commit, last);
+            if (failure is null)
+            {
+                logged ??= new LoggedRows();
+                logged.Add(commit, last);
+            }
+        }
+    }
+
+    /// <summary>Before a commit that goes straight into the database, on the writer's thread: what is logged stands there first.</summary>
+    private void ApplyAll(string[] statements)
+    {
+        life = null;
+        LoggedRows? rows;
+        lock (gate)
+        {
+            while (applying is not null)
+            {
+                Monitor.Wait(gate);
+            }
+
+            if (failure is not null)
+            {
+                throw failure;
+            }
+
+            rows = logged;
+            if (rows is null)
+            {
+                return;
+            }
+
+            log!.Cut();
+            (applying, gone, logged, settle) = (rows, rows, null, false);
+        }
+
+        Write(rows, statements);
+        if (failure is not null)
+        {
+            throw failure;
         }
     }
 
@@ -119,7 +160,7 @@ internal sealed partial class CommitPipeline
         lock (gate)
         {
             rows = applying = gone = logged!;
-            calm = settle && rows.Count < policy.LogRows / 8 ? 0 : calm;
+            calm = (settle || held is not null) && rows.Count < policy.LogRows / 8 ? 0 : calm;
             (logged, settle) = (null, false);
             writer.LookInto(null, gone);
             Release();
@@ -137,7 +178,9 @@ internal sealed partial class CommitPipeline
             writer.Apply(rows, statements);
             checkpoints.Committed();
         }
-        catch (SqliteException error)
+#pragma warning disable CA1031 // whatever it is, nothing that follows can be kept; the log has it
+        catch (Exception error)
+#pragma warning restore CA1031
         {
             Fail(error, ownsConnection: true);
         }

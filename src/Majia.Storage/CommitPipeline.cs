@@ -35,6 +35,9 @@ internal sealed partial class CommitPipeline
 
     /// <summary>The front has a holder.</summary>
     private bool busy;
+
+    /// <summary>Somebody of the pool will come and run what is queued.</summary>
+    private bool called;
     private bool due;
     private bool stopping;
     private StoreFailedException? failure;
@@ -45,7 +48,7 @@ internal sealed partial class CommitPipeline
     public CommitPipeline(SqliteSession writer, Checkpoints checkpoints, string logPath, GroupCommit policy, TimeProvider time)
     {
         (this.writer, this.checkpoints, this.logPath, this.policy, this.time) = (writer, checkpoints, logPath, policy, time);
-        last = applied = RedoLog.AppliedIn(writer);
+        last = applied = RedoRecovery.StandOf(writer).Applied;
 #pragma warning disable RS0030 // the one writer has a thread of its own: SQLite blocks, and a pool thread must not wait for the disk
         new Thread(Run) { IsBackground = true, Name = "storage writer" }.Start();
 #pragma warning restore RS0030
@@ -153,6 +156,22 @@ internal sealed partial class CommitPipeline
         }
     }
 
+    private void RunCalled()
+    {
+        lock (gate)
+        {
+            called = false;
+            if (busy || !HasUnits || !Open)
+            {
+                return; // whoever has the front, or gives it back, sees to it
+            }
+
+            busy = true;
+        }
+
+        RunQueued();
+    }
+
     private bool TryTake([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out IUnit? unit)
     {
         if ((unit = held) is not null)
@@ -176,10 +195,10 @@ internal sealed partial class CommitPipeline
                 Monitor.Pulse(gate);
             }
         }
-        else if (HasUnits && Open)
+        else if (HasUnits && Open && !called)
         {
-            busy = true;
-            ThreadPool.UnsafeQueueUserWorkItem(static pipeline => pipeline.RunQueued(), this, preferLocal: false);
+            called = true;
+            ThreadPool.UnsafeQueueUserWorkItem(static pipeline => pipeline.RunCalled(), this, preferLocal: false);
         }
     }
 
@@ -332,15 +351,22 @@ internal sealed partial class CommitPipeline
     private void Commit()
     {
         TakeIn();
+        var statements = logged is null ? [] : writer.Statements();
         var writes = writer.Seal();
         Batch done;
         bool toLog;
         lock (gate)
         {
+            if (failure is not null)
+            {
+                Release(); // the batch was told so
+                return;
+            }
+
             done = flight = batch;
             done.OwnWrites = writer.HasOwnWrites;
-            toLog = logged is not null || applying is not null || (calm >= policy.LogAfter && !done.OwnWrites);
-            calm = done.OwnWrites ? 0 : done.Units >= policy.Large ? calm + 1 : calm;
+            toLog = calm >= policy.LogAfter && !done.OwnWrites;
+            calm = done.OwnWrites || done.Units < policy.Large / 4 ? 0 : done.Units >= policy.Large ? Math.Min(calm + 1, policy.LogAfter) : calm;
             batch = new Batch();
             due = false;
             Release();
@@ -354,12 +380,15 @@ internal sealed partial class CommitPipeline
             }
             else
             {
+                ApplyAll(statements);
                 writer.Commit(writes);
             }
 
             StorageMeasures.CommitUnits.Record(done.Units);
         }
-        catch (SqliteException error)
+#pragma warning disable CA1031 // whatever it is, nothing that follows can be kept
+        catch (Exception error)
+#pragma warning restore CA1031
         {
             Fail(error, ownsConnection: !toLog);
             lock (gate)
@@ -385,7 +414,7 @@ internal sealed partial class CommitPipeline
     }
 
     /// <summary>No commit any more: who waits and who comes is told so, and nothing that was not durable has been answered. A commit under way may still succeed; nothing that follows it can.</summary>
-    private void Fail(SqliteException error, bool ownsConnection)
+    private void Fail(Exception error, bool ownsConnection)
     {
         List<IUnit> refused = [];
         Batch lost;

@@ -238,7 +238,7 @@ internal sealed class SqliteSession : Session, IDisposable
             Run(statements, bytes);
         }
 
-        RedoLog.Mark(this, rows.UpTo);
+        RedoRecovery.Mark(this, rows.UpTo);
         Run("COMMIT");
     }
 
@@ -253,6 +253,8 @@ internal sealed class SqliteSession : Session, IDisposable
             while (statement.Step())
             {
             }
+
+            RedoRecovery.Changes(raw.sqlite3_changes(Connection.Handle), statements[record.Statement]);
         }
         finally
         {
