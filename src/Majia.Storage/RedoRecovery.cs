@@ -28,7 +28,7 @@ internal static class RedoRecovery
     public static long Begin(SqliteSession main)
     {
         main.Run("INSERT INTO redo_applied (one, seq, life) VALUES (1, 0, random()) ON CONFLICT (one) DO UPDATE SET life = random()");
-        return StandOf(main).Life;
+        return main.RunForNumber("SELECT life FROM redo_applied");
     }
 
     /// <summary>Whether records wait beside a database.</summary>

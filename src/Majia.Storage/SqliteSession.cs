@@ -79,6 +79,20 @@ internal sealed class SqliteSession : Session, IDisposable
         }
     }
 
+    /// <summary>A number that a statement of the store itself returns; units may run ahead meanwhile.</summary>
+    public long RunForNumber(string sql)
+    {
+        var statement = Bind(sql, []);
+        try
+        {
+            return statement.Step() ? statement.Row.GetInt64(0) : throw new InvalidOperationException($"no row: {sql}");
+        }
+        finally
+        {
+            statement.Reset();
+        }
+    }
+
     public override List<T> Query<T>(string sql, Func<DbDataReader, T> map, params ReadOnlySpan<object?> parameters)
     {
         Settle();
