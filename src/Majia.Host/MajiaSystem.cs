@@ -326,6 +326,7 @@ public sealed class MajiaSystem : IAsyncDisposable
 
         await PumpAsync("wallet", () => wallet?.ReconcileDailyAsync(cancellation));
         await PumpAsync("token-service", () => tokenService?.ReconcileDailyAsync(cancellation));
+        await PumpAsync("token-service", () => tokenService?.RenewDailyAsync());
         await Store.DurableAsync();
     }
 

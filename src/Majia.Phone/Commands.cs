@@ -42,7 +42,7 @@ public sealed partial class PhoneDevice
     /// <summary>One held request. It waits outside the gate, so that the phone can be used meanwhile; what it brings is done inside.</summary>
     private async Task<bool> HearAsync(CancellationToken cancellation)
     {
-        if (wallet.IsCut || !IsOn || state is not { DeviceId: { } device, Credential: { } credential })
+        if (wallet.IsCut || !IsOn || state.DeviceId is not { } device)
         {
             return false;
         }
@@ -50,7 +50,7 @@ public sealed partial class PhoneDevice
         try
         {
             var done = store.Read(session => PhoneTables.CommandsDone(session, device));
-            var reply = await wallet.CallAsync<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(PhoneWallet.Operations.FetchCommands, new(device, credential, done, ListenSeconds), cancellation);
+            var reply = await AskAsync<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(PhoneWallet.Operations.FetchCommands, new(done, ListenSeconds), cancellation);
             if (reply.Value is not { } said)
             {
                 return false;
@@ -71,7 +71,7 @@ public sealed partial class PhoneDevice
 
     private async Task<int> ObeyAsync(int waitSeconds, CancellationToken cancellation)
     {
-        if (wallet.IsCut || !IsOn || state is not { DeviceId: { } device, Credential: { } credential })
+        if (wallet.IsCut || !IsOn || state.DeviceId is not { } device)
         {
             return 0;
         }
@@ -83,7 +83,7 @@ public sealed partial class PhoneDevice
             while (true)
             {
                 var done = store.Read(session => PhoneTables.CommandsDone(session, device));
-                var reply = await wallet.CallAsync<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(PhoneWallet.Operations.FetchCommands, new(device, credential, done, waitSeconds), cancellation);
+                var reply = await AskAsync<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(PhoneWallet.Operations.FetchCommands, new(done, waitSeconds), cancellation);
                 if (reply.Value is not { Commands: { Count: > 0 } commands } || !await DoAsync(device, commands, cancellation))
                 {
                     return count;
@@ -137,6 +137,8 @@ public sealed partial class PhoneDevice
                 return await HoldAsync(command, EnrolmentState.Suspended, EnrolmentState.Active, "CARD_RESUMED", new("This card can pay again.", "该卡已恢复，可以付款。"));
             case PhoneWallet.CommandKinds.Delete:
                 return await DropAsync(command, cancellation);
+            case PhoneWallet.CommandKinds.Refresh when command.CardReference is { } renewed && state.Card(renewed) is { State: EnrolmentState.Active or EnrolmentState.Suspended }:
+                return await RenewAsync(renewed, cancellation);
             case PhoneWallet.CommandKinds.Refresh when command.CardReference is { } reference:
                 await LearnCardsAsync(cancellation);
                 if (state.Card(reference) is not null)
@@ -164,7 +166,7 @@ public sealed partial class PhoneDevice
     /// <summary>Tells the cloud what phone and chip hold. What it wants done about it comes with the commands.</summary>
     public Task<IReadOnlyList<Difference>> ReportInventoryAsync(CancellationToken cancellation = default) => AloneAsync(async () =>
     {
-        if (wallet.IsCut || !IsOn || chosen is not null || state is not { DeviceId: { } device, Credential: { } credential })
+        if (wallet.IsCut || !IsOn || chosen is not null || state.DeviceId is not { } device)
         {
             return []; // a card in use is not disturbed
         }
@@ -178,8 +180,8 @@ public sealed partial class PhoneDevice
                 held.Add(new(card.CardReference, card.State, card.Face.InstanceAid.Length == 0 || await IsInChipAsync(card.Face.InstanceAid, cancellation)));
             }
 
-            var reply = await wallet.CallAsync<PhoneWallet.ReportInventoryRequest, PhoneWallet.ReportInventoryReply>(
-                PhoneWallet.Operations.ReportInventory, new(device, credential, epoch, live, held), cancellation);
+            var reply = await AskAsync<PhoneWallet.ReportInventoryRequest, PhoneWallet.ReportInventoryReply>(
+                PhoneWallet.Operations.ReportInventory, new(epoch, live, held), cancellation);
             reportedAt = time.GetUtcNow();
             if (reply.Value is not { } said)
             {
@@ -201,6 +203,19 @@ public sealed partial class PhoneDevice
         var aid = new byte[instanceAid.Length / 2];
         return aid.Length is >= 5 and <= 16 && Convert.FromHexString(instanceAid, aid, out _, out _) == System.Buffers.OperationStatus.Done
             && ResponseApdu.TryParse(await chip.Wired.TransmitAsync(CommandApdu.Of(0x00, 0xA4, 0x04, 0x00, aid).ToBytes(), cancellation), out var answer, out _) && answer.Status.IsOk;
+    }
+
+    /// <summary>The token service has something new for a card that pays already. A card in use is not disturbed.</summary>
+    /// <returns>False when the line was lost in the middle: the same again when it is back.</returns>
+    private async Task<bool> RenewAsync(string reference, CancellationToken cancellation)
+    {
+        if (chosen is not null || await RunScriptsAsync(reference, cancellation) is { Api: null } and not Interruption.Chip)
+        {
+            return false;
+        }
+
+        await LearnCardsAsync(cancellation);
+        return true;
     }
 
     private Task SayAsync(string? card, string kind, Text says) => store.CommitAsync(session => PhoneTables.Add(session, new PhoneMessage(time.GetUtcNow(), card, kind, null, says)));

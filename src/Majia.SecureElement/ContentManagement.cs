@@ -217,7 +217,7 @@ internal static class ContentManagement
 
     private static ChipStep ForPersonalisation(ChipState state, ChipSession session, SecureChannel channel, SecurityDomain domain, byte[] name)
     {
-        var (found, isOpen) = OwnPayment(state, domain, name) is { } payment ? (payment.Aid, payment.Profile is null)
+        var (found, isOpen) = OwnPayment(state, domain, name) is { } payment ? (payment.Aid, payment.Profile is null || IsRenewable(state, payment))
             : OwnTransit(state, domain, name) is { } transit ? (transit.Aid, transit.Profile is null)
             : CreatedDomain(state, domain, name) is { } created ? (created.Aid, created.Keys is null) // else its owner has taken it over
             : ((Aid?)null, false);
@@ -230,6 +230,9 @@ internal static class ContentManagement
             ? Chip.Answer(state, session with { Channel = channel with { Target = new PersonalisationTarget(found, 0, default) } }, [0x00])
             : Chip.Answer(state, session, Sw.NotSatisfied);
     }
+
+    /// <summary>A live card of a phone takes a whole new profile in one write and goes on counting; what was purged stays dead, and a plastic's profile is final.</summary>
+    private static bool IsRenewable(ChipState state, PaymentInstance payment) => state.HasTrustedSide && state.IsLive(payment);
 
     /// <summary>INSTALL [for registry update] with contactless parameters (Amendment C §8): EF { A0 { 81 priority and state } }: 01 activated, 00 deactivated.</summary>
     private static ChipStep UpdateRegistry(ChipState state, ChipSession session, SecurityDomain domain, ImmutableArray<byte[]> fields)
@@ -362,7 +365,7 @@ internal static class ContentManagement
 
         var payment = OwnPayment(state, domain, target.Aid.Bytes);
         var transit = OwnTransit(state, domain, target.Aid.Bytes);
-        if (payment is not { Profile: null } && transit is not { Profile: null })
+        if (payment is not { Profile: null } && transit is not { Profile: null } && (payment is null || !IsRenewable(state, payment)))
         {
             return Chip.Answer(state, session, Sw.NotSatisfied);
         }
@@ -409,7 +412,7 @@ internal static class ContentManagement
                 return Chip.Answer(state, without, status);
             }
 
-            next = state.With(payment! with { Profile = profile, Atc = atc, BindingValue = state.BindingValue });
+            next = state.With(payment!.Profile is null ? payment with { Profile = profile, Atc = atc, BindingValue = state.BindingValue } : payment with { Profile = profile });
         }
 
         return ChipImage.Write(next).Length > ChipImage.MaxBytes

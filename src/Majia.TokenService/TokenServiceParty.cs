@@ -51,7 +51,10 @@ public sealed record TokenServiceOptions
     public TimeSpan ReplyLife { get; init; } = TimeSpan.FromDays(30);
 
     /// <summary>Device numbers expire this many years after they are made, at the end of the month.</summary>
-    public int TokenYears { get; init; } = 5;
+    public int TokenYears { get; init; } = 3;
+
+    /// <summary>So long before its expiry a device card is renewed: its chip gets a new date, number and keys stay.</summary>
+    public TimeSpan RenewBefore { get; init; } = TimeSpan.FromDays(60);
 }
 
 /// <summary>The vault (标记服务): plastic number ↔ device number, enrolment, personalisation, life cycle, cryptogram check. One file for each use case.</summary>
@@ -107,11 +110,11 @@ public sealed partial class TokenServiceParty : IMessageServer
 
         var endpoint = new JsonEndpoint("token-service")
             .Map<WalletToken.GetPublicKeyRequest, WalletToken.GetPublicKeyReply>(WalletToken.Operations.GetPublicKey, (_, _) => Task.FromResult<ApiReply<WalletToken.GetPublicKeyReply>>(new WalletToken.GetPublicKeyReply(module.PublicJwk(JweKey))))
-            .Map<WalletToken.CheckEligibilityRequest, WalletToken.CheckEligibilityReply>(WalletToken.Operations.CheckEligibility, (request, _) => CheckEligibilityAsync(trid, request))
+            .Map<WalletToken.CheckEligibilityRequest, WalletToken.CheckEligibilityReply>(WalletToken.Operations.CheckEligibility, (request, _) => OnceAsync(trid, WalletToken.Operations.CheckEligibility, request.RequestId, null, request, () => CheckEligibilityAsync(trid, request), options.ReceiptLife))
             .Map<WalletToken.DigitizeRequest, WalletToken.DigitizeReply>(WalletToken.Operations.Digitize, (request, cancellation) => DigitizeAsync(trid, request, cancellation))
             .Map<WalletToken.ProvisionRequest, WalletToken.ProvisionReply>(WalletToken.Operations.Provision, (request, _) => ProvisionAsync(trid, request))
-            .Map<WalletToken.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(WalletToken.Operations.RequestActivationCode, (request, cancellation) => RequestActivationCodeAsync(trid, request, cancellation))
-            .Map<WalletToken.ActivateRequest, WalletToken.ActivateReply>(WalletToken.Operations.Activate, (request, cancellation) => ActivateAsync(trid, request, cancellation))
+            .Map<WalletToken.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(WalletToken.Operations.RequestActivationCode, (request, cancellation) => OnceAsync(trid, WalletToken.Operations.RequestActivationCode, request.RequestId, request.TokenUniqueReference, request, () => RequestActivationCodeAsync(trid, request, cancellation)))
+            .Map<WalletToken.ActivateRequest, WalletToken.ActivateReply>(WalletToken.Operations.Activate, (request, cancellation) => OnceAsync(trid, WalletToken.Operations.Activate, request.RequestId, request.TokenUniqueReference, request, () => ActivateAsync(trid, request, cancellation)))
             .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Suspend, (request, _) => OnceAsync(trid, WalletToken.Operations.Suspend, request.RequestId, request.TokenUniqueReference, request, () => ChangeAsync(trid, request, LifecycleStep.Suspend)))
             .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Unsuspend, (request, _) => OnceAsync(trid, WalletToken.Operations.Unsuspend, request.RequestId, request.TokenUniqueReference, request, () => ChangeAsync(trid, request, LifecycleStep.Unsuspend)))
             .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Delete, (request, _) => OnceAsync(trid, WalletToken.Operations.Delete, request.RequestId, request.TokenUniqueReference, request, () => ChangeAsync(trid, request, LifecycleStep.Delete)))

@@ -74,6 +74,7 @@ public sealed partial class Stage
             await Server.Store.DurableAsync();
             await Server.Network!.PumpAsync(CancellationToken.None);
             await Server.TokenService!.SweepAsync();
+            await Server.TokenService.RenewDailyAsync();
             await Server.TokenService.PumpAsync();
             await Server.Wallet!.SweepAsync();
             await Server.Store.DurableAsync();

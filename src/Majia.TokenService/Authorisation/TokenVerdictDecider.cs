@@ -13,6 +13,9 @@ public sealed record TokenFacts(TokenStatus Status, string Expiry, string Trid, 
 {
     /// <summary>Null: contactless chip, any merchant.</summary>
     public TokenDomain Domain { get; } = Domain ?? TokenDomain.Contactless;
+
+    /// <summary>Of a renewal whose end the vault has not heard of: the chip may show this one already.</summary>
+    public string? NextExpiry { get; init; }
 }
 
 /// <summary>What a message says, and what the key module found of its cryptogram.</summary>
@@ -88,12 +91,13 @@ public static class TokenVerdictDecider
             return Refuse(ResponseCode.RestrictedCard, arqc, $"this device card is suspended by {string.Join(", ", token.Status.SuspendedBy)}", $"该设备卡已被暂停（{string.Join("、", token.Status.SuspendedBy)}）");
         }
 
-        if (string.CompareOrdinal(token.Expiry, message.YearMonth) < 0)
+        var expiry = message.Expiry is not null && message.Expiry == token.NextExpiry ? token.NextExpiry : token.Expiry;
+        if (string.CompareOrdinal(expiry, message.YearMonth) < 0)
         {
             return Refuse(ResponseCode.ExpiredCard, arqc, "this device card has expired", "该设备卡已过期");
         }
 
-        if (message.Expiry is not null && message.Expiry != token.Expiry)
+        if (message.Expiry is not null && message.Expiry != expiry)
         {
             return Refuse(ResponseCode.ExpiredCard, arqc, "the expiry date is not this device card's", "有效期与该设备卡不符");
         }

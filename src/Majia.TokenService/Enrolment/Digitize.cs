@@ -38,7 +38,7 @@ public sealed partial class TokenServiceParty
         }
 
         var panIndex = module.Index(IndexKey, eligible!.Pan);
-        var digest = SHA256.HashData([.. panIndex, .. Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{request.Seid}/{request.TokenRequestorId}/{request.PurgeEpoch}"))]);
+        var digest = module.Fingerprint(IndexKey, [.. Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{request.Seid}/{request.TokenRequestorId}/{request.PurgeEpoch}/{request.DeviceModel}/{request.Source}\n")), .. JsonSerializer.SerializeToUtf8Bytes(card, JsonEndpoint.Json)]);
         var fresh = entropy.NewId();
         var (claim, stale) = await store.WriteAsync(session => ClaimRequest(session, request, panIndex, digest, eligible.Institution, fresh));
         if (stale is not null)
@@ -175,7 +175,7 @@ public sealed partial class TokenServiceParty
         }
         else if (made is null && open)
         {
-            NoticeUpdated(session, institution, tur, TokenStatus.Deactivated, reason);
+            NoticeUpdated(session, institution, tur, TokenStatus.Deactivated, reason, null);
         }
     }
 

@@ -12,15 +12,16 @@ namespace Majia.TokenService;
 /// <summary>A request changes something once: its repeat gets the stored reply, another content under its id is refused, and anyone may ask what became of his own.</summary>
 public sealed partial class TokenServiceParty
 {
-    private sealed record StoredReply(string Operation, byte[] Fingerprint, string? Tur, byte[] Reply)
+    private sealed record StoredReply(string Operation, byte[] Fingerprint, string? Tur, byte[] Reply, DateTimeOffset At)
     {
         public static StoredReply? Find(Session session, string caller, string requestId) => session.One(
-            "SELECT operation, fingerprint, tur, reply FROM token_reply WHERE caller = $1 AND request_id = $2",
-            static row => new StoredReply(row.GetString(0), row.Bytes(1), row.TextOrNull(2), row.Bytes(3)), caller, requestId);
+            "SELECT operation, fingerprint, tur, reply, at FROM token_reply WHERE caller = $1 AND request_id = $2",
+            static row => new StoredReply(row.GetString(0), row.Bytes(1), row.TextOrNull(2), row.Bytes(3), row.Instant(4)), caller, requestId);
     }
 
     /// <param name="tur">The device card in question, for <c>getTask</c>.</param>
-    private async Task<ApiReply<TReply>> OnceAsync<TRequest, TReply>(string caller, string operation, string requestId, string? tur, TRequest request, Func<Task<ApiReply<TReply>>> act)
+    /// <param name="lasts">How long the answer holds: after that the repeat is answered anew. Null: for as long as it is known.</param>
+    private async Task<ApiReply<TReply>> OnceAsync<TRequest, TReply>(string caller, string operation, string requestId, string? tur, TRequest request, Func<Task<ApiReply<TReply>>> act, TimeSpan? lasts = null)
         where TReply : notnull
     {
         if (requestId.Length is 0 or > 128)
@@ -31,7 +32,17 @@ public sealed partial class TokenServiceParty
         var fingerprint = module.Fingerprint(IndexKey, [.. Encoding.UTF8.GetBytes(operation), 0, .. JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json)]);
         if (await store.WriteAsync(session => StoredReply.Find(session, caller, requestId)) is { } known)
         {
-            return Same(known, fingerprint) ? Read<TReply>(known) : OtherRequest;
+            if (!Same(known, fingerprint))
+            {
+                return OtherRequest;
+            }
+
+            if (!(clock.GetUtcNow() - known.At >= lasts))
+            {
+                return Read<TReply>(known);
+            }
+
+            await store.WriteAsync(session => session.Execute("DELETE FROM token_reply WHERE caller = $1 AND request_id = $2 AND at = $3", caller, requestId, known.At));
         }
 
         var reply = await act();

@@ -246,10 +246,13 @@ public sealed partial class TokenServiceParty
     private static bool LeftInChip(TokenRow row) =>
         row is { Status.State: TokenState.Deactivated, Stage: PersonalisationStage.Started or PersonalisationStage.Personalised or PersonalisationStage.Selectable };
 
+    /// <summary>There must be a domain, so none is made.</summary>
+    private static bool IsInChip(TokenRow row) => LeftInChip(row) || row.IsRenewing;
+
     private async Task<ApiReply<WalletToken.ProvisionReply>> OpenAsync(TokenRow row, byte? version = null)
     {
         var state = StateOf(row);
-        if (!LeftInChip(row) && state is not (EnrolmentState.Provisioning or EnrolmentState.Activating))
+        if (!LeftInChip(row) && !row.IsRenewing && state is not (EnrolmentState.Provisioning or EnrolmentState.Activating))
         {
             return Rest(row, state);
         }
@@ -259,7 +262,7 @@ public sealed partial class TokenServiceParty
         // Without the initial keys (module restored, handed over never) nothing but our own ones can open it.
         if (domain == DomainState.None || ((domain == DomainState.Initial || version == InitialVersion) && !module.TryInfo($"{InitialKeySet(row.Seid)}.dek", out _)))
         {
-            return LeftInChip(row) ? Rest(row, state) : await NeedsDomainAsync(row);
+            return IsInChip(row) ? Rest(row, state) : await NeedsDomainAsync(row);
         }
 
         // After an interrupted PUT KEY the new keys are tried first, then the initial ones.
@@ -273,7 +276,7 @@ public sealed partial class TokenServiceParty
         if (!responses[0].Status.IsOk)
         {
             // 6A82: no such domain.
-            return responses[0].Status.Value == 0x6A82 && !LeftInChip(row) ? await NeedsDomainAsync(row) : await FailAsync(row, responses[0].Status);
+            return responses[0].Status.Value == 0x6A82 && !IsInChip(row) ? await NeedsDomainAsync(row) : await FailAsync(row, responses[0].Status);
         }
 
         var domain = await store.WriteAsync(session => ReadDomain(session, row.Seid));
@@ -282,7 +285,7 @@ public sealed partial class TokenServiceParty
             return (domain, channel.KeyVersion) switch
             {
                 (DomainState.Rekeying, OwnVersion) => await OpenAsync(row, InitialVersion),
-                (DomainState.Initial or DomainState.Rekeying, _) when !LeftInChip(row) => await NeedsDomainAsync(row),
+                (DomainState.Initial or DomainState.Rekeying, _) when !IsInChip(row) => await NeedsDomainAsync(row),
                 _ => await FailAsync(row, responses.Count < 2 ? responses[0].Status : responses[1].Status),
             };
         }
@@ -319,9 +322,16 @@ public sealed partial class TokenServiceParty
         }
 
         var instance = Aid.Parse(row.InstanceAid);
-        channel.Gives = StateOf(row) is EnrolmentState.Provisioning or EnrolmentState.Activating;
+        channel.Gives = row.IsRenewing || StateOf(row) is EnrolmentState.Provisioning or EnrolmentState.Activating;
         if (!channel.Gives)
         {
+            return;
+        }
+
+        if (row is { IsRenewing: true, NextExpiry: { } next })
+        {
+            // All of the new profile in one write, at its last command: before it the card is what it was (docs/decisions/0046).
+            await PlanProfileAsync(row with { Expiry = next }, channel, session => Renewed(session, row, next));
             return;
         }
 
@@ -338,14 +348,17 @@ public sealed partial class TokenServiceParty
 
         await store.WriteAsync(session => TokenRow.Write(session, row.Index, PersonalisationStage.Started, clock.GetUtcNow()));
         channel.Steps.Enqueue(new(ChipScript.Install(instance)));
-        channel.Steps.Enqueue(new(ChipScript.Personalise(instance)));
+        await PlanProfileAsync(row, channel, session => TokenRow.Write(session, row.Index, PersonalisationStage.Personalised, clock.GetUtcNow()));
+    }
+
+    private async Task PlanProfileAsync(TokenRow row, ChipChannel channel, Action<Session> atTheEnd)
+    {
+        channel.Steps.Enqueue(new(ChipScript.Personalise(Aid.Parse(row.InstanceAid))));
         var keys = channel.Host.CardKeyGroups("imk.ac", "imk.mac", "imk.enc", row.Token, row.Sequence);
         var account = await store.WriteAsync(session => AccountRow.Find(session, row.PanIndex)) ?? throw new InvalidOperationException("a token without its account");
         foreach (var command in ChipScript.StoreData(keys, CardProfile.Groups(row, account.Par)))
         {
-            channel.Steps.Enqueue((command.P1 & 0x80) == 0
-                ? new(command)
-                : new(command, session => TokenRow.Write(session, row.Index, PersonalisationStage.Personalised, clock.GetUtcNow())));
+            channel.Steps.Enqueue((command.P1 & 0x80) == 0 ? new(command) : new(command, atTheEnd));
         }
     }
 
@@ -422,7 +435,7 @@ public sealed partial class TokenServiceParty
         return channel.Steps.Count == 0 ? Rest(row, StateOf(row)) : Send(row, channel, StateOf(row), channel.Host.Wrap(channel.Steps.Peek().Command));
     }
 
-    /// <summary>The chip refused, or is not the one it should be. An unfinished card is given up at once; its remains go with the chip's next script (R8).</summary>
+    /// <summary>The chip refused, or is not the one it should be. A card that was to be renewed stays what it is. An unfinished card is given up at once; its remains go with the chip's next script (R8).</summary>
     private async Task<ApiReply<WalletToken.ProvisionReply>> FailAsync(TokenRow row, StatusWord status)
     {
         Decided(TraceReference.Card(row.Tur), $"the chip answered {status}: personalisation failed", $"芯片返回 {status}，个人化失败");
@@ -432,7 +445,7 @@ public sealed partial class TokenServiceParty
             await RetireAsync([now], "PERSONALISATION_FAILED");
         }
 
-        return Rest(now, now.Status.State == TokenState.Deactivated ? EnrolmentState.Deleted : EnrolmentState.Failed);
+        return Rest(now, now.IsRenewing ? StateOf(now) : now.Status.State == TokenState.Deactivated ? EnrolmentState.Deleted : EnrolmentState.Failed);
     }
 
     private static string InitialKeySet(string seid) => $"sd-init.{seid}";

@@ -135,5 +135,12 @@ public static class VaultTables
         ALTER TABLE token_token ADD COLUMN spent BLOB;
         DROP TABLE token_atc;
         """,
+        """
+        -- Rises with each change of the state, and goes with every notice of it.
+        ALTER TABLE token_token ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+        -- The expiry date that a chip is to get before the present one ends.
+        ALTER TABLE token_token ADD COLUMN next_expiry TEXT;
+        CREATE INDEX token_token_expiry ON token_token (expiry) WHERE stage = 'Selectable' AND state <> 'Deactivated';
+        """,
     ]);
 }

@@ -99,6 +99,58 @@ public sealed class AgreementTests
         Assert.True(messages >= (wire == "bank" ? 3 : 6), $"only {messages} messages on {wire}");
     }
 
+    /// <summary>The day's task tells the wallet, the wallet the phone, and the chip gets its new date by scripts: cut at each message in turn, the card is renewed in the end and pays.</summary>
+    [Theory]
+    [InlineData("phone", LinkFault.DropRequest)]
+    [InlineData("phone", LinkFault.DropAnswer)]
+    [InlineData("wallet", LinkFault.DropRequest)]
+    [InlineData("wallet", LinkFault.DropAnswer)]
+    [Rule("R8")]
+    public async Task A_renewal_that_is_lost_at_any_message_ends_all_the_same(string wire, LinkFault fault)
+    {
+        await using var world = await World.OpenAsync(73);
+        await world.ReadyToAddAsync();
+        var reference = await AddStubbornlyAsync(world, "before");
+        await world.PumpAsync();
+        await world.Phone().PumpAsync();
+        var link = Link(world, wire);
+        var messages = 0;
+        for (var struck = true; struck; messages++)
+        {
+            // As if its date were near: the day's task finds it due.
+            world.Clock.Advance(TimeSpan.FromDays(1));
+            var month = (world.Clock.GetUtcNow() + TimeSpan.FromHours(8)).ToString("yyMM", System.Globalization.CultureInfo.InvariantCulture);
+            await world.System.Store.WriteAsync(session => session.Execute("UPDATE token_token SET expiry = $1 WHERE state = 'Active'", month));
+            struck = false;
+            void Strike(ReadOnlyMemory<byte> request) => struck = true;
+            link.Lost += Strike;
+            link.Set(fault, count: 1, after: messages);
+            for (var round = 0; round < 4; round++)
+            {
+                await world.PumpAsync();
+                await world.Phone().PumpAsync();
+                world.Clock.Advance(TimeSpan.FromMinutes(2));
+            }
+
+            link.Clear();
+            link.Lost -= Strike;
+            world.Clock.Advance(TimeSpan.FromDays(1)); // told again, should nobody have heard
+            for (var round = 0; round < 3; round++)
+            {
+                await world.PumpAsync();
+                await world.Phone().PumpAsync();
+                world.Clock.Advance(TimeSpan.FromMinutes(2));
+            }
+
+            Assert.Equal((wire, messages, 1L), (wire, messages, world.Count("token_token", $"state = 'Active' AND expiry > '{month}' AND next_expiry IS NULL")));
+            await AgreeAsync(world, 1);
+            Assert.Equal(SaleOutcome.Approved, (await world.SellAsync(reference, 100)).Outcome);
+            Assert.True(messages < 60, "a renewal never got through");
+        }
+
+        Assert.True(messages > 3, $"only {messages} messages on {wire}");
+    }
+
     [Fact]
     [Rule("R8")]
     public async Task A_restart_in_the_middle_goes_on_where_it_was()

@@ -226,6 +226,31 @@ public sealed class EnrolmentTests
     }
 
     [Fact]
+    public async Task Guesses_at_several_enrolments_of_one_card_all_at_once_are_still_only_twelve_a_day()
+    {
+        await using var bench = await IssuerBench.OpenAsync();
+        var codes = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        for (var token = 0; token < 7; token++)
+        {
+            await bench.AuthorizeAsync(IssuerBench.Typed(IssuerBench.Debit), $"tur-{token}", $"a-{token}");
+            Assert.NotNull((await bench.DeliverAsync($"d-{token}", $"tur-{token}")).Value);
+            codes[$"tur-{token}"] = await bench.CodeFromOutboxAsync();
+        }
+
+        var guesses = Enumerable.Range(0, 20).SelectMany(guess => codes.Select(each => (Token: each.Key, Code: $"{guess:D6}", Right: each.Value))).Where(guess => guess.Code != guess.Right).ToList();
+        var verdicts = await Task.WhenAll(guesses.Select(guess => Task.Run(async () => (guess.Token, Said: (await bench.ValidateAsync($"g-{guess.Token}-{guess.Code}", guess.Code, guess.Token)).Verdict))));
+
+        // A wrong one that was heard is Wrong, or the third of its token; twelve were heard, whoever asked first.
+        Assert.All(verdicts.GroupBy(each => each.Token), token => Assert.InRange(token.Count(each => each.Said == CodeVerdict.Wrong), 0, 2));
+        Assert.InRange(verdicts.Count(each => each.Said == CodeVerdict.Wrong), 8, 12);
+        Assert.Equal(12, await bench.Store.WriteAsync(session => session.Number("SELECT wrong FROM issuer_code_days WHERE card = $1", IssuerBench.Debit.Id)));
+        foreach (var (token, code) in codes)
+        {
+            Assert.Equal((token, CodeVerdict.TriesExceeded), (token, (await bench.ValidateAsync($"right-{token}", code, token)).Verdict));
+        }
+    }
+
+    [Fact]
     [Rule("R8")]
     public async Task A_right_code_whose_answer_was_lost_is_right_again_until_the_card_is_live()
     {
@@ -420,6 +445,25 @@ public sealed class IssuerDeskTests
         Assert.Null(reply.Error);
         Assert.Equal(TokenState.Deactivated, Assert.Single(bench.Desk.DeviceCards("green")).State);
         Assert.Equal(before, bench.Desk.Find(IssuerBench.Green.Pan));
+    }
+
+    [Fact]
+    public async Task A_notice_that_comes_behind_a_later_one_changes_nothing()
+    {
+        await using var bench = await WithDeviceCardAsync();
+        Assert.Equal(TokenState.Active, await ToldAsync("r-2", TokenState.Active, 20));
+        Assert.Equal(TokenState.Active, await ToldAsync("r-1", TokenState.Suspended, 10));
+        Assert.Equal(TokenState.Suspended, await ToldAsync("r-3", TokenState.Suspended, 30));
+        Assert.Equal(TokenState.Active, await ToldAsync("r-old-sender", TokenState.Active, null));
+        Assert.Equal(TokenState.Deactivated, await ToldAsync("r-gone", TokenState.Deactivated, 5)); // gone is gone in any order
+        Assert.Equal(TokenState.Deactivated, await ToldAsync("r-4", TokenState.Active, 40));
+
+        async Task<TokenState> ToldAsync(string id, TokenState state, long? version)
+        {
+            Assert.Null((await bench.CallAsync<TokenIssuer.NotifyTokenUpdatedRequest, TokenIssuer.Done>(TokenIssuer.Operations.NotifyTokenUpdated, new(id, "tur-1", state, "LOST", Version: version))).Error);
+            await bench.Store.DurableAsync();
+            return Assert.Single(bench.Desk.DeviceCards("green")).State;
+        }
     }
 
     [Fact]

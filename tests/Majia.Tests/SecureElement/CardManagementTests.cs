@@ -217,6 +217,35 @@ public sealed class CardManagementTests
     }
 
     [Fact]
+    public void A_live_card_takes_a_new_profile_in_one_write_and_counts_on_and_a_purged_one_takes_none()
+    {
+        var bench = WithDomain();
+        bench.AddCard(ChipBench.Debit1);
+        bench.Arm(ChipBench.Debit1);
+        Assert.True(bench.Pay(ChipBench.Debit1).Status.IsOk);
+        var before = bench.State.Payments[0];
+        Assert.Equal(1, before.Atc);
+        var host = bench.TokenHost();
+        var script = ChipBench.PersonalisationScript(host, ChipBench.Debit1, limit: "000000200000")[1..]; // without INSTALL [for install]
+        foreach (var command in script)
+        {
+            Assert.Equal(Convert.ToHexString(before.Profile!.InternalData.Span), Convert.ToHexString(bench.State.Payments[0].Profile!.InternalData.Span)); // up to the last one it is what it was
+            Assert.True(host.Send(command).Status.IsOk);
+        }
+
+        var after = bench.State.Payments[0];
+        Assert.NotEqual(Convert.ToHexString(before.Profile!.InternalData.Span), Convert.ToHexString(after.Profile!.InternalData.Span));
+        Assert.Equal((1, true), (after.Atc, after.Selectable));
+        bench.Arm(ChipBench.Debit1);
+        Assert.True(bench.Pay(ChipBench.Debit1).Status.IsOk);
+        Assert.Equal(2, bench.State.Payments[0].Atc);
+
+        bench.Purge();
+        host = bench.TokenHost();
+        Assert.Equal("6985", host.Send(script[0]).Status.ToString());
+    }
+
+    [Fact]
     public void No_key_byte_stands_in_any_answer()
     {
         var bench = WithDomain();

@@ -221,11 +221,11 @@ public class EnrolmentRaceTests(PostgresServer server)
         }
 
         Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.ProvisionRequest, WalletToken.ProvisionReply>(WalletToken.Operations.Provision, new("x", tur, [], null))).Error?.ErrorCode);
-        Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.ActivateRequest, WalletToken.ActivateReply>(WalletToken.Operations.Activate, new("x", tur, "123456"))).Error?.ErrorCode);
-        Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(WalletToken.Operations.RequestActivationCode, new("x", tur, "sms"))).Error?.ErrorCode);
+        Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.ActivateRequest, WalletToken.ActivateReply>(WalletToken.Operations.Activate, new("y", tur, "123456"))).Error?.ErrorCode);
+        Assert.Equal(Ineligible.NotFound, (await AskAsync<WalletToken.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(WalletToken.Operations.RequestActivationCode, new("z", tur, "sms"))).Error?.ErrorCode);
         Assert.Empty((await AskAsync<WalletToken.SearchTokensRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.SearchTokens, new(chip.Seid))).Value!.Tokens);
-        Assert.Empty((await AskAsync<WalletToken.DeleteDeviceRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.DeleteDevice, new("x", chip.Seid, long.MaxValue, "X"))).Value!.Tokens);
-        Assert.Equal("tokenRequestorId", (await AskAsync<WalletToken.CheckEligibilityRequest, WalletToken.CheckEligibilityReply>(WalletToken.Operations.CheckEligibility, new("x", Bench.Trid, chip.Seid, bench.Encrypt(Bench.Credit()), "MANUAL"))).Error?.Errors![0].Field);
+        Assert.Empty((await AskAsync<WalletToken.DeleteDeviceRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.DeleteDevice, new("d", chip.Seid, long.MaxValue, "X"))).Value!.Tokens);
+        Assert.Equal("tokenRequestorId", (await AskAsync<WalletToken.CheckEligibilityRequest, WalletToken.CheckEligibilityReply>(WalletToken.Operations.CheckEligibility, new("c", Bench.Trid, chip.Seid, bench.Encrypt(Bench.Credit()), "MANUAL"))).Error?.Errors![0].Field);
         Assert.Equal(1, bench.Count("SELECT count(*) FROM token_token WHERE state = 'Active'"));
         Assert.Throws<ArgumentException>(() => bench.Party.EndpointFor("99900000009"));
     }

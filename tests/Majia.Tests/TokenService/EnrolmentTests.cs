@@ -21,7 +21,7 @@ public class EnrolmentTests
         Assert.True(instance.Selectable);
         Assert.Equal(2, chip.DomainKeyVersion);
         Assert.Equal(48, instance.CardKeys.Length);
-        Assert.Equal("D3111", Convert.ToHexString(instance.Groups[0x9207]).Split(token.Reveal())[1][..5]);
+        Assert.Equal("D2911", Convert.ToHexString(instance.Groups[0x9207]).Split(token.Reveal())[1][..5]);
         Assert.Equal(card, Assert.Single(bench.Bank.Cards));
         await bench.Party.PumpAsync();
         Assert.Equal((tur, token.LastFour, "Mi 5"), bench.Bank.Activated.Select(notice => (notice.TokenUniqueReference, notice.DeviceLastFour, notice.DeviceModel)).Single());
@@ -85,12 +85,12 @@ public class EnrolmentTests
         var seid = bench.NewChip().Seid;
         var first = await bench.DigitizeAsync(Bench.Debit(), seid, "one");
         var receipt = "used";
-        var again = await bench.CallAsync<WalletToken.DigitizeRequest, WalletToken.DigitizeReply>(WalletToken.Operations.Digitize, new("one", Bench.Trid, seid, receipt, bench.Encrypt(Bench.Debit()), 0));
+        var again = await bench.CallAsync<WalletToken.DigitizeRequest, WalletToken.DigitizeReply>(WalletToken.Operations.Digitize, new("one", Bench.Trid, seid, receipt, bench.Encrypt(Bench.Debit()), 0, "Mi 5", "MANUAL"));
         Assert.Equal(first.Value!.TokenUniqueReference, again.Value!.TokenUniqueReference);
         Assert.Single(bench.Bank.Authorised);
         Assert.Equal(1, bench.Count("SELECT count(*) FROM token_token"));
 
-        var other = await bench.CallAsync<WalletToken.DigitizeRequest, WalletToken.DigitizeReply>(WalletToken.Operations.Digitize, new("one", Bench.Trid, seid, receipt, bench.Encrypt(Bench.Debit(2)), 0));
+        var other = await bench.CallAsync<WalletToken.DigitizeRequest, WalletToken.DigitizeReply>(WalletToken.Operations.Digitize, new("one", Bench.Trid, seid, receipt, bench.Encrypt(Bench.Debit(2)), 0, "Mi 5", "MANUAL"));
         Assert.Equal("requestId", other.Error!.Errors![0].Field);
     }
 

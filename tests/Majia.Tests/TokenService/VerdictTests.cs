@@ -52,6 +52,24 @@ public class VerdictTests
         Assert.NotEmpty(verdict.Why.Zh);
     }
 
+    [Theory]
+    [InlineData("2911", null, "2911", "2911", null)]
+    [InlineData("2911", null, "2912", "2911", "has expired")]
+    [InlineData("2911", null, "2910", "3210", "not this device card's")]
+    [InlineData("2911", "3210", "2910", "2911", null)]
+    [InlineData("2911", "3210", "2910", "3210", null)] // the chip's answer was lost: it has its new date, and the vault has not heard
+    [InlineData("2911", "3210", "2912", "3210", null)]
+    [InlineData("2911", "3210", "2912", "2911", "has expired")]
+    [InlineData("2911", "3210", "2912", null, "has expired")]
+    [InlineData("2911", "3210", "3211", "3210", "has expired")]
+    [InlineData("2911", "3210", "2910", "3211", "not this device card's")]
+    public void An_expired_device_card_is_54_and_while_it_is_renewed_either_date_is_its_own(string expiry, string? next, string now, string? said, string? why)
+    {
+        var verdict = TokenVerdictDecider.Decide(Live with { Expiry = expiry, NextExpiry = next }, Good with { YearMonth = now, Expiry = said });
+        Assert.Equal(why is null ? ResponseCode.Approved : ResponseCode.ExpiredCard, verdict.Code);
+        Assert.Contains(why ?? "cryptogram right", verdict.Why.En, StringComparison.Ordinal);
+    }
+
     [Fact, Rule("R20")]
     public void Money_goes_back_in_any_state()
     {
@@ -116,7 +134,7 @@ public class VerdictTests
         Assert.True(Field61Switch.TryParse(answer.Text(61), out var checks, out _));
         Assert.Equal(ArqcResult.Good, checks.Arqc);
         Assert.True(Field63Token.TryParse(answer.Text(63), out var told, out _));
-        Assert.Equal((token, "3111", Bench.Trid, "01", "0001"), (told.Token, told.Expiry, told.TokenRequestor, told.Scenario, told.Product));
+        Assert.Equal((token, "2911", Bench.Trid, "01", "0001"), (told.Token, told.Expiry, told.TokenRequestor, told.Scenario, told.Product));
         Assert.True(Field56Par.TryParse(answer.Text(56), out var par, out _));
         Assert.StartsWith("UP00", par.Par, StringComparison.Ordinal);
         Assert.True(SwitchKey.TryRead(request, out var key, out _));
