@@ -18,6 +18,8 @@ public sealed partial class KeyModule
     private readonly KeyStore? store;
     private readonly byte[] masterKey;
     private readonly Lock gate = new();
+    private int ceremonies;
+    private bool unwritten;
 
     /// <summary>Never changed once published: readers take no lock.</summary>
     private volatile Dictionary<string, HeldKey> keys = new(StringComparer.Ordinal);
@@ -72,6 +74,18 @@ public sealed partial class KeyModule
     }
 
     // ---- key management ----
+
+    /// <summary>Keys made from now on go to disk once, when the ceremony ends: for a first start, where nobody computes with a key before all of them are there. Ends by being disposed.</summary>
+    /// <remarks>A crash on the way leaves each module with all of its keys of this ceremony or with none; holding it again makes what is missing.</remarks>
+    public IDisposable Ceremony()
+    {
+        lock (gate)
+        {
+            ceremonies++;
+        }
+
+        return new OneCeremony(this);
+    }
 
     /// <summary>Generates a random key (3DES: double length with odd parity; AES: 32 bytes, 16 for secure channels; SM4: 16; Decryption: a P-256 private key).</summary>
     public KeyInfo Generate(string name, KeyUsage usage, CipherAlgorithm algorithm, bool test)
@@ -270,13 +284,43 @@ public sealed partial class KeyModule
         return info;
     }
 
-    /// <summary>To disk first, then to the readers: nobody computes with a key that a crash could take away.</summary>
+    /// <summary>To disk first, then to the readers: nobody computes with a key that a crash could take away. In a ceremony the disk comes at its end.</summary>
     private void Publish(Dictionary<string, HeldKey> next)
     {
-        store?.Save(masterKey, [.. next.Values
-            .OrderBy(key => key.Info.Name, StringComparer.Ordinal)
-            .Select(key => new KeyStore.Entry(key.Info.Name, key.Info.Usage, key.Info.IsTest, key.Block))]);
+        unwritten = ceremonies > 0;
+        if (!unwritten)
+        {
+            Write(next);
+        }
+
         keys = next;
+    }
+
+    private void Write(Dictionary<string, HeldKey> all) => store?.Save(masterKey, [.. all.Values
+        .OrderBy(key => key.Info.Name, StringComparer.Ordinal)
+        .Select(key => new KeyStore.Entry(key.Info.Name, key.Info.Usage, key.Info.IsTest, key.Block))]);
+
+    private sealed class OneCeremony(KeyModule module) : IDisposable
+    {
+        private bool ended;
+
+        public void Dispose()
+        {
+            lock (module.gate)
+            {
+                if (ended)
+                {
+                    return;
+                }
+
+                ended = true;
+                if (--module.ceremonies == 0 && module.unwritten)
+                {
+                    module.Write(module.keys);
+                    module.unwritten = false;
+                }
+            }
+        }
     }
 
     private HeldKey Load(KeyStore.Entry entry)

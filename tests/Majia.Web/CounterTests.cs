@@ -70,8 +70,8 @@ public sealed class CounterTests(Browser browser) : IClassFixture<Browser>
     public async Task With_a_PIN_then_offline_then_without_a_finger_then_voided()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync("prepare", "add", "code");
         await window.StepAsync("sell");
 
         // The jeweller always asks for the PIN, which is typed on the terminal.
@@ -127,8 +127,9 @@ public sealed class CounterTests(Browser browser) : IClassFixture<Browser>
     public async Task Taken_away_too_soon_the_tap_is_torn_and_the_same_sale_goes_on()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync(FromNothingToPaid[..^1]);
+        await window.GuidedAsync(FromNothingToPaid[3..^1]);
         await window.StepAsync("tap");
         await window.Page.Keyboard.PressAsync("Shift+T");
         await window.SeesAsync(".lcd", "Present card again");
@@ -143,8 +144,9 @@ public sealed class CounterTests(Browser browser) : IClassFixture<Browser>
     public async Task Dragged_to_the_terminal_the_phone_pays()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync(FromNothingToPaid[..^1]);
+        await window.GuidedAsync(FromNothingToPaid[3..^1]);
         await window.StepAsync("tap");
         var (phone, terminal) = ((await window["#phone"].BoundingBoxAsync())!, (await window["#terminal"].BoundingBoxAsync())!);
         var mouse = window.Page.Mouse;
@@ -218,8 +220,8 @@ public sealed class CounterTests(Browser browser) : IClassFixture<Browser>
     public async Task Signing_out_takes_the_cards_away()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync("prepare", "add", "code");
         await window.StepAsync("sell");
         await OpenAppAsync(window, "settings");
         await window.ClickAsync("text=Sign out");

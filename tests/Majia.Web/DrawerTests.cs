@@ -15,8 +15,9 @@ public sealed class DrawerTests(Browser browser) : IClassFixture<Browser>
     public async Task The_bank_sees_the_money_knows_whose_digits_stand_on_the_slip_and_stops_a_lost_card()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync("prepare", "add", "code", "sell", "wake", "choose", "finger", "tap");
+        await window.GuidedAsync("sell", "wake", "choose", "finger", "tap");
         await window.StepAsync("done");
         await window.ClickAsync("#open-bank");
         await Assertions.Expect(window["#bank-books"]).ToHaveAttributeAsync("data-whole", "yes");
@@ -45,8 +46,8 @@ public sealed class DrawerTests(Browser browser) : IClassFixture<Browser>
     public async Task An_answer_is_lost_on_the_line_the_sale_is_reversed_and_the_books_are_whole()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync("prepare", "add", "code");
         await window.StepAsync("sell");
         await window.ClickAsync("#open-network");
         await window["[data-wire=pos-line] select"].SelectOptionAsync(nameof(LinkFault.Duplicate));

@@ -54,8 +54,8 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
     public async Task Through_the_gates_with_the_screen_off_and_signing_out_takes_the_bank_cards_and_leaves_the_transit_card()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync("prepare", "add", "code");
         await window.StepAsync("sell");
         await window["#shop"].SelectOptionAsync("gate:in-1");
         await window.GuidedAsync("transit", "top-up");
@@ -83,6 +83,31 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
         await window.SeesAsync("#transit-card", "ride");
         await Assertions.Expect(window["#transit-balance"]).Not.ToHaveTextAsync("¥50.00");
         await Assertions.Expect(window[".story-row[data-party=transit]"]).Not.ToHaveCountAsync(0);
+        Assert.Empty(window.Complaints);
+    }
+
+    [Theory]
+    [Rule("R14")]
+    [InlineData("mi-mix")]
+    [InlineData("mi5s-plus")]
+    public async Task A_model_without_a_home_key_wakes_by_its_power_key_and_has_its_sensor_on_the_back(string model)
+    {
+        await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync(phone: model);
+        await using var window = await browser.OpenAsync(running);
+        await window["#handset"].SelectOptionAsync(model);
+        await Assertions.Expect(window["[data-key=home]"]).ToHaveCountAsync(0);
+        await window.GuidedAsync("sell");
+        await window.StepAsync("wake");
+        await window["[data-key=power]"].DblClickAsync();
+        await window.ClickAsync(".fan .card-button");
+        await window["[data-key=sensor]"].HoverAsync();
+        await window.Page.Mouse.DownAsync();
+        await window.SeesAsync(".glass", "Ready");
+        await window.Page.Mouse.UpAsync();
+        Assert.Empty(await window.ViolationsAsync());
+        await window.Page.Keyboard.PressAsync("t");
+        await window.SeesAsync("#outcome", "Approved");
         Assert.Empty(window.Complaints);
     }
 
@@ -123,8 +148,9 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
     public async Task The_batch_is_settled_the_sale_refunded_and_the_slip_kept_as_a_picture()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync("prepare", "add", "code", "sell", "wake", "choose", "finger", "tap");
+        await window.GuidedAsync("sell", "wake", "choose", "finger", "tap");
         await window.StepAsync("done");
         await window.ClickAsync("#take-slip");
         var kept = await window.Page.RunAndWaitForDownloadAsync(() => window.ClickAsync("#slip >> text=PNG"));
@@ -163,8 +189,8 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
     public async Task The_bank_is_away_nothing_is_charged_and_the_books_are_whole(string language)
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running, language);
-        await window.GuidedAsync("prepare", "add", "code");
         await window.StepAsync("sell");
         await window.ClickAsync("#open-network");
         await window.ClickAsync("#issuer-away");
@@ -191,8 +217,8 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
     public async Task A_replaced_plastic_takes_its_device_card_along_and_the_new_one_is_added()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync("prepare", "add", "code");
         await window.StepAsync("sell");
         var before = Assert.Single(running.System.Phones["mi5"].State.Cards).Face.DeviceLastFour;
         await window.ClickAsync("#open-bank");
@@ -222,8 +248,9 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
     public async Task Above_the_limit_the_PIN_is_asked_and_below_it_is_not()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync("prepare", "add", "code", "sell", "wake", "choose", "finger", "tap");
+        await window.GuidedAsync("sell", "wake", "choose", "finger", "tap");
         await window.StepAsync("done"); // 88.00 at the bookshop: no PIN on the way
         await window.ClickAsync("#coach-do");
         await window.StepAsync("sell");

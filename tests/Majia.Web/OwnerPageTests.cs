@@ -34,8 +34,8 @@ public sealed class OwnerPageTests(Browser browser) : IClassFixture<Browser>
             Assert.SkipWhen(me.StatusCode == HttpStatusCode.NotFound, "the owner's API is not part of this build");
         }
 
+        await running.WithCardAsync();
         await using var counter = await browser.OpenAsync(running);
-        await counter.GuidedAsync("prepare", "add", "code");
         await counter.StepAsync("sell");
         running.System.Phones["mi5"].SetAeroplaneMode(true);
 
@@ -73,8 +73,9 @@ public sealed class OwnerPageTests(Browser browser) : IClassFixture<Browser>
     public async Task Each_card_tells_its_own_history_without_a_number_and_without_a_payment(string language, string suspended, string live)
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var counter = await browser.OpenAsync(running);
-        await counter.GuidedAsync("prepare", "add", "code", "sell", "wake", "choose", "finger", "tap");
+        await counter.GuidedAsync("sell", "wake", "choose", "finger", "tap");
         await counter.StepAsync("done");
         await using var window = await browser.OpenAsync(running, language, ColorScheme.Dark, path: "/owner");
         await window.ClickAsync("[data-demo='lin.xiaoyun']");

@@ -36,8 +36,9 @@ public sealed class StoryTests(Browser browser) : IClassFixture<Browser>
     public async Task A_payment_is_filtered_by_party_replayed_and_linked_to()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync("prepare", "add", "code", "sell", "wake", "choose", "finger", "tap");
+        await window.GuidedAsync("sell", "wake", "choose", "finger", "tap");
         await window.StepAsync("done");
         await Assertions.Expect(window[".lane-name[data-party=issuer]"]).ToBeVisibleAsync();
         var rows = await window[".story-row"].CountAsync();
@@ -62,8 +63,9 @@ public sealed class StoryTests(Browser browser) : IClassFixture<Browser>
     public async Task The_trace_is_read_filtered_replayed_and_kept_by_keyboard_alone()
     {
         await using var running = await RunningPage.StartAsync();
+        await running.WithCardAsync();
         await using var window = await browser.OpenAsync(running);
-        await window.GuidedAsync("prepare", "add", "code", "sell", "wake", "choose", "finger", "tap");
+        await window.GuidedAsync("sell", "wake", "choose", "finger", "tap");
         await window.StepAsync("done");
         var rows = await window[".story-row"].CountAsync();
         await window["#story .story-row[data-kind=iso8583]"].First.PressAsync("Enter");
@@ -105,6 +107,15 @@ public sealed class StoryTests(Browser browser) : IClassFixture<Browser>
     [InlineData("offline-add", "Adding a card needs the network")]
     [InlineData("transit", "The balance is in the phone.")]
     [InlineData("card-lost", "The new one is added")]
+    [InlineData("pay", "The phone says card read")]
+    [InlineData("add", "The phone holds a number of its own")]
+    [InlineData("rewards", "The points are on the plastic's own account.")]
+    [InlineData("two-phones", "Two phones, two device numbers, one plastic card.")]
+    [InlineData("remove", "At the bank the plastic is as it was.")]
+    [InlineData("eight", "The ninth is refused, kindly.")]
+    [InlineData("no-chip", "The plastic has no contactless chip")]
+    [InlineData("digits", "The slip ends with the device number's digits.")]
+    [InlineData("banks", "A dual-brand card that begins with 4")]
     public async Task A_play_comes_to_its_end_and_shows_what_it_says(string play, string last)
     {
         await using var running = await RunningPage.StartAsync();
@@ -133,6 +144,27 @@ public sealed class StoryTests(Browser browser) : IClassFixture<Browser>
             case "card-lost":
                 Assert.Single(phone.State.Cards, card => card.State == EnrolmentState.Active);
                 Assert.Contains(counter.Journal(), row => row.State == Majia.Terminal.JournalState.Declined);
+                break;
+            case "pay" or "no-chip" or "digits":
+                await window.SeesAsync("#outcome", "Approved");
+                break;
+            case "add" or "banks":
+                Assert.Single(phone.State.Cards);
+                break;
+            case "rewards":
+                await window.SeesAsync(".account[open] .sum", "88 points");
+                break;
+            case "two-phones":
+                Assert.Single(running.System.Phones["mi5s"].State.Cards);
+                Assert.Equal(2, running.System.TokenService.Tokens(5).Select(token => token.Masked).Distinct().Count());
+                break;
+            case "remove":
+                Assert.Empty(phone.State.Cards);
+                await Assertions.Expect(window["#bank-drawer [data-card=mingyue-02]"]).ToHaveAttributeAsync("data-state", "Normal");
+                break;
+            case "eight":
+                Assert.Equal(8, phone.State.Cards.Length);
+                await window.SeesAsync(".reasons [data-code=TOO_MANY_TOKENS_FOR_DEVICE]", "Remove one first.");
                 break;
             default:
                 await window.SeesAsync(".reasons", "The phone is offline");

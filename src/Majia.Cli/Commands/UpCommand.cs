@@ -93,6 +93,7 @@ public static class UpCommand
             return parties is null ? ExitCode.Ok : await WithoutPagesAsync(parties, options, settings, cancellation);
         }
 
+        var rehearsal = Task.Run(Rehearsal.HoldAsync, CancellationToken.None);
         while (true)
         {
             using var round = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
@@ -105,6 +106,7 @@ public static class UpCommand
 
                 // A folder that this process has alone may be forgotten; parties apart may not.
                 Action? reset = production || !Roles.All.All(roles.Contains) ? null : round.Cancel;
+                await rehearsal;
                 settings = settings with { Port = await WithPagesAsync(system, options, settings, logging, language, reset, round.Token), NoBrowser = true };
             }
 

@@ -27,6 +27,7 @@ public sealed class TransitSystem : IAsyncDisposable
         this.time = time;
         var keys = KeyModule.Open(folder.Keys, Module, entropy);
         gateKeys = KeyModule.Open(folder.Keys, GateModule, entropy);
+        using var once = keys.Ceremony();
         var ceremony = new KeyCeremony(entropy);
         ceremony.ShareTransportKey(seIssuer, "zmk.transit", keys, TransitParty.TransportKey);
         ceremony.Share(keys, TransitParty.PurchaseMaster, gateKeys, GateReader.PurchaseMaster, KeyUsage.TransitPurchase, CipherAlgorithm.Sm4);

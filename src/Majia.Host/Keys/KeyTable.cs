@@ -38,6 +38,19 @@ public static class KeyTable
     /// <summary>Makes what is not there yet. All modules of the table must be given.</summary>
     public static void Fill(IReadOnlyDictionary<string, KeyModule> modules, KeyCeremony ceremony)
     {
+        var sittings = modules.Values.Select(static module => module.Ceremony()).ToList(); // one write a module, not one a key
+        try
+        {
+            FillEach(modules, ceremony);
+        }
+        finally
+        {
+            sittings.ForEach(static sitting => sitting.Dispose());
+        }
+    }
+
+    private static void FillEach(IReadOnlyDictionary<string, KeyModule> modules, KeyCeremony ceremony)
+    {
         foreach (var key in Shared())
         {
             ceremony.Share(modules[key.One], key.NameInOne, modules[key.Other], key.NameInOther, key.Usage, key.Algorithm);

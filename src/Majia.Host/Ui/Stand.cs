@@ -200,9 +200,45 @@ public sealed partial class Stand : IDisposable
             return;
         }
 
-        var rest = Task.Delay(torn ? Torn : Rest, system.Time);
-        await (GateId is null || torn ? rest : Task.WhenAny(passage, Task.Delay(LongestPassage, system.Time)));
+        if (torn)
+        {
+            await Task.Delay(Torn, system.Time);
+        }
+        else if (GateId is null)
+        {
+            await Task.Delay(Rest, system.Time);
+            await WhileReadAsync();
+        }
+        else
+        {
+            await Task.WhenAny(passage, Task.Delay(LongestPassage, system.Time));
+        }
+
         Leave();
+    }
+
+    /// <summary>Nobody takes the phone away while the terminal still reads it, however slow the machine is.</summary>
+    private async Task WhileReadAsync()
+    {
+        var read = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        void Look()
+        {
+            if (!Counter.Now.Busy || !(Display is { Id: UiMessage.Processing } || (Display is { Id: UiMessage.PresentCard } && Phone.Screen.Kind == ScreenKind.Ready)))
+            {
+                read.TrySetResult();
+            }
+        }
+
+        changes.Said += Look;
+        try
+        {
+            Look();
+            await Task.WhenAny(read.Task, Task.Delay(LongestPassage, system.Time));
+        }
+        finally
+        {
+            changes.Said -= Look;
+        }
     }
 
     /// <summary>The phone has come into the field. False: the terminal waits for nobody.</summary>

@@ -65,6 +65,7 @@ internal static class Doors
             context.SetEndpoint(null);
             context.Request.RouteValues.Clear();
             context.Request.Path = "/not-found";
+            context.Response.StatusCode = StatusCodes.Status200OK; // a page that is drawn; it leaves as what it is
             context.Response.OnStarting(() =>
             {
                 context.Response.StatusCode = StatusCodes.Status404NotFound;

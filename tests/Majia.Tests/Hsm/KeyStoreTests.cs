@@ -150,15 +150,37 @@ public sealed class KeyStoreTests : IDisposable
         Assert.Single(Open().Keys);
     }
 
+    [Fact]
+    public void Keys_of_a_ceremony_are_written_once_when_the_last_sitting_ends()
+    {
+        var module = Open();
+        var outer = module.Ceremony();
+        using (module.Ceremony())
+        {
+            Two(module);
+        }
+
+        Assert.True(module.TryInfo("zpk", out _)); // the ceremony itself works with them
+        Assert.Empty(Open().Keys); // a crash now would leave none of them
+        outer.Dispose();
+        outer.Dispose(); // a second time it ends nothing else
+        Assert.Equal(module.Keys, Open().Keys);
+
+        // Afterwards each key is on disk before anybody sees it, as ever.
+        module.Generate("zak.2", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes, test: true);
+        Assert.Equal(3, Open().Keys.Count);
+    }
+
     private string KeysFile => Path.Combine(folder, "party.keys.json");
 
     private KeyModule Open(bool production = false) => KeyModule.Open(folder, "party", new SeededEntropy(3), production);
 
     private string Refused(bool production = false) => Assert.Throws<KeyModuleException>(() => Open(production)).Message;
 
-    private void Two()
+    private void Two() => Two(Open());
+
+    private static void Two(KeyModule module)
     {
-        var module = Open();
         module.Generate("zak", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes, test: true);
         module.Generate("zpk", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes, test: true);
     }
