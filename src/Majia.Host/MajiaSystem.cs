@@ -40,7 +40,7 @@ public sealed class MajiaSystem : IAsyncDisposable
     private readonly SortedDictionary<string, KeyModule> modules = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, IssuerParty> issuers = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, BankWindow> windows = new(StringComparer.Ordinal);
-    private readonly SortedDictionary<string, IJsonLink> hotlines = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, IJsonLink> hotlines = new(StringComparer.Ordinal), apps = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, TerminalDevice> terminals = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, ITappedLink> posLines = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, CounterField> fields = new(StringComparer.Ordinal);
@@ -80,11 +80,12 @@ public sealed class MajiaSystem : IAsyncDisposable
             foreach (var bank in SeedData.Banks.Where(bank => here.Contains(bank.Institution)))
             {
                 var name = KeyTable.Issuer(bank.Institution);
-                var issuer = new IssuerParty(bank.Options, books.Of(IssuerParty.Schema), modules[name], Time, entropy, Trace);
+                var issuer = new IssuerParty(bank.Options with { PasswordIterations = options.PasswordIterations }, books.Of(IssuerParty.Schema), modules[name], Time, entropy, Trace);
                 issuers.Add(bank.Institution, issuer);
                 lines.Answer(Line.TokenIssuer, name, issuer.Endpoint, Store);
                 lines.Answer(Line.BankDesk, name, BankWindow.Of(issuer.Desk, name), Store);
                 lines.Answer(Line.BankDesk, HotlineOf(bank.Institution), issuer.Hotline.Map(HotlineOf(bank.Institution)), Store);
+                lines.Answer(Line.BankDesk, AppOf(bank.Institution), issuer.App.Map(AppOf(bank.Institution)), Store);
             }
         }
 
@@ -174,6 +175,7 @@ public sealed class MajiaSystem : IAsyncDisposable
             var name = KeyTable.Issuer(bank.Institution);
             var endpoint = issuers.TryGetValue(bank.Institution, out var issuer) ? BankWindow.Of(issuer.Desk, name) : null;
             hotlines.Add(bank.Institution, lines.Json(Line.BankDesk, HotlineOf(bank.Institution), bank.Institution, issuer?.Hotline.Map(HotlineOf(bank.Institution)), Wires.BankDesk, Store, innerHop: false));
+            apps.Add(bank.Institution, lines.Json(Line.BankDesk, AppOf(bank.Institution), bank.Institution, issuer?.App.Map(AppOf(bank.Institution)), Wires.BankDesk, Store, innerHop: false));
             windows.Add(bank.Institution, new BankWindow(bank.Institution, bank.Name, lines.Json(Line.BankDesk, name, bank.Institution, endpoint, Wires.BankDesk, Store, innerHop: false)));
         }
     }
@@ -271,7 +273,7 @@ public sealed class MajiaSystem : IAsyncDisposable
 
         try
         {
-            await system.SeedAsync();
+            await system.SeedAsync(options.PasswordIterations);
             foreach (var merchant in SeedData.Merchants.Where(_ => system.Has(Role.Terminal)))
             {
                 system.AddTerminal(merchant);
@@ -374,6 +376,11 @@ public sealed class MajiaSystem : IAsyncDisposable
     /// <summary>The banks' hotlines for agents outside, each behind its bank's secret.</summary>
     internal HotlineRoutes Hotline() => new(hotlines, ApiSecrets.Open(folder.Keys, SeedData.Banks.Select(bank => bank.Institution), entropy), Store);
 
+    /// <summary>The banks' own apps, for their customers.</summary>
+    internal BankAppRoutes BankApps() => new(apps, Store);
+
+    private static string AppOf(string institution) => $"app-{institution}";
+
     private static string HotlineOf(string institution) => $"hotline-{institution}";
 
     /// <summary>A party's key module, for whoever proves what keys may and may not do.</summary>
@@ -422,11 +429,11 @@ public sealed class MajiaSystem : IAsyncDisposable
         }
     }
 
-    private async Task SeedAsync()
+    private async Task SeedAsync(int passwordIterations)
     {
         foreach (var bank in SeedData.Banks.Where(bank => issuers.ContainsKey(bank.Institution)))
         {
-            await IssuerSeed.ApplyAsync(bank, books.Of(IssuerParty.Schema), modules[KeyTable.Issuer(bank.Institution)], Time);
+            await IssuerSeed.ApplyAsync(bank, books.Of(IssuerParty.Schema), modules[KeyTable.Issuer(bank.Institution)], Time, passwordIterations);
         }
 
         if (acquirer is not null)

@@ -22,8 +22,9 @@ public enum PinEvidence
 /// <summary>What the decision wants to know of a sale.</summary>
 /// <param name="Month">YYMM of the bank's date.</param>
 /// <param name="Objection">Why a plastic's chip data are not its own word; null when they are, or it is a device card.</param>
+/// <param name="OverDeviceLimit">Why it is too much for this device card; null when it is not, or a plastic pays.</param>
 /// <param name="PinTriesLeft">Of the face that was shown: the plastic's or this device card's.</param>
-public sealed record SaleFacts(Amount Amount, TokenVerdict Verdict, PinEvidence Pin, int PinTriesLeft, Amount NoPinLimit, string Month, Decision? Objection = null);
+public sealed record SaleFacts(Amount Amount, TokenVerdict Verdict, PinEvidence Pin, int PinTriesLeft, Amount NoPinLimit, string Month, Decision? Objection = null, Decision? OverDeviceLimit = null);
 
 public static class AuthorisationDecider
 {
@@ -46,6 +47,7 @@ public static class AuthorisationDecider
         if (sale.Pin == PinEvidence.Wrong) return WrongPin(sale.PinTriesLeft - 1);
         if (account.Balance.Currency != sale.Amount.Currency) return new(ResponseCode.NotPermittedToHolder, new("The account is kept in another currency.", "账户币种与交易币种不一致。"));
         if (card.AmountLimit is { } limit && sale.Amount.Minor > limit) return new(ResponseCode.OverAmountLimit, new($"Over the card's limit of {new Amount(limit, sale.Amount.Currency)} for one transaction.", $"超出该卡单笔限额 {new Amount(limit, sale.Amount.Currency)} 元。"));
+        if (sale.OverDeviceLimit is { } over) return over;
         if (sale.Amount > account.Available) return Insufficient;
 
         return new(ResponseCode.Approved, sale.Pin == PinEvidence.Right

@@ -103,8 +103,14 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
             options.Institution, request.TokenUniqueReference, card.Id, decision.Decision.ToString(),
             (Proves(decision, request.Assessments) ? EnrolmentProof.Proven : EnrolmentProof.Open).ToString(), request.DeviceModel, now);
         return new AuthorizeServiceReply(
-            decision.Decision, decision.Reason, [new ActivationMethod(Sms, Sms, customer.MaskedMobile)], card.PinPolicy, card.Expiry, card.SequenceNumber);
+            decision.Decision, decision.Reason, Methods(session, customer), card.PinPolicy, card.Expiry, card.SequenceNumber);
     }
+
+    /// <summary>SMS always; the bank's app for whoever has it.</summary>
+    private List<ActivationMethod> Methods(Session session, Customer customer) =>
+        session.Number("SELECT COUNT(*) FROM issuer_app_users WHERE institution = $1 AND customer = $2", options.Institution, customer.Id) == 0
+            ? [new(Sms, Sms, customer.MaskedMobile)]
+            : [new(Sms, Sms, customer.MaskedMobile), new(BankApp.Method, BankApp.Method, customer.MaskedName)];
 
     /// <summary>Green of the bank is no proof where wallet or network has a doubt: then its code decides (features.md B4).</summary>
     private static bool Proves(EnrolmentDecision decision, IReadOnlyList<Assessment>? others) =>
@@ -174,6 +180,13 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
                 var row = EnrolmentRow.Hold(session, options.Institution, request.TokenUniqueReference)!;
                 if (row.Code.Generation != before.Code.Generation) return (NotFound, true);
                 if (row.Proof != EnrolmentProof.Open) return (InvalidState, false);
+                if (request.MethodId == BankApp.Method)
+                {
+                    var holder = Customer.ById(session, options.Institution, Card.ById(session, options.Institution, row.Card)!.Customer)!;
+                    return (Methods(session, holder) is { Count: > 1 } && BankApp.Ask(session, options, request.TokenUniqueReference, message, now) is { } until
+                        ? (ApiReply<DeliverActivationCodeReply>)Keep(session, call, now, new DeliverActivationCodeReply(holder.MaskedName, until)) : InvalidState, false);
+                }
+
                 if (request.MethodId != Sms) return (new ApiError("INVALID_FIELD_VALUE", "The bank does not offer this method.", [new FieldError("methodId", Sms, "another")]), false);
                 if (ActivationCode.Next(row.Code, options, now) is not { } next) return (new ApiError(Ineligible.CodeTriesExceeded, "No more codes for this card: start again."), false);
 
@@ -190,7 +203,7 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
             if (!stale)
             {
                 trace.Call(TraceReference.Card(request.TokenUniqueReference), Operations.DeliverActivationCode, reply.Value is { } sent
-                    ? new($"A code goes by SMS to {sent.Masked}.", $"验证码已发往 {sent.Masked}。")
+                    ? request.MethodId == BankApp.Method ? new($"The bank's app waits for {sent.Masked} to confirm.", $"等待 {sent.Masked} 在银行应用中确认。") : new($"A code goes by SMS to {sent.Masked}.", $"验证码已发往 {sent.Masked}。")
                     : new("No code is sent.", "未发送验证码。"));
                 return reply;
             }
@@ -285,6 +298,7 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
                 ON CONFLICT (institution, card, token_reference) DO UPDATE SET last_four = excluded.last_four, model = excluded.model, state = excluded.state
                 """,
                 options.Institution, card.Id, request.TokenUniqueReference, request.DeviceLastFour, request.DeviceModel, TokenState.Active.ToString(), now);
+            LimitRow.Begin(session, options.Institution, card.Id, request.DeviceLastFour, now);
             CustomerMessage.Send(session, options.Institution, message, Customer.ById(session, options.Institution, card.Customer)!, body, now);
 
             // The plastic was replaced or closed while its device card was on the way: that one goes as the others went.

@@ -8,8 +8,9 @@ namespace Majia.Issuer;
 /// <param name="Agent">Who is at the telephone.</param>
 /// <param name="Reason">One sentence.</param>
 /// <param name="Card">The bank's id of the plastic.</param>
+/// <param name="PerPayment">For <c>limit</c>: yuan, such as 500.00; null: no limit. <paramref name="PerDay"/> likewise.</param>
 /// <param name="Device">Last four digits of the device card, where one of several is meant.</param>
-public sealed record HotlineRequest(string Agent, string Reason, string Card, string? Device = null, string? Comment = null);
+public sealed record HotlineRequest(string Agent, string Reason, string Card, string? Device = null, string? Comment = null, string? PerPayment = null, string? PerDay = null);
 
 /// <param name="State">Of plastic, or of the device card that was asked about.</param>
 public sealed record HotlineReply(string Card, string State, Text Says);
@@ -36,7 +37,7 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
         """;
 
     /// <summary>What an agent may ask for; each takes a <see cref="HotlineRequest"/>, <c>history</c> a <see cref="HotlineHistoryRequest"/>.</summary>
-    public static IReadOnlyList<string> Actions { get; } = ["report-lost", "report-stolen", "lift", "hold", "release", "delete", "resend-code", "activate", "replace", "renew"];
+    public static IReadOnlyList<string> Actions { get; } = ["report-lost", "report-stolen", "lift", "hold", "release", "delete", "resend-code", "activate", "replace", "renew", "limit"];
 
     public JsonEndpoint Map(string party)
     {
@@ -81,6 +82,7 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
         "delete" => ChangeAsync(IssuerToken.Operations.Delete, request, call, new("deleted", "已删除"), cancellation),
         "activate" => ActivateAsync(request, call, cancellation),
         "resend-code" => ResendAsync(request, call, cancellation),
+        "limit" => LimitAsync(request),
         _ => ReplaceAsync(request, sameNumber: action == "renew"),
     };
 
@@ -123,6 +125,26 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
             ? new HotlineReply(request.Card, now.State.ToString(), new($"The device card ending {device.LastFour} is {word.En}: {now.State.Words().En}.", $"尾号 {device.LastFour} 的设备卡{word.Zh}：{now.State.Words().Zh}。"))
             : reply.Error!;
     }
+
+    /// <summary>The bank does this alone: no token service is wanted.</summary>
+    private async Task<ApiReply<HotlineReply>> LimitAsync(HotlineRequest request)
+    {
+        if (Device(request, state => state != TokenState.Deactivated) is not { } device)
+        {
+            return NoDevice(request);
+        }
+
+        var limits = new OwnLimits(Minor(request.PerPayment), Minor(request.PerDay));
+        return await desk.LimitDeviceCardAsync(request.Card, device.LastFour, limits)
+            ? new HotlineReply(request.Card, device.State.ToString(), limits is { PerPayment: null, PerDay: null }
+                ? new($"The device card ending {device.LastFour} has no limits of its own any more.", $"尾号 {device.LastFour} 的设备卡已取消专属限额。")
+                : new($"The device card ending {device.LastFour} pays at most {Said(limits.PerPayment, "any amount")} a payment and {Said(limits.PerDay, "any amount")} a day.", $"尾号 {device.LastFour} 的设备卡单笔限额 {Said(limits.PerPayment, "不限")}，单日限额 {Said(limits.PerDay, "不限")}。"))
+            : NoDevice(request);
+    }
+
+    private static long? Minor(string? yuan) => yuan is not null && Amount.TryParse(yuan, Currency.Cny, out var amount, out _) ? amount.Minor : null;
+
+    private static string Said(long? minor, string none) => minor is { } limit ? Amount.Cny(limit).ToString() : none;
 
     /// <summary>The agent has put the bank's questions and heard the right answers: no code is wanted any more.</summary>
     private async Task<ApiReply<HotlineReply>> ActivateAsync(HotlineRequest request, string call, CancellationToken cancellation)
@@ -190,6 +212,8 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
         : string.IsNullOrWhiteSpace(request.Reason) || request.Reason.Length > 200 ? Wrong("reason", "why, 1 to 200 characters")
         : request.Comment is { Length: > 1000 } ? Wrong("comment", "at most 1000 characters")
         : request.Device is { } device && (device.Length != 4 || !device.All(char.IsAsciiDigit)) ? Wrong("device", "last four digits of a device card")
+        : request.PerPayment is { } payment && Minor(payment) is null ? Wrong("perPayment", "yuan, such as 500.00")
+        : request.PerDay is { } day && Minor(day) is null ? Wrong("perDay", "yuan, such as 2000.00")
         : store.Read(session => Card.ById(session, options.Institution, request.Card)) is null ? Wrong("card", "a card of this bank's")
         : null;
 

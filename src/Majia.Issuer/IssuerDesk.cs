@@ -14,7 +14,11 @@ public sealed record AccountView(string Account, string Customer, string Holder,
 public sealed record CardView(string Card, string Account, string Customer, string Holder, string Masked, CardKind Kind, CardState State, PinPolicy PinPolicy, string Expiry);
 
 /// <summary>A device card as the bank's hotline sees it.</summary>
-public sealed record DeviceCardView(string Card, string TokenUniqueReference, string LastFour, string Model, TokenState State, DateTimeOffset Since);
+public sealed record DeviceCardView(string Card, string TokenUniqueReference, string LastFour, string Model, TokenState State, DateTimeOffset Since)
+{
+    /// <summary>What it may spend beside what the card may; null where the bank keeps no row of it.</summary>
+    public DeviceCardLimits? Limits { get; init; }
+}
 
 /// <summary>What the digits on a slip lead to: the plastic behind them, the sale, and how to undo it (R19, R20).</summary>
 public sealed record ResolvedSale(
@@ -63,10 +67,31 @@ public sealed partial class IssuerDesk(IssuerOptions options, Store store, KeyMo
     /// <summary>The bank's outbox to one customer, oldest first.</summary>
     public IReadOnlyList<CustomerMessage> Messages(string customer) => store.Read(session => CustomerMessage.Of(session, keys, options.Institution, customer));
 
-    public IReadOnlyList<DeviceCardView> DeviceCards(string card) => store.Read(session => session.Query(
-        "SELECT card, token_reference, last_four, model, state, at FROM issuer_devices WHERE institution = $1 AND card = $2 ORDER BY at, token_reference",
-        row => new DeviceCardView(row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), Enum.Parse<TokenState>(row.GetString(4)), row.Instant(5)),
-        options.Institution, card));
+    public IReadOnlyList<DeviceCardView> DeviceCards(string card) => store.Read(session =>
+    {
+        var now = time.GetUtcNow();
+        var rule = Card.ById(session, options.Institution, card) is { } plastic ? NewCardLimits.Of(options.NewCardLimits, plastic.Masked) : null;
+        return session
+            .Query(
+                "SELECT card, token_reference, last_four, model, state, at FROM issuer_devices WHERE institution = $1 AND card = $2 ORDER BY at, token_reference",
+                row => new DeviceCardView(row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), Enum.Parse<TokenState>(row.GetString(4)), row.Instant(5)),
+                options.Institution, card)
+            .ConvertAll(device => device with { Limits = LimitRow.Find(session, options.Institution, card, device.LastFour)?.At(rule, now) });
+    });
+
+    /// <summary>Limits of one device card, counted from the next payment on; null takes one away. False: the plastic has no such live device card.</summary>
+    public Task<bool> LimitDeviceCardAsync(string card, string lastFour, OwnLimits limits) => store.CommitAsync(session =>
+    {
+        if (Card.Hold(session, options.Institution, card) is null
+            || session.Number("SELECT COUNT(*) FROM issuer_devices WHERE institution = $1 AND card = $2 AND last_four = $3 AND state <> 'Deactivated'", options.Institution, card, lastFour) == 0
+            || LimitRow.Find(session, options.Institution, card, lastFour) is not { } row)
+        {
+            return false;
+        }
+
+        (row with { PerPayment = limits.PerPayment, PerDay = limits.PerDay }).Write(session);
+        return true;
+    });
 
     /// <summary>Entries of the transaction that carries this RRN: the sale's with its reversal, or a void's.</summary>
     public IReadOnlyList<LedgerEntry> LedgerOf(string rrn) => store.Read(session => session

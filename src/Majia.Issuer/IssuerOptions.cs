@@ -38,6 +38,20 @@ public sealed record IssuerOptions(string Institution, Text Name)
     /// <summary>First digits of the cards whose device cards go with the account to a new plastic (R22). All others: deleted, and added again with the new plastic.</summary>
     public IReadOnlyList<string> MovesTokensOf { get; init; } = [];
 
+    /// <summary>PBKDF2 rounds of passwords of the bank's app; fewer for tests alone.</summary>
+    public int PasswordIterations { get; init; } = PasswordHash.DefaultIterations;
+
+    /// <summary>Wrong passwords in a row before the app does not open for <see cref="AppLockOut"/>.</summary>
+    public int AppPasswordTries { get; init; } = 5;
+
+    public TimeSpan AppLockOut { get; init; } = TimeSpan.FromMinutes(30);
+
+    /// <summary>A sign-in to the app ends after so long.</summary>
+    public TimeSpan AppSession { get; init; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>Limits of device cards in their first days, by range; none by default.</summary>
+    public IReadOnlyList<NewCardLimits> NewCardLimits { get; init; } = [];
+
     /// <summary>A new plastic is good for so many years, to the end of the month.</summary>
     public int PlasticYears { get; init; } = 5;
 
@@ -76,6 +90,9 @@ internal static class BankTime
     public static string YearMonth(DateTimeOffset instant) => Local(instant).ToString("yyMM", System.Globalization.CultureInfo.InvariantCulture);
 
     public static string Date(DateTimeOffset instant) => Local(instant).ToString("yyyy-MM-dd", System.Globalization.CultureInfo.InvariantCulture);
+
+    /// <summary>When the bank's day began.</summary>
+    public static DateTimeOffset Midnight(DateTimeOffset instant) => new(Local(instant).Date, Offset);
 
     public static string Minute(DateTimeOffset instant) => Local(instant).ToString("yyyy-MM-dd HH:mm", System.Globalization.CultureInfo.InvariantCulture);
 }
@@ -188,5 +205,7 @@ internal static class IssuerSchema
         -- The latest version of a device card that the bank was told of: what is told late changes nothing.
         ALTER TABLE issuer_devices ADD COLUMN token_version BIGINT NOT NULL DEFAULT 0;
         """,
+        LimitRow.Migration,
+        BankApp.Migration,
     ]);
 }

@@ -32,6 +32,7 @@ public sealed class IssuerParty : IMessageServer
         Errands = new Errands(options, store, keys, time, entropy, this.trace);
         Endpoint = new Enrolment(options, store, keys, time, entropy, this.trace).Map();
         Desk = new IssuerDesk(options, store, keys, time, entropy);
+        App = new BankApp(options, store, time, entropy, Desk, () => TokenService);
         Hotline = new Hotline(options, store, time, entropy, Desk, Endpoint, () => TokenService);
     }
 
@@ -50,6 +51,8 @@ public sealed class IssuerParty : IMessageServer
     }
 
     public Hotline Hotline { get; }
+
+    public BankApp App { get; }
 
     private Errands Errands { get; }
 
@@ -180,6 +183,10 @@ public sealed class IssuerParty : IMessageServer
                 }
 
                 PinTries.Want(wanted, options.Institution, card.Id, face);
+                if (request.Token is { } shown)
+                {
+                    LimitRow.Want(wanted, options.Institution, card.Id, shown.LastFour);
+                }
             }
         });
 
@@ -269,7 +276,7 @@ public sealed class IssuerParty : IMessageServer
         entries = [];
         var tries = card.PinLocked ? 0 : PinTries.Left(session, options.Institution, card.Id, face, options.PinTries);
         var facts = plastic is null
-            ? new SaleFacts(request.Amount, request.Verdict, pin, tries, options.NoPinLimit, BankTime.YearMonth(now))
+            ? new SaleFacts(request.Amount, request.Verdict, pin, tries, options.NoPinLimit, BankTime.YearMonth(now), OverDeviceLimit: ObjectToAmount(session, request, card, account, now))
             : new SaleFacts(request.Amount, TokenVerdict.Good, pin, tries, options.NoPinLimit, BankTime.YearMonth(now), ObjectToPlastic(session, request, plastic, card));
         var decision = AuthorisationDecider.Decide(facts, card, account);
 
@@ -302,6 +309,33 @@ public sealed class IssuerParty : IMessageServer
 
         entries = lines;
         return decision;
+    }
+
+    /// <summary>This device card's own limits, and those of its first days; null when the payment keeps within them.</summary>
+    private Decision? ObjectToAmount(Session session, AuthorisationRequest request, Card card, Account account, DateTimeOffset now)
+    {
+        if (request.Token is not { } token)
+        {
+            return null;
+        }
+
+        var rule = NewCardLimits.Of(options.NewCardLimits, card.Masked);
+        var row = LimitRow.Find(session, options.Institution, card.Id, token.LastFour);
+        if (row is null && rule is not null)
+        {
+            // It pays before the notice that it is live has come: nothing is newer.
+            row = new LimitRow(options.Institution, card.Id, token.LastFour, now, null, null);
+            row.Write(session);
+        }
+
+        if (row is null)
+        {
+            return null;
+        }
+
+        var limits = row.At(rule, now);
+        var spent = limits.CountsTheDay ? LimitRow.Spent(session, options.Institution, account.Id, token.LastFour, now, request.Amount.Currency) : new Amount(0, request.Amount.Currency);
+        return limits.Object(request.Amount, spent);
     }
 
     private Decision VoidSale(Session session, AuthorisationRequest request, Authorisation? original, Account account, DateTimeOffset now, out LedgerEntry[] entries)

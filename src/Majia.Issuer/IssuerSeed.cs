@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Majia.Core.Contracts;
+using Majia.Core.Cryptography;
 using Majia.Core.Primitives;
 using Majia.Hsm;
 using Majia.Storage;
@@ -15,14 +16,23 @@ public sealed record SeedBank(
     /// <summary>The demonstration's policy of <see cref="IssuerOptions.MovesTokensOf"/>.</summary>
     public IReadOnlyList<string> MovesTokensOf { get; init; } = [];
 
-    public IssuerOptions Options => new(Institution, Name) { MovesTokensOf = MovesTokensOf };
+    /// <summary>The demonstration's limits of device cards in their first days.</summary>
+    public IReadOnlyList<NewCardLimits> NewCardLimits { get; init; } = [];
+
+    public IssuerOptions Options => new(Institution, Name) { MovesTokensOf = MovesTokensOf, NewCardLimits = NewCardLimits };
 }
 
 /// <param name="Pinyin">As embossed, upper case.</param>
 /// <param name="IdNumber">18 characters in the form of a resident number, of a region (99) that does not exist.</param>
 /// <param name="Mobile">11 digits in a range (129) that is nobody's; null: none on file.</param>
 /// <param name="DocumentExpires">yyyy-MM-dd.</param>
-public sealed record SeedCustomer(string Id, string Name, string Pinyin, string IdNumber, string? Mobile, string DocumentExpires);
+public sealed record SeedCustomer(string Id, string Name, string Pinyin, string IdNumber, string? Mobile, string DocumentExpires)
+{
+    /// <summary>Of the bank's app; null: the customer does not have it.</summary>
+    public string? AppPassword { get; init; }
+
+    public override string ToString() => Id;
+}
 
 /// <param name="Balance">Minor units; below zero is owed.</param>
 /// <param name="CreditLimit">Minor units; 0 for debit and prepaid.</param>
@@ -58,7 +68,7 @@ public static class IssuerSeed
     /// <summary>Writes a bank's rows once. Repeated, it writes nothing; a newer version adds what is new and leaves balances and states alone.</summary>
     /// <param name="keys">The bank's own key module, with its keys already in it.</param>
     /// <returns>True when rows were written.</returns>
-    public static Task<bool> ApplyAsync(SeedBank bank, Store store, KeyModule keys, TimeProvider time)
+    public static Task<bool> ApplyAsync(SeedBank bank, Store store, KeyModule keys, TimeProvider time, int passwordIterations = PasswordHash.DefaultIterations)
     {
         if (store.Read(session => Seeded(session, bank)))
         {
@@ -71,6 +81,8 @@ public static class IssuerSeed
             Identity: Seal(keys, c.IdNumber, IssuerKeys.IdentityContext(bank.Institution, c.Id)),
             Mobile: c.Mobile is { } mobile ? Seal(keys, mobile, IssuerKeys.MobileContext(bank.Institution, c.Id)) : null)).ToList();
         var cards = bank.Cards.Select(card => Prepare(bank, card, keys)).ToList();
+        var passwords = bank.Customers.Where(c => c.AppPassword is not null)
+            .Select(c => (c.Id, Hash: PasswordHash.Of(c.AppPassword!, passwordIterations, keys.Fingerprint(IssuerKeys.Index, Encoding.UTF8.GetBytes($"app/{bank.Institution}/{c.Id}"))))).ToList();
         var now = time.GetUtcNow();
         return store.CommitAsync(session =>
         {
@@ -87,6 +99,11 @@ public static class IssuerSeed
                     ON CONFLICT (institution, customer) DO NOTHING
                     """,
                     bank.Institution, c.Id, c.Name, c.Pinyin, identity, Customer.MaskMobile(c.Mobile), mobile, c.DocumentExpires);
+            }
+
+            foreach (var (customer, password) in passwords)
+            {
+                BankApp.Register(session, bank.Institution, customer, password);
             }
 
             foreach (var account in bank.Accounts)

@@ -196,6 +196,8 @@ public sealed partial class IssuerDesk
         {
             PinTries.Set(session, options.Institution, to, face, left);
         }
+
+        LimitRow.Move(session, options.Institution, from, to);
     }
 
     private byte[] Seal(string text, string context) => keys.Seal(IssuerKeys.Pan, Encoding.UTF8.GetBytes(text), context);

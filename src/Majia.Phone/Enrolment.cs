@@ -249,7 +249,7 @@ public sealed partial class PhoneDevice
                 Refusal? refusal;
                 try
                 {
-                    refusal = Methods(cardReference) is { Count: 1 } ? await RequestCodeAsync(cardReference, null, cancellation) : null;
+                    refusal = Methods(cardReference) is { Count: > 0 } ? await RequestCodeAsync(cardReference, null, cancellation) : null;
                 }
                 catch (PartyUnreachableException)
                 {

@@ -30,7 +30,7 @@ public static class Genesis
         foreach (var bank in cast.Banks)
         {
             var node = world.NodeOf($"issuer-{bank.Institution}");
-            world.Do(node.Process, () => IssuerSeed.ApplyAsync(bank, node.Store, keys[$"issuer-{bank.Institution}"], node.Process.Clock));
+            world.Do(node.Process, () => IssuerSeed.ApplyAsync(bank, node.Store, keys[$"issuer-{bank.Institution}"], node.Process.Clock, SmallWorld.PasswordIterations));
         }
 
         var acquirer = world.NodeOf("acquirer");

@@ -340,7 +340,7 @@ public sealed class World : IDisposable
                     break;
                 default:
                     var institution = role["issuer-".Length..];
-                    node.Issuers[institution] = new IssuerParty(Cast.Banks.Single(bank => bank.Institution == institution).Options, store, Keys[role], clock, Entropy, NoTrace.Instance)
+                    node.Issuers[institution] = new IssuerParty(Cast.Banks.Single(bank => bank.Institution == institution).Options with { PasswordIterations = SmallWorld.PasswordIterations }, store, Keys[role], clock, Entropy, NoTrace.Instance)
                     {
                         TokenService = IssuerLine(node, institution),
                     };

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Majia.Core.Contracts;
+using Majia.Core.Cryptography;
 using Majia.Core.Primitives;
 using Majia.Storage;
 

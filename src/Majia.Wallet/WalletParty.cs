@@ -1,5 +1,6 @@
 using System.Text;
 using Majia.Core.Contracts;
+using Majia.Core.Cryptography;
 using Majia.Core.Primitives;
 using Majia.Storage;
 using Majia.Wallet.Handsets;

@@ -30,6 +30,13 @@ public sealed class DrawerTests(Browser browser) : IClassFixture<Browser>
         await window.SeesAsync("#resolved", "88.00");
         Assert.Empty(await window.ViolationsAsync());
 
+        // One device card gets a limit of its own, and loses it again.
+        await window.SeesAsync("[data-card=mingyue-02] .limits", "No limits of its own");
+        await window["[data-card=mingyue-02] [data-hotline=limit]"].ClickAsync();
+        await window.SeesAsync("[data-card=mingyue-02] .limits", "¥200.00 a day");
+        await window["[data-card=mingyue-02] [data-hotline=limit]"].ClickAsync();
+        await window.SeesAsync("[data-card=mingyue-02] .limits", "No limits of its own");
+
         // The hotline: the next tap is declined, and the bank lifts the report again.
         await window["[data-card=mingyue-02] [data-hotline=lost]"].ClickAsync();
         await Assertions.Expect(window["[data-card=mingyue-02]"]).ToHaveAttributeAsync("data-state", "Lost");

@@ -62,6 +62,9 @@ public sealed class HotlineTests : IAsyncLifetime
         Assert.Equal("Suspended", Vault());
         Assert.Equal("Active", (string)(await CallAsync("release")).Body["state"]!);
         Assert.Equal("Active", Vault());
+        var modest = await AskAsync("limit", new HotlineRequest("agent 7", "the holder called", Card, PerPayment: "60.00", PerDay: "100.00"));
+        Assert.Contains("60.00", (string)modest.Body["says"]!["zh"]!, StringComparison.Ordinal);
+        Assert.Equal(new OwnLimits(6_000, 10_000), Assert.Single(desk.DeviceCards(Card)).Limits!.Own);
         Assert.Equal("Lost", (string)(await CallAsync("report-lost")).Body["state"]!);
         Assert.Equal(CardState.Lost, desk.Cards().Single(card => card.Card == Card).State);
         var (status, twice) = await CallAsync("report-stolen");
@@ -75,7 +78,7 @@ public sealed class HotlineTests : IAsyncLifetime
 
         var lines = (await AskAsync("history", new HotlineHistoryRequest(Card))).Body["lines"]!.AsArray();
         Assert.Equal(
-            ["hold done", "release done", "report-lost done", "report-stolen INVALID_STATE", "lift done", "delete NOT_FOUND", "delete done", "replace done", "replace CARD_REPLACED"],
+            ["hold done", "release done", "limit done", "report-lost done", "report-stolen INVALID_STATE", "lift done", "delete NOT_FOUND", "delete done", "replace done", "replace CARD_REPLACED"],
             lines.Where(line => (string)line!["outcome"]! != "asked").Select(line => $"{line!["action"]} {line["outcome"]}"));
         Assert.All(lines.Chunk(2), call => Assert.Equal(("asked", (string)call[0]!["call"]!), ((string)call[0]!["outcome"]!, (string)call[1]!["call"]!)));
         Assert.All(lines, line => Assert.Equal(("agent 7", "the holder called"), ((string)line!["agent"]!, (string)line["reason"]!)));
@@ -125,6 +128,7 @@ public sealed class HotlineTests : IAsyncLifetime
         Assert.Equal("reason", (string)(await AskAsync("lift", new HotlineRequest("a", " ", Card))).Body["errors"]![0]!["field"]!);
         Assert.Equal("device", (string)(await AskAsync("hold", new HotlineRequest("a", "b", Card, "12"))).Body["errors"]![0]!["field"]!);
         Assert.Equal(HttpStatusCode.BadRequest, (await AskAsync("lift", "{")).Status);
+        Assert.Equal("perDay", (string)(await AskAsync("limit", new HotlineRequest("a", "b", Card, PerDay: "much"))).Body["errors"]![0]!["field"]!);
         Assert.Equal(HttpStatusCode.NotFound, (await AskAsync("burn", new HotlineRequest("a", "b", Card))).Status);
     }
 }

@@ -25,6 +25,9 @@ public sealed class RouteTests : IAsyncLifetime
         /// <summary>A token requestor's secret (every operation and object: TokenApiTests, OperationsTests).</summary>
         Requestor,
 
+        /// <summary>A bank's customer: signs in there, and says so with every other call (every refusal: BankAppTests).</summary>
+        Customer,
+
         /// <summary>A bank's secret.</summary>
         Bank,
     }
@@ -42,6 +45,7 @@ public sealed class RouteTests : IAsyncLifetime
         "/token-service/v1/openapi.json" or "/token-service/" => Door.Anyone,
         "/token-service/v1/{operation}" => Door.Requestor,
         "/token-service/v1/issuer/{operation}" or "/hotline/{action}" => Door.Bank,
+        "/bank-app/{institution}/{action}" => Door.Customer,
         _ when pattern.StartsWith("/api/phones/{id}", StringComparison.Ordinal) || pattern.StartsWith("/api/terminals/{id}", StringComparison.Ordinal) => Door.Hands,
         "/api/state" or "/api/events" or "/api/trace" or "/api/trace/export" or "/api/trace/{sequence:long}" => Door.Hands,
         _ when method == "GET" && !pattern.StartsWith("/api/", StringComparison.Ordinal) && !pattern.StartsWith("/token-service/", StringComparison.Ordinal) && !pattern.StartsWith("/hotline", StringComparison.Ordinal) => Door.Anyone,
@@ -107,9 +111,9 @@ public sealed class RouteTests : IAsyncLifetime
     public async Task Every_route_that_changes_something_refuses_another_origin()
     {
         var asked = 0;
-        foreach (var (method, pattern) in running.Routes.Distinct().Where(route => route.Method is "POST" or "PUT" or "DELETE" && DoorOf(route.Method, route.Pattern) is Door.Hands or Door.Owner or Door.SignIn))
+        foreach (var (method, pattern) in running.Routes.Distinct().Where(route => route.Method is "POST" or "PUT" or "DELETE" && DoorOf(route.Method, route.Pattern) is Door.Hands or Door.Owner or Door.SignIn or Door.Customer))
         {
-            using var request = new HttpRequestMessage(new HttpMethod(method), pattern.Replace("{id}", "mi5", StringComparison.Ordinal).Replace("{device}", "any", StringComparison.Ordinal).Replace("{card}", "any", StringComparison.Ordinal))
+            using var request = new HttpRequestMessage(new HttpMethod(method), pattern.Replace("{id}", "mi5", StringComparison.Ordinal).Replace("{institution}", "63990100", StringComparison.Ordinal).Replace("{action}", "confirm", StringComparison.Ordinal).Replace("{device}", "any", StringComparison.Ordinal).Replace("{card}", "any", StringComparison.Ordinal))
             {
                 Content = new StringContent("{}", Encoding.UTF8, "application/json"),
             };

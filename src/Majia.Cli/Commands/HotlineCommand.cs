@@ -20,12 +20,14 @@ public static class HotlineCommand
         var reason = new Option<string?>("--reason") { Description = "why, in one sentence; wanted by all but history" };
         var comment = new Option<string?>("--comment") { Description = "anything more for the book" };
         var device = new Option<string?>("--device") { Description = "last four digits of the device card, where the plastic has several" };
+        var payment = new Option<string?>("--per-payment") { Description = "limit: yuan that the device card may pay at once; left out: any amount" };
+        var day = new Option<string?>("--per-day") { Description = "limit: yuan that it may pay in a day; left out: any amount" };
         var url = new Option<string>("--url") { Description = "where majia up runs", DefaultValueFactory = _ => "http://127.0.0.1:7080" };
         var data = new Option<string?>("--data") { Description = "its data folder, for the bank's secret (default: data, or MAJIA_DATA)" };
         var json = new Option<bool>("--json") { Description = "one JSON object a line" };
         var language = Languages.Option();
-        var command = new Command("hotline", "A bank's hotline: report lost and lift, hold, release or delete a device card, resend a code, activate, replace or renew the plastic; history.")
-            { action, card, agent, reason, comment, device, url, data, json, language };
+        var command = new Command("hotline", "A bank's hotline: report lost and lift, hold, release or delete a device card, resend a code, activate, limit a device card, replace or renew the plastic; history.")
+            { action, card, agent, reason, comment, device, payment, day, url, data, json, language };
         command.SetAction(async (parse, cancellation) =>
         {
             var what = parse.GetValue(action)!;
@@ -45,7 +47,7 @@ public static class HotlineCommand
                 ?? throw new UsageException($"card: expected a bank's card, such as {SeedData.Banks[0].Cards[0].Id}; got '{plastic}' / 没有这张卡");
             var folder = parse.GetValue(data) ?? Environment.GetEnvironmentVariable("MAJIA_DATA") ?? "data";
             object request = what == "history" ? new HotlineHistoryRequest(plastic)
-                : new HotlineRequest(parse.GetValue(agent) ?? Environment.UserName, parse.GetValue(reason)!, plastic, parse.GetValue(device), parse.GetValue(comment));
+                : new HotlineRequest(parse.GetValue(agent) ?? Environment.UserName, parse.GetValue(reason)!, plastic, parse.GetValue(device), parse.GetValue(comment), parse.GetValue(payment), parse.GetValue(day));
             var (value, error) = await AskAsync(new Uri(address, $"/hotline/{what}"), Secret(folder, bank.Institution), request, cancellation);
             return Tell(what, value, error, parse.GetValue(json), Languages.Of(parse.GetValue(language)));
         });
@@ -96,6 +98,7 @@ public static class HotlineCommand
         "activate" => "核实后激活",
         "replace" => "换卡",
         "renew" => "到期换卡",
+        "limit" => "设置设备卡限额",
         "asked" => "受理",
         "done" => "完成",
         _ => code,

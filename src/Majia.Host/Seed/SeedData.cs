@@ -19,18 +19,18 @@ public sealed record SeedWalletAccount(string Account, string Password, Text Hol
 /// <summary>Everything that exists before the first tap: three invented banks, their customers and cards, handsets, shops. No real person, number or bank.</summary>
 public static class SeedData
 {
-    public const int Version = 2;
+    public const int Version = 3;
 
     /// <summary>The six digits that every test card has as PIN, unless its row says otherwise.</summary>
     public const string TestPin = "123456";
 
     private static readonly SeedCustomer
-        Lin = new("lin-xiaoyun", "林晓云", "LIN XIAOYUN", "990104199203120021", "12900000001", "2035-03-12"),
-        Zhao = new("zhao-beichen", "赵北辰", "ZHAO BEICHEN", "990104198807230039", "12900000002", "2034-07-23"),
+        Lin = new("lin-xiaoyun", "林晓云", "LIN XIAOYUN", "990104199203120021", "12900000001", "2035-03-12") { AppPassword = "majia-bank-1" },
+        Zhao = new("zhao-beichen", "赵北辰", "ZHAO BEICHEN", "990104198807230039", "12900000002", "2034-07-23") { AppPassword = "majia-bank-2" },
         Shen = new("shen-ruoxi", "沈若溪", "SHEN RUOXI", "990104199511080045", null, "2033-11-08"),
         Qin = new("qin-mubai", "秦慕白", "QIN MUBAI", "990104197902280052", "12900000004", "2024-02-28"),
-        Ye = new("ye-zhiqiu", "叶知秋", "YE ZHIQIU", "990104200001010066", "12900000005", "2036-01-01"),
-        Gu = new("gu-changfeng", "顾长风", "GU CHANGFENG", "990104198312150073", "12900000006", "2033-12-15");
+        Ye = new("ye-zhiqiu", "叶知秋", "YE ZHIQIU", "990104200001010066", "12900000005", "2036-01-01") { AppPassword = "majia-bank-5" },
+        Gu = new("gu-changfeng", "顾长风", "GU CHANGFENG", "990104198312150073", "12900000006", "2033-12-15") { AppPassword = "majia-bank-3" };
 
     public static IReadOnlyList<SeedBank> Banks { get; } =
     [
@@ -75,18 +75,23 @@ public static class SeedData
                 new("beishan-01", "beishan-zhao-credit", "zhao-beichen", "629902", 1, 16, CardKind.Credit, new("A bank that takes credit cards only.", "该行仅支持信用卡。")),
                 new("beishan-02", "beishan-zhao-gold", "zhao-beichen", "629902", 2, 16, CardKind.Credit, new("Credit card with a debt: what is left of the limit counts.", "已有欠款的信用卡：以剩余额度为准。"), Risk: EnrolmentRisk.Green),
                 new("beishan-03", "beishan-zhao-gold", "zhao-beichen", "629902", 3, 16, CardKind.Credit, new("500.00 of electronic cash on a chip that signs in SM2.", "芯片内有 500.00 元电子现金，芯片采用 SM2 签名。"), Risk: EnrolmentRisk.Green, ElectronicCash: 50_000),
-            ]),
+                new("beishan-04", "beishan-zhao-credit", "zhao-beichen", "629906", 4, 16, CardKind.Credit, new("In a phone for less than three days: at most 500.00 a payment and 800.00 a day, above is 61.", "设备卡添加未满三天：单笔限额 500.00 元、单日限额 800.00 元，超出返回 61。"), Risk: EnrolmentRisk.Green),
+            ]) { NewCardLimits = [new("629906", 3, 50_000, 80_000)] },
         new("63990300", new("Shahu Bank", "沙湖银行"), Version,
             [Gu],
             [
                 new("shahu-gu-debit", "gu-changfeng", CardKind.Debit, 860_000),
                 new("shahu-gu-credit", "gu-changfeng", CardKind.Credit, 0, 1_500_000),
                 new("shahu-gu-dual", "gu-changfeng", CardKind.Credit, 0, 1_500_000),
+                new("shahu-gu-quasi", "gu-changfeng", CardKind.QuasiCredit, 300_00, 500_00),
+                new("shahu-gu-prepaid", "gu-changfeng", CardKind.Prepaid, 200_00),
             ],
             [
                 new("shahu-01", "shahu-gu-debit", "gu-changfeng", "629903", 1, 19, CardKind.Debit, new("Debit card of the 31st bank.", "第 31 家银行的借记卡。")),
                 new("shahu-02", "shahu-gu-credit", "gu-changfeng", "629903", 2, 16, CardKind.Credit, new("Credit card of the 31st bank.", "第 31 家银行的信用卡。")),
                 new("shahu-03", "shahu-gu-dual", "gu-changfeng", "411111", 3, 16, CardKind.Credit, new("Dual brand, begins with 4: a UnionPay card too, so it qualifies (R12).", "双标卡，卡号以 4 开头：也是银联卡，可以添加（R12）。"), Brands: "UNIONPAY+VISA", Risk: EnrolmentRisk.Green),
+                new("shahu-04", "shahu-gu-quasi", "gu-changfeng", "629904", 4, 16, CardKind.QuasiCredit, new("Quasi-credit: 300.00 of the holder's own, then 500.00 of overdraft; more is 51.", "准贷记卡：存款 300.00 元，另可透支 500.00 元，超出返回 51。"), Risk: EnrolmentRisk.Green),
+                new("shahu-05", "shahu-gu-prepaid", "gu-changfeng", "629905", 5, 19, CardKind.Prepaid, new("Prepaid: 200.00 and not a fen more.", "预付卡：余额 200.00 元，不可透支。"), Risk: EnrolmentRisk.Green),
             ]) { MovesTokensOf = ["629903"] },
     ];
 

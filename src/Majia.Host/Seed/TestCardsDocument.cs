@@ -33,11 +33,11 @@ public static class TestCardsDocument
             }
 
             Line(page);
-            Line(page, "| holder · 持卡人 | ID number · 证件号码 | mobile · 手机号 | document good until · 证件有效期至 |");
-            Line(page, "|---|---|---|---|");
+            Line(page, "| holder · 持卡人 | ID number · 证件号码 | mobile · 手机号 | document good until · 证件有效期至 | bank's app · 银行应用 |");
+            Line(page, "|---|---|---|---|---|");
             foreach (var customer in bank.Customers)
             {
-                Line(page, $"| {customer.Name} {customer.Pinyin} | {customer.IdNumber} | {customer.Mobile ?? "none · 未预留"} | {customer.DocumentExpires} |");
+                Line(page, $"| {customer.Name} {customer.Pinyin} | {customer.IdNumber} | {customer.Mobile ?? "none · 未预留"} | {customer.DocumentExpires} | {(customer.AppPassword is { } app ? $"{customer.Id}, {app}" : "none · 未开通")} |");
             }
         }
 

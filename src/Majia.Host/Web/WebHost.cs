@@ -112,6 +112,7 @@ public sealed class WebHost : IAsyncDisposable
         Telemetry.Map(app);
         MapApi(app.MapGroup("/api"), options.Language);
         system.Hotline().Map(app);
+        system.BankApps().Map(app);
         if (system.Roles.Contains(Role.Token))
         {
             system.TokenApi().Map(app);

@@ -1,6 +1,7 @@
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 using Majia.Issuer;
+using Majia.Phone;
 using Majia.TokenService.Enrolment;
 
 namespace Majia.Simulation.Scenarios;
@@ -26,6 +27,45 @@ public sealed partial class Stage
     {
         await DeskOf(said).UnlockPinAsync(said["card"]!);
         return StepResult.Done;
+    });
+
+    /// <summary>The phone asks for it; the holder, or somebody else of the bank's customers, signs in to the bank and confirms.</summary>
+    internal StepResult BankApp(Arguments said)
+    {
+        var card = Cast.Card(said["card"]!)!;
+        var bank = Cast.BankOf(card)!;
+        if (!said.Is("ask", "no") && Reference(said["card"]!, PhoneName(said)) is { } reference)
+        {
+            var phone = Phone(said);
+            var asked = world.Do(phone.Process, () => phone.Device.ResendCodeAsync(reference, Issuer.BankApp.Method));
+            if (asked.Step != EnrolmentStep.CodeNeeded)
+            {
+                return StepResult.Of("refused", [.. asked.Reasons]);
+            }
+        }
+
+        var tur = Tur(said["card"]!, PhoneName(said));
+        var customer = bank.Customers.First(one => one.AppPassword is not null && one.Id == card.Customer != said.Is("customer", "other"));
+        return AtTheServer(async () =>
+        {
+            var app = world.NodeOf($"issuer-{bank.Institution}").Issuers[bank.Institution].App;
+            var opened = await app.SignInAsync(new(customer.Id, said.Is("password", "wrong") ? "wrong" : customer.AppPassword!));
+            if (opened.Value is not { } session)
+            {
+                return new StepResult(opened.Error!.ErrorCode == "LOCKED" ? "locked" : "wrong-password", opened.Error.Why!, []);
+            }
+
+            var done = await app.ConfirmAsync(new(session.Session, tur), CancellationToken.None);
+            return done.Value is { } confirmed ? new StepResult("confirmed", confirmed.Says, [])
+                : new StepResult(done.Error!.ErrorCode == "UNREACHABLE" ? "unreachable" : "refused", done.Error.Why ?? new(done.Error.ErrorDescription, done.Error.ErrorDescription), [done.Error.ErrorCode]);
+        });
+    }
+
+    internal StepResult Limit(Arguments said) => AtTheServer(async () =>
+    {
+        var (desk, tur) = (DeskOf(said), Tur(said["card"]!, PhoneName(said)));
+        return StepResult.When(desk.DeviceCards(Latest(said["card"]!)).FirstOrDefault(device => device.TokenUniqueReference == tur) is { } meant
+            && await desk.LimitDeviceCardAsync(meant.Card, meant.LastFour, new(said.Money("payment")?.Minor, said.Money("day")?.Minor)));
     });
 
     /// <summary>A new plastic in place of the old one. The people of a scenario go on calling the card by its first name; <c>plastic: new</c> is what came last.</summary>

@@ -21,7 +21,7 @@ public sealed class Street : IAsyncLifetime
     {
         if (!cards.TryGetValue(card, out var there))
         {
-            var handset = cards.Count < 8 ? "mi5" : "mi5s";
+            var handset = cards.Count < 8 ? "mi5" : cards.Count < 16 ? "mi5s" : "mi5s-plus";
             there = (handset, await World.AddAsync(card, handset));
             cards.Add(card, there);
         }
@@ -62,6 +62,12 @@ public sealed class CardTableTests(Street street) : IClassFixture<Street>
     [InlineData("beishan-02", 3_800_000, World.Jewellers, "00", "cdcvm+online-pin", 1)]
     [InlineData("shahu-01", 8_800, World.Books, "00", "cdcvm", 0)]
     [InlineData("shahu-02", 8_800, World.Jewellers, "00", "cdcvm+online-pin", 1)]
+    [InlineData("beishan-04", 50_001, World.Books, "61", "cdcvm", 0)] // new in its phone
+    [InlineData("beishan-04", 50_000, World.Books, "00", "cdcvm", 0)]
+    [InlineData("shahu-04", 80_001, World.Books, "51", "cdcvm", 0)] // 300.00 of the holder's own and 500.00 of overdraft
+    [InlineData("shahu-04", 80_000, World.Jewellers, "00", "cdcvm+online-pin", 1)]
+    [InlineData("shahu-05", 20_001, World.Books, "51", "cdcvm", 0)]
+    [InlineData("shahu-05", 20_000, World.Books, "00", "cdcvm", 0)]
     [Rule("R15")]
     [Rule("R18")]
     public async Task Each_card_does_at_both_shops_what_its_row_says(string card, long minor, string shop, string code, string cvm, int prompts)

@@ -39,8 +39,8 @@ public sealed class SeedDataTests
     }
 
     [Fact]
-    public void Debit_cards_have_nineteen_digits_and_credit_cards_sixteen() =>
-        Assert.All(SeedData.Banks.SelectMany(bank => bank.Cards), card => Assert.Equal(card.Kind == Majia.Issuer.CardKind.Debit ? 19 : 16, card.Length));
+    public void Debit_and_prepaid_cards_have_nineteen_digits_and_cards_with_a_credit_line_sixteen() =>
+        Assert.All(SeedData.Banks.SelectMany(bank => bank.Cards), card => Assert.Equal(card.Kind is Majia.Issuer.CardKind.Debit or Majia.Issuer.CardKind.Prepaid ? 19 : 16, card.Length));
 
     [Fact]
     [Rule("R2")]

@@ -27,6 +27,7 @@ public sealed class AuthorisationDeciderTests
         ("PIN locked", "75", "locked", c => c with { Sale = c.Sale with { PinTriesLeft = 0 } }),
         ("PIN wrong", "55", "PIN is wrong", c => c with { Sale = c.Sale with { Pin = PinEvidence.Wrong } }),
         ("over the card's limit", "61", "limit of 50.00", c => c with { Card = c.Card with { AmountLimit = 5_000 } }),
+        ("over the device card's limit", "61", "device card's own", c => c with { Sale = c.Sale with { OverDeviceLimit = new DeviceCardLimits(new(5_000, null), null, Never).Object(c.Sale.Amount, Amount.Cny(0)) } }),
         ("no funds", "51", "more than what is available", c => c with { Account = c.Account with { Balance = Amount.Cny(8_799) } }),
     ];
 

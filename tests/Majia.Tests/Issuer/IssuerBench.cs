@@ -44,7 +44,7 @@ internal sealed class IssuerBench : IAsyncDisposable
 
     private int trace;
 
-    private IssuerBench(Store store)
+    private IssuerBench(Store store, IssuerOptions? options)
     {
         Store = store;
         foreach (var (name, usage, algorithm) in new[]
@@ -61,7 +61,7 @@ internal sealed class IssuerBench : IAsyncDisposable
         byte[][] parts = [new SeededEntropy(2, "zpk").Bytes(16), new SeededEntropy(3, "zpk").Bytes(16)];
         Keys.Form("zpk.network", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes, parts, test: true);
         Keys.Form("zpk.pad", KeyUsage.PinEntry, CipherAlgorithm.TripleDes, parts, test: true);
-        Party = new IssuerParty(new IssuerOptions(Institution, Bank.Name), store, Keys, Time, new SeededEntropy(7, "issuer"), Trace);
+        Party = new IssuerParty(options ?? new IssuerOptions(Institution, Bank.Name), store, Keys, Time, new SeededEntropy(7, "issuer"), Trace);
     }
 
     public FakeTimeProvider Time { get; } = new(new DateTimeOffset(2026, 11, 23, 4, 0, 0, TimeSpan.Zero));
@@ -76,9 +76,9 @@ internal sealed class IssuerBench : IAsyncDisposable
 
     public RecordedTrace Trace { get; } = new();
 
-    public static async Task<IssuerBench> OpenAsync(Store? store = null)
+    public static async Task<IssuerBench> OpenAsync(Store? store = null, IssuerOptions? options = null)
     {
-        var bench = new IssuerBench(store ?? new InlineStore([IssuerParty.Schema]));
+        var bench = new IssuerBench(store ?? new InlineStore([IssuerParty.Schema]), options);
         await IssuerSeed.ApplyAsync(Bank, bench.Store, bench.Keys, bench.Time);
         return bench;
     }

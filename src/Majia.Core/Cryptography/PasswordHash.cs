@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using Majia.Core.Primitives;
 
-namespace Majia.Wallet;
+namespace Majia.Core.Cryptography;
 
 /// <summary>A password as it is kept: PBKDF2-HMAC-SHA-256 over a salt of its own.</summary>
 public sealed class PasswordHash
@@ -19,9 +19,11 @@ public sealed class PasswordHash
 
     public byte[] Hash { get; }
 
-    public static PasswordHash Of(string password, int iterations, Entropy entropy)
+    public static PasswordHash Of(string password, int iterations, Entropy entropy) => Of(password, iterations, entropy.Bytes(SaltBytes));
+
+    /// <param name="salt">Nobody else's.</param>
+    public static PasswordHash Of(string password, int iterations, byte[] salt)
     {
-        var salt = entropy.Bytes(SaltBytes);
         return new(salt, iterations, Rfc2898DeriveBytes.Pbkdf2(password, salt, iterations, HashAlgorithmName.SHA256, HashBytes));
     }
 

@@ -1,0 +1,235 @@
+using System.Security.Cryptography;
+using System.Text;
+using Majia.Core.Contracts;
+using Majia.Core.Cryptography;
+using Majia.Core.Primitives;
+using Majia.Storage;
+
+namespace Majia.Issuer;
+
+public sealed record AppSignIn(string Customer, string Password)
+{
+    public override string ToString() => nameof(AppSignIn);
+}
+
+/// <param name="Session">What every other call brings along.</param>
+public sealed record AppSession(string Session, string Holder, DateTimeOffset Until)
+{
+    public override string ToString() => nameof(AppSession);
+}
+
+public sealed record AppWaitingRequest(string Session)
+{
+    public override string ToString() => nameof(AppWaitingRequest);
+}
+
+/// <summary>A card that is being added to a phone and waits for its holder's word.</summary>
+/// <param name="Masked">The plastic's number.</param>
+public sealed record AppWaiting(string TokenUniqueReference, string Masked, string DeviceModel, DateTimeOffset Until);
+
+public sealed record AppWaitingReply(IReadOnlyList<AppWaiting> Waiting);
+
+public sealed record AppConfirm(string Session, string TokenUniqueReference)
+{
+    public override string ToString() => nameof(AppConfirm);
+}
+
+/// <param name="PerPayment">Yuan, such as 500.00; null: no limit. <paramref name="PerDay"/> likewise.</param>
+public sealed record AppLimit(string Session, string TokenUniqueReference, string? PerPayment, string? PerDay)
+{
+    public override string ToString() => nameof(AppLimit);
+}
+
+public sealed record AppDone(Text Says);
+
+/// <summary>The bank's own app (R6): its customer signs in there and confirms the card that is being added, in place of a code. Limits of a device card are the holder's to set there too.</summary>
+/// <remarks>
+/// A confirmation is asked for through the token service, holds for one token reference of one of this customer's cards, for a few minutes, and once.
+/// Wrong passwords are counted before they are compared, so that guesses at once are counted like guesses in turn.
+/// </remarks>
+public sealed class BankApp(IssuerOptions options, Store store, TimeProvider time, Entropy entropy, IssuerDesk desk, Func<IJsonLink?> tokenService)
+{
+    /// <summary>The way's name in <see cref="ActivationMethod"/>.</summary>
+    public const string Method = "BANK_APP";
+
+    public const string NotSignedIn = "NOT_SIGNED_IN";
+
+    internal const string Migration = """
+        -- The bank's own app: who may sign in, who has, and which cards wait for their holder's word.
+        CREATE TABLE issuer_app_users (
+          institution TEXT NOT NULL, customer TEXT NOT NULL, salt BYTEA NOT NULL, iterations BIGINT NOT NULL, hash BYTEA NOT NULL,
+          failures BIGINT NOT NULL, locked_until BIGINT NOT NULL, PRIMARY KEY (institution, customer));
+        CREATE TABLE issuer_app_sessions (
+          institution TEXT NOT NULL, hash BYTEA NOT NULL, customer TEXT NOT NULL, until BIGINT NOT NULL, PRIMARY KEY (institution, hash));
+        CREATE TABLE issuer_app_confirmations (
+          institution TEXT NOT NULL, token_reference TEXT NOT NULL, state TEXT NOT NULL, request TEXT NOT NULL, until BIGINT NOT NULL, PRIMARY KEY (institution, token_reference));
+        """;
+
+    private static readonly ApiError
+        SignInFirst = new(NotSignedIn, "Sign in to the bank first.", null, new("Sign in to the bank first.", "请先登录银行应用。")),
+        WrongPassword = new("WRONG_PASSWORD", "Customer or password is wrong.", null, new("Customer or password is wrong.", "客户号或密码错误。")),
+        Locked = new("LOCKED", "Too many wrong passwords.", null, new("Too many wrong passwords. Wait half an hour or call the bank.", "密码错误次数过多，请半小时后再试或致电银行。")),
+        Nothing = new(Ineligible.NotFound, "No card of yours waits for this.", null, new("No card of yours waits for this: ask for it on the phone first.", "没有等待您确认的卡，请先在手机上发起。")),
+        Away = new("UNREACHABLE", "The token service cannot be reached: confirm again.", null, new("The token service cannot be reached: confirm again.", "无法连接标记服务，请再次确认。"));
+
+    public JsonEndpoint Map(string party) => new JsonEndpoint(party)
+        .Map<AppSignIn, AppSession>("sign-in", (request, _) => SignInAsync(request))
+        .Map<AppWaitingRequest, AppWaitingReply>("waiting", (request, _) => WaitingAsync(request))
+        .Map<AppConfirm, AppDone>("confirm", ConfirmAsync)
+        .Map<AppLimit, AppDone>("limit", (request, _) => LimitAsync(request));
+
+    /// <summary>What the app answers to.</summary>
+    public static IReadOnlyList<string> Actions { get; } = ["sign-in", "waiting", "confirm", "limit"];
+
+    public async Task<ApiReply<AppSession>> SignInAsync(AppSignIn request)
+    {
+        var now = time.GetUtcNow();
+        var (known, locked) = await store.CommitAsync(session =>
+        {
+            var user = session.One(
+                "SELECT salt, iterations, hash, failures, locked_until FROM issuer_app_users WHERE institution = $1 AND customer = $2 FOR UPDATE",
+                static row => Tuple.Create(new PasswordHash(row.Bytes(0), (int)row.GetInt64(1), row.Bytes(2)), row.GetInt64(3), row.Instant(4)), options.Institution, request.Customer);
+            if (user is null || user.Item3 > now)
+            {
+                return ((PasswordHash?)null, user is not null);
+            }
+
+            var failures = user.Item2 + 1;
+            var last = failures >= options.AppPasswordTries;
+            session.Execute(
+                "UPDATE issuer_app_users SET failures = $3, locked_until = $4 WHERE institution = $1 AND customer = $2",
+                options.Institution, request.Customer, last ? 0 : failures, last ? now + options.AppLockOut : DateTimeOffset.UnixEpoch);
+            return (user.Item1, false);
+        });
+        if (locked)
+        {
+            return Locked;
+        }
+
+        // Nobody learns from the time that it takes whether there is such a customer.
+        var matches = (known ?? new PasswordHash(new byte[16], options.PasswordIterations, new byte[32])).Matches(request.Password);
+        if (known is null || !matches)
+        {
+            return WrongPassword;
+        }
+
+        var opened = Convert.ToHexStringLower(entropy.Bytes(32));
+        var until = now + options.AppSession;
+        return await store.CommitAsync<ApiReply<AppSession>>(session =>
+        {
+            session.Execute("UPDATE issuer_app_users SET failures = 0, locked_until = 0 WHERE institution = $1 AND customer = $2", options.Institution, request.Customer);
+            session.Execute("DELETE FROM issuer_app_sessions WHERE institution = $1 AND until <= $2", options.Institution, now);
+            session.Execute("INSERT INTO issuer_app_sessions (institution, hash, customer, until) VALUES ($1, $2, $3, $4)", options.Institution, HashOf(opened), request.Customer, until);
+            return new AppSession(opened, Customer.ById(session, options.Institution, request.Customer)?.MaskedName ?? "", until);
+        });
+    }
+
+    private Task<ApiReply<AppWaitingReply>> WaitingAsync(AppWaitingRequest request) => store.WriteAsync<ApiReply<AppWaitingReply>>(session => SignedIn(session, request.Session) is not { } customer
+        ? SignInFirst
+        : new AppWaitingReply(session.Query(
+            """
+            SELECT e.token_reference, c.masked, e.device_model, a.until FROM issuer_app_confirmations a
+            JOIN issuer_enrolments e ON e.institution = a.institution AND e.token_reference = a.token_reference
+            JOIN issuer_cards c ON c.institution = e.institution AND c.card = e.card
+            WHERE a.institution = $1 AND c.customer = $2 AND a.state = 'Waiting' AND a.until > $3 ORDER BY e.at, e.token_reference
+            """,
+            static row => new AppWaiting(row.GetString(0), row.GetString(1), row.GetString(2), row.Instant(3)), options.Institution, customer, time.GetUtcNow())));
+
+    public async Task<ApiReply<AppDone>> ConfirmAsync(AppConfirm request, CancellationToken cancellation)
+    {
+        // The bank's own word first and once: the token service's notice of it finds the holder proven.
+        var (call, error) = await store.CommitAsync(session =>
+        {
+            if (SignedIn(session, request.Session) is not { } customer) return ((string?)null, (ApiError?)SignInFirst);
+            if (EnrolmentRow.Hold(session, options.Institution, request.TokenUniqueReference) is not { } row || Card.ById(session, options.Institution, row.Card)?.Customer != customer) return (null, Nothing);
+
+            var waits = session.One(
+                "SELECT state, request, until FROM issuer_app_confirmations WHERE institution = $1 AND token_reference = $2 FOR UPDATE",
+                static one => Tuple.Create(one.GetString(0), one.GetString(1), one.Instant(2)), options.Institution, request.TokenUniqueReference);
+            if (waits is null || waits.Item1 == "Used" || waits.Item3 <= time.GetUtcNow()) return (null, Nothing);
+
+            session.Execute("UPDATE issuer_app_confirmations SET state = 'Confirmed' WHERE institution = $1 AND token_reference = $2", options.Institution, request.TokenUniqueReference);
+            EnrolmentRow.Prove(session, options.Institution, request.TokenUniqueReference);
+            return (waits.Item2, null);
+        });
+        if (error is not null)
+        {
+            return error;
+        }
+
+        if (tokenService() is not { } line)
+        {
+            return Away;
+        }
+
+        ApiReply<IssuerToken.TokenView> reply;
+        try
+        {
+            reply = await line.CallAsync<IssuerToken.ActivateRequest, IssuerToken.TokenView>(IssuerToken.Operations.Activate, new(call!, request.TokenUniqueReference, "BANK_APP"), cancellation);
+        }
+        catch (PartyUnreachableException)
+        {
+            return Away; // confirmed here: the same press again brings it there, under the same request id
+        }
+
+        if (reply.Value is not { } now)
+        {
+            return reply.Error!;
+        }
+
+        await store.CommitAsync(session => session.Execute("UPDATE issuer_app_confirmations SET state = 'Used' WHERE institution = $1 AND token_reference = $2", options.Institution, request.TokenUniqueReference));
+        return new AppDone(new($"Confirmed: the device card ending {now.DeviceLastFour} is live.", $"已确认：尾号 {now.DeviceLastFour} 的设备卡已生效。"));
+    }
+
+    private async Task<ApiReply<AppDone>> LimitAsync(AppLimit request)
+    {
+        foreach (var (field, said) in (ReadOnlySpan<(string, string?)>)[("perPayment", request.PerPayment), ("perDay", request.PerDay)])
+        {
+            if (said is not null && !Amount.TryParse(said, Currency.Cny, out _, out _))
+            {
+                return new ApiError("INVALID_FIELD_VALUE", $"{field}: expected yuan, such as 500.00.", [new FieldError(field, "yuan, such as 500.00", "another")], new($"{field}: expected yuan, such as 500.00.", $"{field}：请输入金额，例如 500.00。"));
+            }
+        }
+
+        var (device, error) = await store.WriteAsync(session => SignedIn(session, request.Session) is not { } customer ? (null, SignInFirst)
+            : session.One(
+                """
+                SELECT d.card, d.last_four FROM issuer_devices d JOIN issuer_cards c ON c.institution = d.institution AND c.card = d.card
+                WHERE d.institution = $1 AND d.token_reference = $2 AND c.customer = $3
+                """,
+                static row => Tuple.Create(row.GetString(0), row.GetString(1)), options.Institution, request.TokenUniqueReference, customer) is { } found ? (found, (ApiError?)null) : (null, Nothing));
+        if (error is not null)
+        {
+            return error;
+        }
+
+        return await desk.LimitDeviceCardAsync(device!.Item1, device.Item2, new(Minor(request.PerPayment), Minor(request.PerDay)))
+            ? new AppDone(new($"The limits of the device card ending {device.Item2} are set.", $"尾号 {device.Item2} 的设备卡限额已设置。"))
+            : Nothing;
+    }
+
+    /// <summary>The token service asks, on behalf of the phone, for the holder's word in the app.</summary>
+    /// <returns>Until when it is waited for; null when it has been given already.</returns>
+    internal static DateTimeOffset? Ask(Session session, IssuerOptions options, string tokenReference, string request, DateTimeOffset now)
+    {
+        var until = now.AddSeconds(options.CodeLifeSeconds);
+        return session.Execute(
+            """
+            INSERT INTO issuer_app_confirmations (institution, token_reference, state, request, until) VALUES ($1, $2, 'Waiting', $3, $4)
+            ON CONFLICT (institution, token_reference) DO UPDATE SET until = excluded.until WHERE issuer_app_confirmations.state <> 'Used'
+            """,
+            options.Institution, tokenReference, request, until) == 1 ? until : null;
+    }
+
+    /// <summary>Gives a customer the password of the app, once.</summary>
+    internal static void Register(Session session, string institution, string customer, PasswordHash password) => session.Execute(
+        "INSERT INTO issuer_app_users (institution, customer, salt, iterations, hash, failures, locked_until) VALUES ($1, $2, $3, $4, $5, 0, 0) ON CONFLICT (institution, customer) DO NOTHING",
+        institution, customer, password.Salt, password.Iterations, password.Hash);
+
+    private string? SignedIn(Session session, string opened) => session.Text(
+        "SELECT customer FROM issuer_app_sessions WHERE institution = $1 AND hash = $2 AND until > $3", options.Institution, HashOf(opened ?? ""), time.GetUtcNow());
+
+    private static byte[] HashOf(string opened) => SHA256.HashData(Encoding.UTF8.GetBytes(opened));
+
+    private static long? Minor(string? yuan) => yuan is not null && Amount.TryParse(yuan, Currency.Cny, out var amount, out _) ? amount.Minor : null;
+}
