@@ -81,7 +81,7 @@ public sealed record Slip(
     public string LastFour => MaskedNumber.Length < 4 ? string.Empty : MaskedNumber[^4..];
 
     [JsonIgnore]
-    public bool PinEntered => Cvm is CvmResult.OnlinePin or CvmResult.CdcvmAndOnlinePin;
+    public bool PinEntered => Cvm is CvmResult.OnlinePin or CvmResult.CdcvmAndOnlinePin or CvmResult.OfflinePin;
 
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
