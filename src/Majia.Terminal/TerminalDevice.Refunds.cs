@@ -24,6 +24,13 @@ public sealed partial class TerminalDevice
     /// <summary>This terminal's own totals of the batch that is open.</summary>
     public SettlementTotals Totals => store.Read(session => TerminalSchema.Totals(session, TerminalSchema.Batch(session)));
 
+    /// <summary>Why the open batch cannot be settled now; null when it can. Settling asks again.</summary>
+    public Text? RefuseSettlement => store.Read(session =>
+    {
+        var batch = TerminalSchema.Batch(session);
+        return TerminalSchema.Totals(session, batch).IsEmpty && !TerminalSchema.HasApproved(session, batch) ? NothingToSettle : null;
+    });
+
     /// <summary>Closes the batch: the acquirer's totals against this terminal's. Closed, whether they agree or not, the next sale begins a new one.</summary>
     public async Task<SettlementResult> SettleAsync(CancellationToken cancellation)
     {

@@ -1,9 +1,17 @@
 using Deque.AxeCore.Playwright;
 using Microsoft.Playwright;
 
-[assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.None)]
+// Every test has a server, a folder and a window of its own; what they wait for is mostly the pace that people watch, so three at a time keep two cores busy.
+[assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.Collections, MaxThreads = 3)]
 
 namespace Majia.Web;
+
+/// <summary>Tests that start processes on ports which they looked for before: one at a time, while nothing else takes ports.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class Processes
+{
+    public const string Name = "processes";
+}
 
 /// <summary>One Chromium for the tests of a class; absent, they are skipped and say what is missing.</summary>
 public sealed class Browser : IAsyncLifetime

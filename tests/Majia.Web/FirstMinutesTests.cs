@@ -5,6 +5,7 @@ using Microsoft.Playwright;
 namespace Majia.Web;
 
 /// <summary>What a person meets first: <c>majia up</c> as a process on a fresh folder, the page, a paid slip, and everything forgotten again.</summary>
+[Collection(Processes.Name)]
 public sealed class FirstMinutesTests(Browser browser, ITestOutputHelper output) : IClassFixture<Browser>, IDisposable
 {
     private readonly string folder = Directory.CreateTempSubdirectory("majia-first-").FullName;

@@ -86,6 +86,37 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
         Assert.Empty(window.Complaints);
     }
 
+    [Theory]
+    [InlineData("en-GB")]
+    [InlineData("zh-CN")]
+    public async Task Taken_away_too_soon_at_the_gate_it_stays_shut_and_the_next_tap_pays_once(string language)
+    {
+        await using var running = await RunningPage.StartAsync();
+        await running.ReadyAsync();
+        await using var window = await browser.OpenAsync(running, language);
+        await window["#shop"].SelectOptionAsync("gate:in-1");
+        await window.GuidedAsync("transit", "top-up");
+        await window.StepAsync("gate");
+        await window.Page.Keyboard.PressAsync("Shift+T");
+        await Assertions.Expect(window["#gate"]).ToHaveAttributeAsync("data-open", "no");
+        await window.SeesAsync("#gate-says", language == "en-GB" ? "a little longer" : "稍候再移开");
+        Assert.Empty(await window.ViolationsAsync());
+
+        // The same journey begins with the next tap, and no money went with the first.
+        await window.GuidedAsync("gate");
+        await window.StepAsync("inside");
+        await window.SeesAsync("#gate-says", "50.00");
+        await window.GuidedAsync("inside");
+        await window.StepAsync("gate");
+        await window.Page.Keyboard.PressAsync("Shift+T");
+        await Assertions.Expect(window["#gate"]).ToHaveAttributeAsync("data-open", "no");
+        await window.GuidedAsync("gate");
+        await window.StepAsync("left");
+        await OpenAppAsync(window, "wallet");
+        await Assertions.Expect(window["#transit-balance"]).ToHaveTextAsync("¥46.00"); // one fare of seven stations
+        Assert.Empty(window.Complaints);
+    }
+
     [Fact]
     [Rule("R20")]
     [Rule("R19")]
@@ -111,6 +142,7 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
         await window.ClickAsync("#settle");
         await Assertions.Expect(window["#settled"]).ToHaveAttributeAsync("data-outcome", nameof(SettlementOutcome.Balanced));
         await Assertions.Expect(window["#batch .settlement svg"]).ToBeVisibleAsync();
+        await Assertions.Expect(window["#settle"]).ToBeDisabledAsync(); // the new batch has nothing in it
         Assert.Empty(await window.ViolationsAsync());
         await window.ClickAsync("#batch summary");
 

@@ -210,6 +210,95 @@ public sealed class HttpTests : IAsyncLifetime
     }
 
     [Fact]
+    [Rule("R20")]
+    public async Task A_batch_is_settled_and_a_settled_sale_refunded_in_parts()
+    {
+        await running.WithCardAsync("mingyue-03");
+        using var events = new StreamReader(await running.Http.GetStreamAsync("/api/events"));
+        async Task<JsonElement> ResultAsync()
+        {
+            while (true)
+            {
+                var counter = (await running.Http.GetFromJsonAsync<JsonElement>("/api/state?phone=mi5&terminal=10000001")).GetProperty("counter");
+                if (!counter.GetProperty("busy").GetBoolean() && counter.TryGetProperty("result", out var result) && result.ValueKind == JsonValueKind.Object)
+                {
+                    return result;
+                }
+
+                while (await events.ReadLineAsync() is { } line && line != "event: change")
+                {
+                }
+            }
+        }
+
+        async Task<JsonElement> SettleAsync()
+        {
+            using var answer = await PostAsync("/api/terminals/10000001/settle", new { });
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            return await answer.Content.ReadFromJsonAsync<JsonElement>();
+        }
+
+        async Task<string?> RefundAsync(object body)
+        {
+            using var answer = await PostAsync("/api/terminals/10000001/refund", body);
+            Assert.Equal(HttpStatusCode.Accepted, answer.StatusCode);
+            return (await ResultAsync()).GetProperty("outcome").GetString();
+        }
+
+        var nothing = await SettleAsync();
+        Assert.Equal(("Empty", false), (nothing.GetProperty("outcome").GetString(), nothing.GetProperty("closed").GetBoolean()));
+
+        // A sale by the phone, through the API alone.
+        using (await PostAsync("/api/phones/mi5/choose", new { running.System.Phones["mi5"].State.Cards[0].CardReference }))
+        using (await PostAsync("/api/phones/mi5/finger", new { }))
+        using (await PostAsync("/api/terminals/10000001/sell", new { amount = "88.00" }))
+        using (var tap = await PostAsync("/api/terminals/10000001/tap", new { phone = "mi5" }))
+        {
+            Assert.Equal(HttpStatusCode.Accepted, tap.StatusCode);
+        }
+
+        var sale = await ResultAsync();
+        Assert.Equal("Approved", sale.GetProperty("outcome").GetString());
+        var rrn = sale.GetProperty("rrn").GetString();
+        Assert.Equal("Refused", await RefundAsync(new { rrn })); // not settled yet: it is voided
+        var settled = await SettleAsync();
+        Assert.Equal(("Balanced", "000001", "88.00", 1, "88.00"), (settled.GetProperty("outcome").GetString(), settled.GetProperty("batch").GetString(), settled.GetProperty("sold").GetString(), settled.GetProperty("sales").GetInt32(), settled.GetProperty("net").GetString()));
+        Assert.Contains("结算", settled.GetProperty("slip").GetString(), StringComparison.Ordinal);
+
+        Assert.Equal("Refunded", await RefundAsync(new { rrn, amount = "30.00" }));
+        Assert.Equal("Refused", await RefundAsync(new { rrn, amount = "60.00" })); // 58.00 is left
+        Assert.Equal("Refunded", await RefundAsync(new { rrn }));
+        Assert.Equal("Refused", await RefundAsync(new { rrn }));
+        using (var wrong = await PostAsync("/api/terminals/10000001/refund", new { rrn, amount = "x" }))
+        {
+            Assert.Equal((HttpStatusCode.BadRequest, "INVALID_AMOUNT"), (wrong.StatusCode, await CodeOfAsync(wrong)));
+        }
+
+        using var unknown = await PostAsync("/api/terminals/none/settle", new { });
+        Assert.Equal(HttpStatusCode.NotFound, unknown.StatusCode);
+    }
+
+    [Fact]
+    public async Task The_description_names_every_operation_with_its_body_and_says_what_it_does()
+    {
+        using var answer = await running.Http.GetAsync("/api/openapi.json");
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        var document = await answer.Content.ReadFromJsonAsync<JsonElement>();
+        Assert.StartsWith("3.", document.GetProperty("openapi").GetString(), StringComparison.Ordinal);
+        var described = document.GetProperty("paths").EnumerateObject()
+            .SelectMany(path => path.Value.EnumerateObject().Where(method => method.Value.ValueKind == JsonValueKind.Object && method.Name is "get" or "post" or "put" or "delete").Select(method => (Route: $"{method.Name.ToUpperInvariant()} {path.Name}", method.Value)))
+            .ToDictionary(row => row.Route, row => row.Value, StringComparer.Ordinal);
+        var served = running.Routes.Where(route => route.Pattern.StartsWith("/api/", StringComparison.Ordinal) && route.Pattern != "/api/openapi.json")
+            .Select(route => $"{route.Method} {route.Pattern.Replace(":long", "", StringComparison.Ordinal).TrimEnd('/')}").Distinct();
+        Assert.Empty(served.Except(described.Keys));
+        Assert.All(described.Where(row => !row.Key.Contains("/owner/", StringComparison.Ordinal)), row => Assert.Contains(" / ", row.Value.GetProperty("summary").GetString(), StringComparison.Ordinal));
+
+        var refund = described["POST /api/terminals/{id}/refund"].GetProperty("requestBody").GetProperty("content").GetProperty("application/json").GetProperty("schema").GetProperty("$ref").GetString()!.Split('/')[^1];
+        var fields = document.GetProperty("components").GetProperty("schemas").GetProperty(refund).GetProperty("properties");
+        Assert.Equal(["amount", "rrn"], fields.EnumerateObject().Select(field => field.Name).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public async Task What_the_page_chooses_from_holds_no_full_number()
     {
         var seed = await running.Http.GetStringAsync("/api/seed");

@@ -7,6 +7,7 @@ using System.Text;
 namespace Majia.Web;
 
 /// <summary>With the standard variable set, a process sends metrics and traces by OTLP, and no card number with them.</summary>
+[Collection(Processes.Name)]
 public sealed class OtlpTests : IDisposable
 {
     private const int Terminate = 15;

@@ -27,14 +27,19 @@ public sealed class Shots(Browser browser) : IClassFixture<Browser>
         await using var window = await browser.OpenAsync(running, language, colours, width, width < 700 ? 844 : 900);
         var number = 0;
 
-        async Task Shoot(string name)
+        // As a person has it before them: a narrow window shows the part of the page where the moment is.
+        async Task Shoot(string name, string? at = null)
         {
+            if (width < 700)
+            {
+                await window.Page.EvaluateAsync("at => at ? document.querySelector(at)?.scrollIntoView({ block: 'start' }) : scrollTo(0, 0)", at);
+            }
+
             // Animations have ended, whatever they were.
             await window.Page.EvaluateAsync("() => Promise.all(document.getAnimations().filter(a => a.effect.getComputedTiming().iterations !== Infinity).map(a => a.finished.catch(() => {})))");
             await window.Page.ScreenshotAsync(new PageScreenshotOptions
             {
                 Path = Path.Combine(Folder, string.Create(CultureInfo.InvariantCulture, $"{language[..2]}-{colours.ToString().ToLowerInvariant()}-{width}-{++number:00}-{name}.png")),
-                FullPage = width < 700,
             });
         }
 
@@ -66,7 +71,7 @@ public sealed class Shots(Browser browser) : IClassFixture<Browser>
         await window.StepAsync("pin");
         await window.ClickAsync("[data-digit='1']");
         await window.ClickAsync("[data-digit='2']");
-        await Shoot("pin");
+        await Shoot("pin", ".terminal");
         foreach (var digit in "3456")
         {
             await window.ClickAsync($"[data-digit='{digit}']");
@@ -74,14 +79,14 @@ public sealed class Shots(Browser browser) : IClassFixture<Browser>
 
         await window.ClickAsync("[data-pad=ok]");
         await window.StepAsync("done");
-        await Shoot("paid");
+        await Shoot("paid", ".terminal");
         await window["#story .story-row[data-kind=iso8583]"].First.ClickAsync();
         await Assertions.Expect(window["#row-detail"]).ToBeVisibleAsync();
-        await Shoot("decoded");
+        await Shoot("decoded", ".story");
         await window.ClickAsync("#row-detail .close");
         await window.ClickAsync("#knows");
         await Assertions.Expect(window["#knows-table"]).ToBeVisibleAsync();
-        await Shoot("who-knows");
+        await Shoot("who-knows", ".story");
         await window["#take-slip"].PressAsync("Enter");
         await Assertions.Expect(window["#slip"]).ToBeVisibleAsync();
         await Shoot("slip");
@@ -96,7 +101,7 @@ public sealed class Shots(Browser browser) : IClassFixture<Browser>
         await window.ClickAsync("#batch summary");
         await window.ClickAsync("#settle");
         await Assertions.Expect(window["#settled"]).ToBeVisibleAsync();
-        await Shoot("batch");
+        await Shoot("batch", ".terminal");
         await window.ClickAsync("#batch summary");
         await window["#shop"].SelectOptionAsync("gate:in-1");
         await window.GuidedAsync("transit", "top-up", "gate");
@@ -126,6 +131,7 @@ public sealed class Shots(Browser browser) : IClassFixture<Browser>
                 }
 
                 await window.ClickAsync(".card-history summary");
+                await Shoot("owner");
                 await window.ClickAsync(".topic >> nth=0");
             }
             else
@@ -134,7 +140,7 @@ public sealed class Shots(Browser browser) : IClassFixture<Browser>
                 await Assertions.Expect(window["#decode-tree"]).ToBeVisibleAsync();
             }
 
-            await Shoot(page);
+            await Shoot(page == "owner" ? "help" : "tools", page == "owner" ? ".help" : null);
         }
 
         Assert.Empty(window.Complaints);

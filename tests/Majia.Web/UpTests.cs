@@ -11,6 +11,7 @@ using Microsoft.Data.Sqlite;
 namespace Majia.Web;
 
 /// <summary><c>majia up</c> as a process of its own: its folder, its port, its end.</summary>
+[Collection(Processes.Name)]
 public sealed class UpTests : IDisposable
 {
     internal const int Terminate = 15, Interrupt = 2;

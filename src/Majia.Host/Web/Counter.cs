@@ -65,8 +65,9 @@ public sealed class Counter : IKeypad, IAsyncDisposable
     /// <summary>False: a transaction is under way.</summary>
     public bool TryVoid(string voucherOrRrn) => TryStart(ofVoid: true, async cancellation => await terminal.VoidAsync(voucherOrRrn, field, cancellation));
 
-    /// <summary>Gives back what is left of a settled sale. False: a transaction is under way.</summary>
-    public bool TryRefund(string rrn) => TryStart(ofVoid: true, async cancellation => await terminal.RefundAsync(rrn, null, field, cancellation));
+    /// <summary>Gives back a settled sale or a part of it. False: a transaction is under way.</summary>
+    /// <param name="amount">Null: what is left of it.</param>
+    public bool TryRefund(string rrn, Amount? amount = null) => TryStart(ofVoid: true, async cancellation => await terminal.RefundAsync(rrn, amount, field, cancellation));
 
     /// <summary>Closes the batch, while nothing else goes on at the terminal. Null: something does.</summary>
     public async Task<SettlementResult?> SettleAsync()

@@ -60,6 +60,20 @@ internal static class Doors
             return;
         }
 
+        if (context.Response is { HasStarted: false, StatusCode: StatusCodes.Status404NotFound, ContentType: null } && IsForAPerson(context.Request))
+        {
+            context.SetEndpoint(null);
+            context.Request.RouteValues.Clear();
+            context.Request.Path = "/not-found";
+            context.Response.OnStarting(() =>
+            {
+                context.Response.StatusCode = StatusCodes.Status404NotFound;
+                return Task.CompletedTask;
+            });
+            await next(context);
+            return;
+        }
+
         if (context.Response is { HasStarted: false, StatusCode: >= 400, ContentType: null })
         {
             var (code, says) = context.Response.StatusCode switch
@@ -78,6 +92,11 @@ internal static class Doors
         context.Response.StatusCode = status;
         return context.Response.WriteAsJsonAsync(error, PageJson.Written);
     }
+
+    /// <summary>A person's browser looks for a page; a program gets a code.</summary>
+    private static bool IsForAPerson(HttpRequest request) =>
+        HttpMethods.IsGet(request.Method) && !request.Path.StartsWithSegments("/api", StringComparison.Ordinal)
+        && request.Headers.Accept.Any(static accept => accept?.Contains("text/html", StringComparison.OrdinalIgnoreCase) == true);
 
     /// <summary>A name that somebody else's DNS could point here is not ours; addresses and localhost cannot be pointed.</summary>
     private static bool IsOurName(HostString host) =>

@@ -51,8 +51,10 @@ internal static class PhoneRoutes
         var routes = api.MapGroup("/phones/{id}");
 
         // Every operation: find the handset, act, tell the pages.
-        void Post<T>(string name, Func<PhoneDevice, T, Task<Said>> act) => routes.MapPost(name, async (string id, T body) => await ActAsync(id, phone => act(phone, body)));
-        void Press(string name, Func<PhoneDevice, Task<Said>> act) => routes.MapPost(name, async (string id) => await ActAsync(id, act));
+        void Post<T>(string name, string summary, Func<PhoneDevice, T, Task<Said>> act) =>
+            routes.MapPost(name, async (string id, T body) => await ActAsync(id, phone => act(phone, body))).WithSummary(summary).Produces<Said>();
+        void Press(string name, string summary, Func<PhoneDevice, Task<Said>> act) =>
+            routes.MapPost(name, async (string id) => await ActAsync(id, act)).WithSummary(summary).Produces<Said>();
 
         async Task<IResult> ActAsync(string id, Func<PhoneDevice, Task<Said>> act)
         {
@@ -67,14 +69,14 @@ internal static class PhoneRoutes
             return Results.Json(said, PageJson.Written);
         }
 
-        Post<SignIn>("/sign-in", async (phone, body) => Said.Of(await phone.SignInAsync(body.Account, body.Password)));
-        Press("/sign-out", async phone =>
+        Post<SignIn>("/sign-in", "Signs the phone in to an account. / 手机登录帐号。", async (phone, body) => Said.Of(await phone.SignInAsync(body.Account, body.Password)));
+        Press("/sign-out", "Signs out: every bank card leaves the phone, transit cards stay. / 退出登录：移除全部银行卡，保留公交卡。", async phone =>
         {
             await phone.SignOutAsync();
             return Said.Of([]);
         });
-        Post<Switch>("/find-device", async (phone, body) => Said.Of(await phone.SetFindDeviceAsync(body.On)));
-        Post<Switch>("/aeroplane", async (phone, body) =>
+        Post<Switch>("/find-device", "Find Device on or off; off takes every bank card away. / 开关查找手机，关闭将移除全部银行卡。", async (phone, body) => Said.Of(await phone.SetFindDeviceAsync(body.On)));
+        Post<Switch>("/aeroplane", "Aeroplane mode on or off. / 开关飞行模式。", async (phone, body) =>
         {
             phone.SetAeroplaneMode(body.On);
             if (!body.On)
@@ -84,12 +86,12 @@ internal static class PhoneRoutes
 
             return Said.Of([]);
         });
-        Post<Switch>("/fingerprints", async (phone, body) =>
+        Post<Switch>("/fingerprints", "Enrols a fingerprint, or removes it. / 录入或移除指纹。", async (phone, body) =>
         {
             await (body.On ? phone.EnrolFingerprintAsync(Finger) : phone.RemoveFingerprintAsync(Finger));
             return Said.Of([]);
         });
-        Post<AddCard>("/cards", async (phone, body) =>
+        Post<AddCard>("/cards", "Adds a card: a test card by its id, or what the owner typed. / 添加银行卡：测试卡编号或手动输入。", async (phone, body) =>
         {
             if (Typed(body) is not { } typed)
             {
@@ -104,19 +106,19 @@ internal static class PhoneRoutes
             var reading = await system.Plastics.ReadAtBackAsync(phone, body.Card);
             return reading.Number is { } number ? Said.Of(await phone.AddCardAsync(number, typed.Cvn2, typed.HolderName, typed.IdNumber, typed.MobileNumber)) : Said.Of(reading);
         });
-        Post<PlasticLaid>("/read", async (phone, body) => SeedData.Find(body.Card) is null ? Said.Of([NoSuchTestCard]) : Said.Of(await system.Plastics.ReadAtBackAsync(phone, body.Card)));
-        Press("/resume", async phone =>
+        Post<PlasticLaid>("/read", "Reads a test card's plastic at the phone's back. / 在手机背面读取实体卡。", async (phone, body) => SeedData.Find(body.Card) is null ? Said.Of([NoSuchTestCard]) : Said.Of(await system.Plastics.ReadAtBackAsync(phone, body.Card)));
+        Press("/resume", "Goes on with a card whose adding was interrupted. / 继续被中断的添加。", async phone =>
         {
             var outcomes = await phone.ResumeAsync();
             return outcomes.Count == 0 ? Said.Of([]) : Said.Of(outcomes[^1]);
         });
-        Post<Code>("/code", async (phone, body) => Said.Of(await phone.EnterCodeAsync(body.CardReference, body.Digits)));
-        Post<CardChosen>("/resend", async (phone, body) => Said.Of(await phone.ResendCodeAsync(body.CardReference)));
-        Post<CardChosen>("/delete", async (phone, body) => Said.Of(await phone.DeleteCardAsync(body.CardReference) ? [] : [PhoneRules.CardNotLive]));
-        Post<CardChosen>("/choose", async (phone, body) => Said.Of(await phone.ChooseAsync(body.CardReference)));
-        Press("/finger", async phone => Said.Of(await phone.VerifyFingerprintAsync(Finger)));
-        Press("/wrong-finger", async phone => Said.Of(await phone.VerifyFingerprintAsync("a stranger's finger")));
-        Press("/cancel", async phone =>
+        Post<Code>("/code", "The bank's code for a card that waits for it. / 输入银行验证码。", async (phone, body) => Said.Of(await phone.EnterCodeAsync(body.CardReference, body.Digits)));
+        Post<CardChosen>("/resend", "Asks the bank for a new code. / 重新获取验证码。", async (phone, body) => Said.Of(await phone.ResendCodeAsync(body.CardReference)));
+        Post<CardChosen>("/delete", "Removes a card from this phone. / 从本机移除银行卡。", async (phone, body) => Said.Of(await phone.DeleteCardAsync(body.CardReference) ? [] : [PhoneRules.CardNotLive]));
+        Post<CardChosen>("/choose", "Chooses the card to pay with. / 选择付款卡。", async (phone, body) => Said.Of(await phone.ChooseAsync(body.CardReference)));
+        Press("/finger", "The owner's finger on the sensor: the chosen card becomes ready. / 按指纹，所选卡就绪。", async phone => Said.Of(await phone.VerifyFingerprintAsync(Finger)));
+        Press("/wrong-finger", "A stranger's finger on the sensor. / 他人指纹。", async phone => Said.Of(await phone.VerifyFingerprintAsync("a stranger's finger")));
+        Press("/cancel", "Stops paying. / 取消付款。", async phone =>
         {
             await phone.CancelAsync();
             return Said.Of([]);

@@ -65,6 +65,7 @@ public sealed class WebHost : IAsyncDisposable
         builder.Services.AddRouting();
         builder.Services.AddSingleton(system).AddSingleton(options).AddSingleton(changes).AddSingleton<IReadOnlyDictionary<string, Counter>>(counters);
         UiHost.Add(builder.Services);
+        ApiDescription.Add(builder.Services);
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         builder.Services.Configure<JsonOptions>(json =>
         {
@@ -181,23 +182,24 @@ public sealed class WebHost : IAsyncDisposable
 
     private void MapApi(RouteGroupBuilder api, Language language)
     {
-        api.MapGet("/seed", () => Results.Json(Views.Seed(language), PageJson.Written));
+        api.MapOpenApi("/openapi.json");
+        api.MapGet("/seed", () => Results.Json(Views.Seed(language), PageJson.Written)).WithSummary("What there is to choose from: handsets, test cards, shops. / 可选的机型、测试卡与商户。");
         api.MapGet("/state", (string phone, string terminal) => system.Phones.ContainsKey(phone) && counters.TryGetValue(terminal, out var counter)
             ? Results.Json(Views.State(system, phone, counter), PageJson.Written)
-            : Results.NotFound());
-        api.MapGet("/events", context => changes.ServeAsync(context, system.Time, stopping.Token));
+            : Results.NotFound()).WithSummary("One phone and one terminal as they are now, with the bank's drawer. / 手机、终端与银行抽屉的当前状态。");
+        api.MapGet("/events", (Delegate)((HttpContext context) => changes.ServeAsync(context, system.Time, stopping.Token))).WithSummary("Server-sent events: something has changed, read the state again. / 状态变化通知（SSE）。");
         api.MapGet("/trace", async (string reference) =>
         {
             await system.Trace.FlushAsync();
             return Results.Json(Views.Trace(system.Trace.Read(reference)), PageJson.Written);
-        });
+        }).WithSummary("Every message of one payment or enrolment, in order. / 一笔交易或一次添加的全部消息。");
         api.MapGet("/trace/export", async (string? reference) =>
         {
             await system.Trace.FlushAsync();
             return Results.Json(Views.Export(reference is null ? system.Trace.ReadLast(2000) : system.Trace.Read(reference)), PageJson.Written);
-        });
+        }).WithSummary("The same with bytes and decoded trees, to keep; without a reference the last 2000 rows. / 导出追踪，含报文与解码。");
         api.MapGet("/trace/{sequence:long}", (long sequence, string reference) =>
-            Views.Row(system.Trace.Read(reference), sequence) is { } row ? Results.Json(row, PageJson.Written) : Results.NotFound());
+            Views.Row(system.Trace.Read(reference), sequence) is { } row ? Results.Json(row, PageJson.Written) : Results.NotFound()).WithSummary("One row's bytes and what they say. / 一条消息的报文与解码。");
         PhoneRoutes.Map(api, system, changes);
         CounterRoutes.Map(api, system, counters, changes);
         if (passkeys is not null)

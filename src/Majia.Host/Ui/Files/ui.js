@@ -207,6 +207,11 @@ export function keepEnd(list) {
   if (list && list.scrollHeight - list.scrollTop - list.clientHeight < 320) list.scrollTop = list.scrollHeight;
 }
 
+/** A row that was opened stays in sight above what it opened. */
+export function keepRow(list) {
+  list?.querySelector('.story-row[aria-expanded=true]')?.scrollIntoView({ block: 'nearest' });
+}
+
 /** Keeps a drawn picture as PNG: drawn on a canvas, twice its size. */
 export async function keepPicture(address, name) {
   const picture = new Image();
