@@ -311,9 +311,10 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
             if (Stored<Done>(session, call) is { } same) return same;
             if (EnrolmentRow.Find(session, options.Institution, request.TokenUniqueReference) is not { } row) return NotFound;
 
+            // A notice that arrives behind a later one says what no longer is; gone is gone in any order.
             session.Execute(
-                "UPDATE issuer_devices SET state = $4 WHERE institution = $1 AND card = $2 AND token_reference = $3 AND state <> $5",
-                options.Institution, row.Card, request.TokenUniqueReference, request.State.ToString(), TokenState.Deactivated.ToString());
+                "UPDATE issuer_devices SET state = $4, token_version = CASE WHEN token_version > $6 THEN token_version ELSE $6 END WHERE institution = $1 AND card = $2 AND token_reference = $3 AND state <> $5 AND ($7 = 1 OR $4 = $5 OR token_version <= $6)",
+                options.Institution, row.Card, request.TokenUniqueReference, request.State.ToString(), TokenState.Deactivated.ToString(), request.Version ?? 0L, request.Version is null ? 1L : 0L);
             return (ApiReply<Done>)Keep(session, call, now, new Done());
         });
         trace.Call(TraceReference.Card(request.TokenUniqueReference), Operations.NotifyTokenUpdated, new($"The device card is now {request.State.Words().En}.", $"设备卡状态变更为：{request.State.Words().Zh}。"));

@@ -184,5 +184,9 @@ internal static class IssuerSchema
           payload TEXT, attempts BIGINT NOT NULL, next_at BIGINT NOT NULL, at BIGINT NOT NULL, done_at BIGINT, answer TEXT, PRIMARY KEY (institution, sequence));
         """,
         Hotline.Migration,
+        """
+        -- The latest version of a device card that the bank was told of: what is told late changes nothing.
+        ALTER TABLE issuer_devices ADD COLUMN token_version BIGINT NOT NULL DEFAULT 0;
+        """,
     ]);
 }

@@ -42,7 +42,7 @@ public sealed partial class PhoneDevice
     /// <summary>One held request. It waits outside the gate, so that the phone can be used meanwhile; what it brings is done inside.</summary>
     private async Task<bool> HearAsync(CancellationToken cancellation)
     {
-        if (wallet.IsCut || !IsOn || state is not { DeviceId: { } device, Credential: { } credential })
+        if (wallet.IsCut || !IsOn || state.DeviceId is not { } device)
         {
             return false;
         }
@@ -50,7 +50,7 @@ public sealed partial class PhoneDevice
         try
         {
             var done = store.Read(session => PhoneTables.CommandsDone(session, device));
-            var reply = await wallet.CallAsync<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(PhoneWallet.Operations.FetchCommands, new(device, credential, done, ListenSeconds), cancellation);
+            var reply = await AskAsync<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(PhoneWallet.Operations.FetchCommands, new(done, ListenSeconds), cancellation);
             if (reply.Value is not { } said)
             {
                 return false;
@@ -71,7 +71,7 @@ public sealed partial class PhoneDevice
 
     private async Task<int> ObeyAsync(int waitSeconds, CancellationToken cancellation)
     {
-        if (wallet.IsCut || !IsOn || state is not { DeviceId: { } device, Credential: { } credential })
+        if (wallet.IsCut || !IsOn || state.DeviceId is not { } device)
         {
             return 0;
         }
@@ -83,7 +83,7 @@ public sealed partial class PhoneDevice
             while (true)
             {
                 var done = store.Read(session => PhoneTables.CommandsDone(session, device));
-                var reply = await wallet.CallAsync<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(PhoneWallet.Operations.FetchCommands, new(device, credential, done, waitSeconds), cancellation);
+                var reply = await AskAsync<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(PhoneWallet.Operations.FetchCommands, new(done, waitSeconds), cancellation);
                 if (reply.Value is not { Commands: { Count: > 0 } commands } || !await DoAsync(device, commands, cancellation))
                 {
                     return count;
@@ -164,7 +164,7 @@ public sealed partial class PhoneDevice
     /// <summary>Tells the cloud what phone and chip hold. What it wants done about it comes with the commands.</summary>
     public Task<IReadOnlyList<Difference>> ReportInventoryAsync(CancellationToken cancellation = default) => AloneAsync(async () =>
     {
-        if (wallet.IsCut || !IsOn || chosen is not null || state is not { DeviceId: { } device, Credential: { } credential })
+        if (wallet.IsCut || !IsOn || chosen is not null || state.DeviceId is not { } device)
         {
             return []; // a card in use is not disturbed
         }
@@ -178,8 +178,8 @@ public sealed partial class PhoneDevice
                 held.Add(new(card.CardReference, card.State, card.Face.InstanceAid.Length == 0 || await IsInChipAsync(card.Face.InstanceAid, cancellation)));
             }
 
-            var reply = await wallet.CallAsync<PhoneWallet.ReportInventoryRequest, PhoneWallet.ReportInventoryReply>(
-                PhoneWallet.Operations.ReportInventory, new(device, credential, epoch, live, held), cancellation);
+            var reply = await AskAsync<PhoneWallet.ReportInventoryRequest, PhoneWallet.ReportInventoryReply>(
+                PhoneWallet.Operations.ReportInventory, new(epoch, live, held), cancellation);
             reportedAt = time.GetUtcNow();
             if (reply.Value is not { } said)
             {

@@ -99,7 +99,7 @@ public sealed partial class PhoneDevice
     /// <summary>The bank's code. When it is right the card is made selectable and is live.</summary>
     public Task<EnrolmentOutcome> EnterCodeAsync(string cardReference, string code, CancellationToken cancellation = default) => AloneAsync(async () =>
     {
-        if (state.Card(cardReference) is null || state is not { SignedIn: true, DeviceId: { } device, Credential: { } credential })
+        if (state.Card(cardReference) is null || state is not { SignedIn: true, DeviceId: not null })
         {
             return EnrolmentOutcome.Refused(cardReference, PhoneRules.CardNotLive);
         }
@@ -109,8 +109,8 @@ public sealed partial class PhoneDevice
             // Kept until there is an answer: a right code counts once at the bank, and its repeat has to be known as one (R8).
             var fresh = entropy.NewId();
             var id = await store.CommitAsync(session => PhoneTables.CodeRequest(session, cardReference, code, fresh));
-            var request = new PhoneWallet.ActivateRequest(id, device, credential, cardReference, code);
-            var reply = await wallet.CallAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, request, cancellation);
+            var request = new PhoneWallet.ActivateRequest(id, cardReference, code);
+            var reply = await AskAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, request, cancellation);
             if (reply.Error is null || !Reasons.IsPassing(reply.Error))
             {
                 await store.CommitAsync(session => PhoneTables.CodeAnswered(session, cardReference));
@@ -175,7 +175,7 @@ public sealed partial class PhoneDevice
 
     private async Task<EnrolmentOutcome> SendPendingAsync(CancellationToken cancellation)
     {
-        if (state is not { Pending: { } pending, DeviceId: { } device, Credential: { } credential })
+        if (state is not { Pending: { } pending, DeviceId: not null })
         {
             return EnrolmentOutcome.Refused(null, PhoneRules.NotSignedIn);
         }
@@ -191,8 +191,8 @@ public sealed partial class PhoneDevice
         }
 
         var conditions = new PhoneWallet.HandsetConditions(state.SignedIn, state.FindDeviceOn, Trusted.FunctionOn, Trusted.HasFingerprint);
-        var request = new PhoneWallet.AddCardRequest(pending.RequestId, device, credential, pending.EncryptedCard, pending.Source, epoch, conditions);
-        var reply = await wallet.CallAsync<PhoneWallet.AddCardRequest, PhoneWallet.AddCardReply>(PhoneWallet.Operations.AddCard, request, cancellation);
+        var request = new PhoneWallet.AddCardRequest(pending.RequestId, pending.EncryptedCard, pending.Source, epoch, conditions);
+        var reply = await AskAsync<PhoneWallet.AddCardRequest, PhoneWallet.AddCardReply>(PhoneWallet.Operations.AddCard, request, cancellation);
         if (reply.Error is { } passing && Reasons.IsPassing(passing))
         {
             return EnrolmentOutcome.At(EnrolmentStep.Interrupted) with { Reasons = [Reasons.Of(passing)] };
@@ -272,7 +272,7 @@ public sealed partial class PhoneDevice
     /// <summary>Cloud's commands to the chip, chip's answers to the cloud, until there are no more; null then, else what stopped it.</summary>
     private async Task<Interruption?> RunScriptsAsync(string cardReference, CancellationToken cancellation)
     {
-        if (state is not { DeviceId: { } device, Credential: { } credential })
+        if (state.DeviceId is not { } device)
         {
             return new Interruption(new ApiError(PhoneRules.NotSignedIn.Code, PhoneRules.NotSignedIn.Why.En));
         }
@@ -283,8 +283,8 @@ public sealed partial class PhoneDevice
             ApiReply<PhoneWallet.ExchangeScriptReply> reply;
             try
             {
-                reply = await wallet.CallAsync<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(
-                    PhoneWallet.Operations.ExchangeScript, new(device, credential, cardReference, responses), cancellation);
+                reply = await AskAsync<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(
+                    PhoneWallet.Operations.ExchangeScript, new(cardReference, responses), cancellation);
             }
             catch (PartyUnreachableException)
             {
@@ -377,26 +377,26 @@ public sealed partial class PhoneDevice
 
     private async Task<Refusal?> RequestCodeAsync(string cardReference, string? methodId, CancellationToken cancellation)
     {
-        if (state is not { SignedIn: true, DeviceId: { } device, Credential: { } credential } || (methodId ?? Methods(cardReference).FirstOrDefault()?.Id) is not { } method)
+        if (state is not { SignedIn: true, DeviceId: not null } || (methodId ?? Methods(cardReference).FirstOrDefault()?.Id) is not { } method)
         {
             return PhoneRules.CardNotLive;
         }
 
         // The answer (masked number, expiry) is for the eye only, and this reader does not look at it.
-        var request = new PhoneWallet.RequestActivationCodeRequest(entropy.NewId(), device, credential, cardReference, method);
-        var reply = await wallet.CallAsync<PhoneWallet.RequestActivationCodeRequest, JsonElement>(PhoneWallet.Operations.RequestActivationCode, request, cancellation);
+        var request = new PhoneWallet.RequestActivationCodeRequest(entropy.NewId(), cardReference, method);
+        var reply = await AskAsync<PhoneWallet.RequestActivationCodeRequest, JsonElement>(PhoneWallet.Operations.RequestActivationCode, request, cancellation);
         return reply.Error is { } error ? Reasons.Of(error) : null;
     }
 
     /// <summary>The cloud's list is the truth about faces and states; what it no longer lists has left this phone.</summary>
     private async Task LearnCardsAsync(CancellationToken cancellation)
     {
-        if (state is not { DeviceId: { } device, Credential: { } credential })
+        if (state.DeviceId is not { } device)
         {
             return;
         }
 
-        var reply = await wallet.CallAsync<PhoneWallet.ListCardsRequest, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, new(device, credential), cancellation);
+        var reply = await AskAsync<PhoneWallet.ListCardsRequest, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, new(), cancellation);
         if (reply.Value is not { } list)
         {
             return;

@@ -61,9 +61,9 @@ public sealed partial class PhoneDevice
             {
                 error = entry.Kind switch
                 {
-                    PhoneWallet.Operations.SignOut => await TellAsync<PhoneWallet.SignOutRequest>(entry, (told, device, credential) => told with { DeviceId = device, Credential = credential }, cancellation),
-                    PhoneWallet.Operations.SetFindDevice => await TellAsync<PhoneWallet.SetFindDeviceRequest>(entry, (told, device, credential) => told with { DeviceId = device, Credential = credential }, cancellation),
-                    _ => await TellAsync<PhoneWallet.DeleteCardRequest>(entry, (told, device, credential) => told with { DeviceId = device, Credential = credential }, cancellation),
+                    PhoneWallet.Operations.SignOut => await TellAsync<PhoneWallet.SignOutRequest>(entry, cancellation),
+                    PhoneWallet.Operations.SetFindDevice => await TellAsync<PhoneWallet.SetFindDeviceRequest>(entry, cancellation),
+                    _ => await TellAsync<PhoneWallet.DeleteCardRequest>(entry, cancellation),
                 };
             }
             catch (PartyUnreachableException)
@@ -72,10 +72,11 @@ public sealed partial class PhoneDevice
                 return false;
             }
 
-            if (error is not null && (Reasons.IsPassing(error) || error.ErrorCode == Reasons.NotAuthenticated))
+            var isNotBelieved = error?.ErrorCode is Reasons.NotAuthenticated or HandsetCall.ClockWrong;
+            if (error is not null && (isNotBelieved || Reasons.IsPassing(error)))
             {
                 await store.CommitAsync(session => PhoneTables.Notices.Failed(session, entry, time.GetUtcNow()));
-                if (error.ErrorCode == Reasons.NotAuthenticated)
+                if (isNotBelieved)
                 {
                     continue;
                 }
@@ -105,16 +106,8 @@ public sealed partial class PhoneDevice
 
     private Task<bool> HasToldAllAsync(CancellationToken cancellation) => DeliverAsync(cancellation, now: true);
 
-    /// <summary>As it was written down, with the credential that the handset has now.</summary>
-    private async Task<ApiError?> TellAsync<T>(OutboxEntry entry, Func<T, string, string, T> signed, CancellationToken cancellation)
-        where T : notnull
-    {
-        var request = JsonSerializer.Deserialize<T>(entry.Payload, JsonEndpoint.Json)!;
-        if (state is { DeviceId: { } device, Credential: { } credential })
-        {
-            request = signed(request, device, credential);
-        }
-
-        return (await wallet.CallAsync<T, PhoneWallet.Done>(entry.Kind, request, cancellation)).Error;
-    }
+    /// <summary>As it was written down; signed now.</summary>
+    private async Task<ApiError?> TellAsync<T>(OutboxEntry entry, CancellationToken cancellation)
+        where T : notnull =>
+        (await AskAsync<T, PhoneWallet.Done>(entry.Kind, JsonSerializer.Deserialize<T>(entry.Payload, JsonEndpoint.Json)!, cancellation)).Error;
 }

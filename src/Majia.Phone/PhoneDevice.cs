@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 using Majia.Storage;
@@ -19,9 +20,6 @@ public sealed partial class PhoneDevice : IDisposable
     private readonly ITrace trace;
     private readonly SemaphoreSlim gate = new(1, 1);
     private PhoneState state;
-
-    /// <summary>A sign-in that was not answered: the same request again.</summary>
-    private (string Account, string RequestId)? signingIn;
 
     /// <param name="transit">The line to the transit operator; null: there is none.</param>
     public PhoneDevice(PhoneOptions options, Store store, IChip chip, IJsonLink wallet, TimeProvider time, Entropy entropy, ITrace trace, IJsonLink? transit = null)
@@ -94,22 +92,15 @@ public sealed partial class PhoneDevice : IDisposable
             }
 
             var epoch = (await Trusted.StateAsync(cancellation)).PurgeEpoch;
-            var id = signingIn is { } open && open.Account == account ? open.RequestId : entropy.NewId();
-            signingIn = (account, id);
-            var request = new PhoneWallet.SignInRequest(id, account, password, HandsetNow(), state.Credential, epoch);
-            var reply = await wallet.CallAsync<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, request, cancellation);
-            if (reply.Error is null || !Reasons.IsPassing(reply.Error))
-            {
-                signingIn = null;
-            }
-
+            var request = new PhoneWallet.SignInRequest(account, password, HandsetNow(), await Trusted.PublicKeyAsync(), epoch);
+            var reply = await AskAsync<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, request, cancellation, isNew: true);
             if (reply.Value is not { } signedIn)
             {
                 return [Said(reply.Error)];
             }
 
             // The sign-in told of every purge: a notice that waited for it would now end what came after it.
-            await SaveAsync(state with { Account = account, DeviceId = signedIn.DeviceId, Credential = signedIn.Credential, FindDeviceOn = signedIn.FindDeviceOn }, session =>
+            await SaveAsync(state with { Account = account, DeviceId = signedIn.DeviceId, FindDeviceOn = signedIn.FindDeviceOn }, session =>
             {
                 foreach (var told in PhoneTables.Notices.Due(session, DateTimeOffset.MaxValue, int.MaxValue).Where(static entry => entry.Kind is PhoneWallet.Operations.SignOut or PhoneWallet.Operations.SetFindDevice))
                 {
@@ -167,7 +158,7 @@ public sealed partial class PhoneDevice : IDisposable
             return [];
         }
 
-        if (state is not { SignedIn: true, DeviceId: { } device, Credential: { } credential })
+        if (state is not { SignedIn: true, DeviceId: not null })
         {
             return [PhoneRules.NotSignedIn];
         }
@@ -179,8 +170,8 @@ public sealed partial class PhoneDevice : IDisposable
                 return [PhoneRules.Offline]; // an older "off" must not arrive after this "on"
             }
 
-            var request = new PhoneWallet.SetFindDeviceRequest(entropy.NewId(), device, credential, true, (await Trusted.StateAsync(cancellation)).PurgeEpoch);
-            var reply = await wallet.CallAsync<PhoneWallet.SetFindDeviceRequest, PhoneWallet.Done>(PhoneWallet.Operations.SetFindDevice, request, cancellation);
+            var request = new PhoneWallet.SetFindDeviceRequest(entropy.NewId(), true, (await Trusted.StateAsync(cancellation)).PurgeEpoch);
+            var reply = await AskAsync<PhoneWallet.SetFindDeviceRequest, PhoneWallet.Done>(PhoneWallet.Operations.SetFindDevice, request, cancellation);
             if (reply.Error is not null)
             {
                 return [Said(reply.Error)];
@@ -233,7 +224,7 @@ public sealed partial class PhoneDevice : IDisposable
         };
         await SaveAsync(after, session =>
         {
-            if (after is not { DeviceId: { } device, Credential: { } credential })
+            if (after.DeviceId is not { } device)
             {
                 return;
             }
@@ -241,17 +232,17 @@ public sealed partial class PhoneDevice : IDisposable
             var id = entropy.NewId();
             if (signsOut)
             {
-                Notify(session, PhoneWallet.Operations.SignOut, new PhoneWallet.SignOutRequest(id, device, credential, epoch), device);
+                Notify(session, PhoneWallet.Operations.SignOut, new PhoneWallet.SignOutRequest(id, epoch), device);
             }
             else if (reason == FindDeviceOffReason)
             {
-                Notify(session, PhoneWallet.Operations.SetFindDevice, new PhoneWallet.SetFindDeviceRequest(id, device, credential, false, epoch), device);
+                Notify(session, PhoneWallet.Operations.SetFindDevice, new PhoneWallet.SetFindDeviceRequest(id, false, epoch), device);
             }
             else
             {
                 foreach (var card in gone)
                 {
-                    Notify(session, PhoneWallet.Operations.DeleteCard, new PhoneWallet.DeleteCardRequest(entropy.NewId(), device, credential, card.CardReference), card.CardReference);
+                    Notify(session, PhoneWallet.Operations.DeleteCard, new PhoneWallet.DeleteCardRequest(entropy.NewId(), card.CardReference), card.CardReference);
                 }
             }
         });
@@ -351,9 +342,9 @@ public sealed partial class PhoneDevice : IDisposable
         await SaveAsync(after, session =>
         {
             PhoneTables.Add(session, new PhoneMessage(time.GetUtcNow(), cardReference, "CARD_REMOVED", null, new Text("Card removed from this phone.", "银行卡已从本机移除。")));
-            if (after is { DeviceId: { } device, Credential: { } credential })
+            if (after.DeviceId is not null)
             {
-                Notify(session, PhoneWallet.Operations.DeleteCard, new PhoneWallet.DeleteCardRequest(entropy.NewId(), device, credential, cardReference), cardReference);
+                Notify(session, PhoneWallet.Operations.DeleteCard, new PhoneWallet.DeleteCardRequest(entropy.NewId(), cardReference), cardReference);
             }
         });
         await DeliverAsync(cancellation);
@@ -375,6 +366,17 @@ public sealed partial class PhoneDevice : IDisposable
     // ---- inside ----
 
     private PhoneWallet.Handset HandsetNow() => new(options.Model, options.Track, options.Version, chip.Seid);
+
+    /// <summary>Asks the cloud, with this handset's word. A call that the cloud has had before tells nothing of what became of it: the same request again, signed anew.</summary>
+    /// <param name="isNew">A sign-in: the cloud goes by the key that it brings.</param>
+    private async Task<ApiReply<TResponse>> AskAsync<TRequest, TResponse>(string operation, TRequest request, CancellationToken cancellation, bool isNew = false)
+        where TRequest : notnull
+        where TResponse : notnull
+    {
+        var call = new HandsetCall(isNew ? string.Empty : state.DeviceId ?? string.Empty, JsonSerializer.Serialize(request, JsonEndpoint.Json), time.GetUtcNow().ToUnixTimeMilliseconds(), entropy.NewId(), string.Empty);
+        var reply = await wallet.CallAsync<HandsetCall, TResponse>(operation, Trusted.Sign(call, operation), cancellation);
+        return reply.Error?.ErrorCode == HandsetCall.Repeated ? throw new PartyUnreachableException("wallet") : reply;
+    }
 
     private static Refusal Said(ApiError? error) => error is null
         ? new Refusal("NO_ANSWER", new Text("The service gave no answer.", "服务没有返回结果。"))

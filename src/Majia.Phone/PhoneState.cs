@@ -16,14 +16,13 @@ public sealed record PhoneOptions(string Model, string Track, string Version, Re
 }
 
 /// <summary>What the phone's store holds, as one immutable record. No number of any plastic is in it.</summary>
-/// <param name="DeviceId">The cloud's name for this handset; stays across sign-out, as the credential does.</param>
+/// <param name="DeviceId">The cloud's name for this handset; stays across sign-out, as the handset's key does (the trusted side keeps it).</param>
 /// <param name="Account">Null when signed out.</param>
 /// <param name="Purging">A purge that was begun: SIGN_OUT, FIND_DEVICE_OFF or NO_FINGERPRINT; null when none is open.</param>
 /// <param name="WakeGesture">This model's own gesture with the screen off; null until the cloud has said.</param>
 /// <param name="DefaultCard">Only when the owner set one (R14).</param>
 public sealed record PhoneState(
     string? DeviceId,
-    string? Credential,
     string? Account,
     bool FindDeviceOn,
     string? Purging,

@@ -42,6 +42,12 @@ public static class PhoneTables
         CREATE TABLE phone_commands (device_id TEXT PRIMARY KEY, done INTEGER NOT NULL);
         ALTER TABLE phone_cards ADD COLUMN nickname TEXT NOT NULL DEFAULT '';
         """,
+        """
+        -- The handset speaks with a key of its own, which the trusted side keeps. One of before registers it with its next sign-in, and nobody is signed in until then.
+        ALTER TABLE phone_settings DROP COLUMN credential;
+        UPDATE phone_settings SET account = NULL, device_id = NULL;
+        DELETE FROM phone_outbox;
+        """,
     ]);
 
     public static PhoneState Load(Session session)
@@ -49,9 +55,9 @@ public static class PhoneTables
         var cards = session.Query("SELECT card_reference, state, face, methods, position, nickname FROM phone_cards ORDER BY position, card_reference", Card);
         var pending = session.One("SELECT request_id, encrypted_card, source FROM phone_pending", static row => new PendingCard(row.GetString(0), row.GetString(1), row.GetString(2)));
         return session.One(
-            "SELECT device_id, credential, account, find_device, purging, wake_gesture, default_card FROM phone_settings",
-            row => new PhoneState(row.TextOrNull(0), row.TextOrNull(1), row.TextOrNull(2), row.GetInt64(3) != 0, row.TextOrNull(4), row.TextOrNull(5), row.TextOrNull(6), [.. cards], pending))
-            ?? new PhoneState(null, null, null, false, null, null, null, [.. cards], pending);
+            "SELECT device_id, account, find_device, purging, wake_gesture, default_card FROM phone_settings",
+            row => new PhoneState(row.TextOrNull(0), row.TextOrNull(1), row.GetInt64(2) != 0, row.TextOrNull(3), row.TextOrNull(4), row.TextOrNull(5), [.. cards], pending))
+            ?? new PhoneState(null, null, false, null, null, null, [.. cards], pending);
     }
 
     /// <summary>Writes what differs between two states.</summary>
@@ -61,10 +67,10 @@ public static class PhoneTables
         {
             session.Execute(
                 """
-                INSERT INTO phone_settings (id, device_id, credential, account, find_device, purging, wake_gesture, default_card) VALUES (1, $1, $2, $3, $4, $5, $6, $7)
-                ON CONFLICT (id) DO UPDATE SET device_id = $1, credential = $2, account = $3, find_device = $4, purging = $5, wake_gesture = $6, default_card = $7
+                INSERT INTO phone_settings (id, device_id, account, find_device, purging, wake_gesture, default_card) VALUES (1, $1, $2, $3, $4, $5, $6)
+                ON CONFLICT (id) DO UPDATE SET device_id = $1, account = $2, find_device = $3, purging = $4, wake_gesture = $5, default_card = $6
                 """,
-                after.DeviceId, after.Credential, after.Account, after.FindDeviceOn, after.Purging, after.WakeGesture, after.DefaultCard);
+                after.DeviceId, after.Account, after.FindDeviceOn, after.Purging, after.WakeGesture, after.DefaultCard);
         }
 
         foreach (var gone in before.Cards.Where(card => after.Card(card.CardReference) is null))

@@ -7,7 +7,7 @@ namespace Majia.Phone;
 /// <summary>What the cloud's errors say to the phone's owner: the sentence that came with it, else a row of this table, else its description.</summary>
 public static class Reasons
 {
-    /// <summary>The cloud does not take this handset's credential.</summary>
+    /// <summary>The cloud does not know this handset, or not by this key.</summary>
     public const string NotAuthenticated = "NOT_AUTHENTICATED";
 
     /// <summary>A script from the cloud that is no list of APDUs.</summary>

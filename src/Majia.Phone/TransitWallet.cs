@@ -163,7 +163,7 @@ public sealed partial class PhoneDevice
     /// <summary>The wallet cloud's SE issuer makes the operator's domain; its keys pass through this phone sealed.</summary>
     private async Task<(WalletToken.SecurityDomainKeys? Keys, Refusal? Why)> PrepareTransitAsync(CancellationToken cancellation)
     {
-        if (state is not { DeviceId: { } device, Credential: { } credential })
+        if (state.DeviceId is not { } device)
         {
             return (null, PhoneRules.NotSignedIn);
         }
@@ -171,7 +171,7 @@ public sealed partial class PhoneDevice
         IReadOnlyList<string> responses = [];
         for (var left = MaxExchanges; left > 0; left--)
         {
-            var reply = await wallet.CallAsync<PhoneWallet.PrepareTransitRequest, PhoneWallet.PrepareTransitReply>(PhoneWallet.Operations.PrepareTransit, new(device, credential, responses), cancellation);
+            var reply = await AskAsync<PhoneWallet.PrepareTransitRequest, PhoneWallet.PrepareTransitReply>(PhoneWallet.Operations.PrepareTransit, new(responses), cancellation);
             if (reply.Value is not { } next)
             {
                 return (null, Said(reply.Error));

@@ -8,7 +8,7 @@ using Majia.Storage;
 
 namespace Majia.Phone;
 
-/// <summary>The handset's trusted side: fingerprints, and the binding key that it shares with the chip (decisions.md 3, 4). The wallet app asks; it never sees either.</summary>
+/// <summary>The handset's trusted side: fingerprints, the binding key that it shares with the chip (decisions.md 3, 4), and the handset's own key to the cloud. The wallet app asks; it never sees any of them.</summary>
 /// <remarks>
 /// Its data are one row, sealed with AES-256-GCM under the handset's own silicon key. Binding applet: CLA 80, MAC = AES-CMAC over purpose ‖ challenge ‖ AID.
 /// </remarks>
@@ -25,7 +25,7 @@ public sealed class TrustedSide
     private readonly SemaphoreSlim gate = new(1, 1);
     private Content content;
 
-    private sealed record Content(byte[]? BindingKey, bool FunctionOn, IReadOnlyList<string> Fingers);
+    private sealed record Content(byte[]? BindingKey, bool FunctionOn, IReadOnlyList<string> Fingers, byte[]? HandsetKey = null);
 
     /// <param name="sealKey">32 bytes, the handset's silicon key.</param>
     internal TrustedSide(Store store, ReadOnlySpan<byte> sealKey, IChip chip, Entropy entropy)
@@ -51,6 +51,21 @@ public sealed class TrustedSide
     public Task PairAsync(ReadOnlyMemory<byte> bindingKey) => bindingKey.Length != 16
         ? throw new ArgumentException("a binding key has 16 bytes", nameof(bindingKey))
         : IsPaired ? throw new InvalidOperationException("this handset is paired with its chip") : SaveAsync(content with { BindingKey = bindingKey.ToArray() });
+
+    /// <summary>Of the handset's key pair, which is made when it is first asked for and stays: base64 of its SubjectPublicKeyInfo.</summary>
+    internal async Task<string> PublicKeyAsync()
+    {
+        if (content.HandsetKey is null)
+        {
+            await SaveAsync(content with { HandsetKey = HandsetKey.New(entropy).Secret() });
+        }
+
+        return Convert.ToBase64String(HandsetKey.From(content.HandsetKey).PublicKey());
+    }
+
+    /// <summary>The handset's word for one call.</summary>
+    internal HandsetCall Sign(HandsetCall call, string operation) =>
+        call.SignedBy(HandsetKey.From(content.HandsetKey ?? throw new InvalidOperationException("this handset has no key before its first sign-in")), operation);
 
     internal Task EnrolAsync(string finger) => content.Fingers.Contains(finger) ? Task.CompletedTask : SaveAsync(content with { Fingers = [.. content.Fingers, finger] });
 

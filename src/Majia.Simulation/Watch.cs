@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Text.Json;
 using Majia.Core.Contracts;
 using Majia.Core.Iso8583;
 using Majia.Core.Tlv;
@@ -175,8 +176,9 @@ public sealed class Watch(World world)
     internal void Replied<TRequest>(Wire wire, string operation, TRequest request, bool worked)
     {
         Fold(wire.Name, operation, [worked ? (byte)1 : (byte)0]);
-        if (wire.Name == "phone-wallet" && worked && request is PhoneWallet.DeleteCardRequest deleted)
+        if (wire.Name == "phone-wallet" && worked && operation == PhoneWallet.Operations.DeleteCard && request is HandsetCall call)
         {
+            var deleted = JsonSerializer.Deserialize<PhoneWallet.DeleteCardRequest>(call.Body, JsonEndpoint.Json)!;
             var tur = world.Read("wallet", session => session.Text("SELECT tur FROM wallet_card WHERE card_reference = $1", deleted.CardReference));
             if (tur is not null && TokenOf(tur) is { } token)
             {

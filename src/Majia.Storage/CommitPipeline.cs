@@ -6,7 +6,10 @@ namespace Majia.Storage;
 /// <param name="IdleMilliseconds">After this long with nothing to run and nobody waiting.</param>
 /// <param name="MaxUnits">Units in one commit.</param>
 /// <param name="MaxAgeMilliseconds">While somebody waits and others keep coming, the oldest unit waits no longer than this.</param>
-public sealed record GroupCommit(int IdleMilliseconds = 50, int MaxUnits = 512, int MaxAgeMilliseconds = 5);
+/// <param name="LogAfter">After so many large commits in a row that nobody wanted to look into, commits go into the log first (docs/decisions/0058).</param>
+/// <param name="Large">Units of a large commit.</param>
+/// <param name="LogRows">So many rows are written into the database together.</param>
+public sealed record GroupCommit(int IdleMilliseconds = 50, int MaxUnits = 512, int MaxAgeMilliseconds = 5, int LogAfter = 16, int Large = 32, int LogRows = 98_304);
 
 /// <summary>Runs units one after the other, gathers them into commits, and writes one commit while the units of the next run ahead of it (docs/decisions/0039).</summary>
 /// <remarks>
@@ -24,6 +27,7 @@ internal sealed class CommitPipeline
     private readonly object gate = new();
     private readonly SqliteSession writer;
     private readonly Checkpoints checkpoints;
+    private readonly string logPath;
     private readonly GroupCommit policy;
     private readonly TimeProvider time;
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -35,8 +39,21 @@ internal sealed class CommitPipeline
     private IUnit? held;
     private Batch batch = new();
 
-    /// <summary>The commit under way; the connection is the writer thread's.</summary>
+    /// <summary>The commit under way.</summary>
     private Batch? flight;
+
+    /// <summary>Rows that are durable in the log and not yet in the database; null when there are none.</summary>
+    private LoggedRows? logged;
+
+    /// <summary>Rows on their way from the log into the database; the connection is the applying thread's.</summary>
+    private LoggedRows? applying;
+
+    /// <summary>Somebody waits for what is logged now.</summary>
+    private bool settle;
+
+    /// <summary>Large commits since somebody last wanted to look into the database early.</summary>
+    private int calm;
+    private long applied;
 
     /// <summary>The front has a holder.</summary>
     private bool busy;
@@ -47,9 +64,17 @@ internal sealed class CommitPipeline
     /// <summary>How long the writer's thread sleeps at most, in milliseconds: it is woken only where that is too long.</summary>
     private int patience = Timeout.Infinite;
 
-    public CommitPipeline(SqliteSession writer, Checkpoints checkpoints, GroupCommit policy, TimeProvider time)
+    // The writer thread's own.
+    private RedoLog? log;
+    private long last;
+
+    /// <summary>What was applied last: rows in memory may still be looked for in it.</summary>
+    private LoggedRows? gone;
+
+    public CommitPipeline(SqliteSession writer, Checkpoints checkpoints, string logPath, GroupCommit policy, TimeProvider time)
     {
-        (this.writer, this.checkpoints, this.policy, this.time) = (writer, checkpoints, policy, time);
+        (this.writer, this.checkpoints, this.logPath, this.policy, this.time) = (writer, checkpoints, logPath, policy, time);
+        last = applied = RedoLog.AppliedIn(writer);
 #pragma warning disable RS0030 // the one writer has a thread of its own: SQLite blocks, and a pool thread must not wait for the disk
         new Thread(Run) { IsBackground = true, Name = "storage writer" }.Start();
 #pragma warning restore RS0030
@@ -60,8 +85,14 @@ internal sealed class CommitPipeline
     /// <summary>Something is left to run.</summary>
     private bool HasUnits => held is not null || queue.Count > 0;
 
-    /// <summary>Units may run: the connection is free, or the commit under way left every row that it touches in memory and nobody waits for the connection.</summary>
-    private bool Open => flight is null || (held is null && !flight.OwnWrites);
+    /// <summary>The connection goes with the front, and the database has every commit.</summary>
+    private bool Free => flight is null && logged is null && applying is null;
+
+    /// <summary>Units may run: the connection is free, or every row that the database has not yet stands in memory and nobody waits for the connection.</summary>
+    private bool Open => Free || (held is null && flight is not { OwnWrites: true });
+
+    /// <summary>What is logged is to go into the database now.</summary>
+    private bool ApplyDue => logged is not null && applying is null && failure is null && (settle || held is not null || stopping || logged.Count >= policy.LogRows);
 
     public Task<T> WriteAsync<T>(Func<Session, T> unit)
     {
@@ -87,7 +118,7 @@ internal sealed class CommitPipeline
             }
 
             busy = true;
-            ahead = flight is not null;
+            ahead = !Free;
         }
 
         RunOne(entry, ahead);
@@ -119,6 +150,32 @@ internal sealed class CommitPipeline
         }
     }
 
+    /// <summary>Returns when every commit that is durable by now stands in the database. After a failure at once: then the database is as old as it is.</summary>
+    public void Settle()
+    {
+        Task whenApplied;
+        lock (gate)
+        {
+            if (failure is not null || (logged ?? applying) is not { } rows)
+            {
+                return;
+            }
+
+            if (logged is not null)
+            {
+                settle = true;
+                if (flight is null && !busy)
+                {
+                    Monitor.Pulse(gate);
+                }
+            }
+
+            whenApplied = rows.Applied.Task;
+        }
+
+        whenApplied.GetAwaiter().GetResult();
+    }
+
     /// <summary>What is queued still runs and is committed; false when it was stopped before.</summary>
     public bool Stop(out Task whenEnded)
     {
@@ -147,7 +204,7 @@ internal sealed class CommitPipeline
                     return;
                 }
 
-                ahead = flight is not null;
+                ahead = !Free;
             }
 
             RunOne(unit, ahead);
@@ -172,7 +229,7 @@ internal sealed class CommitPipeline
         if (flight is null)
         {
             var soon = batch.Waiting > 0 && !HasUnits;
-            if (due || HasUnits || soon || (batch.Units > 0 && patience == Timeout.Infinite) || stopping)
+            if (due || HasUnits || soon || ApplyDue || (batch.Units > 0 && patience == Timeout.Infinite) || stopping)
             {
                 Monitor.Pulse(gate);
             }
@@ -186,23 +243,17 @@ internal sealed class CommitPipeline
 
     private void Run()
     {
-        while (Next(out var commit))
+        while (Next() is { } job)
         {
-            if (commit)
-            {
-                Commit();
-            }
-            else
-            {
-                RunQueued();
-            }
+            job();
         }
 
+        log?.Close(empty: failure is null);
         ended.SetResult();
     }
 
-    /// <summary>Takes the front, to run units or for a commit that is wanted or due; false when the store has stopped.</summary>
-    private bool Next(out bool commit)
+    /// <summary>Takes the front, to run units, for a commit that is wanted or due, or to send logged rows on; null when the store has stopped.</summary>
+    private Action? Next()
     {
         lock (gate)
         {
@@ -211,30 +262,45 @@ internal sealed class CommitPipeline
             while (true)
             {
                 due &= batch.Units > 0;
-                commit = batch.Units > 0 && held is null && (due || (queue.Count == 0 && (stopping || quiet || batch.Waiting > 0)));
-                if (!busy && (commit || HasUnits))
+                settle |= quiet && logged is not null;
+                if (!busy && ApplyDue)
                 {
-                    return busy = true;
+                    busy = true;
+                    return Apply;
                 }
 
-                if (batch.Units == 0 && !HasUnits && stopping && !busy)
+                var commit = batch.Units > 0 && held is null && (due || (queue.Count == 0 && (stopping || quiet || batch.Waiting > 0)));
+                if (!busy && (commit || (HasUnits && Open)))
                 {
-                    return false;
+                    busy = true;
+                    return commit ? Commit : RunAll;
+                }
+
+                if (batch.Units == 0 && !HasUnits && stopping && !busy && logged is null && applying is null)
+                {
+                    return null;
                 }
 
                 // Quiet: nobody ran anything for this long, whoever is expected.
                 seen = batch.Units;
-                patience = batch.Units == 0 && !busy ? Timeout.Infinite : policy.IdleMilliseconds;
+                patience = batch.Units == 0 && logged is null && !busy ? Timeout.Infinite : policy.IdleMilliseconds;
                 quiet = !Monitor.Wait(gate, patience) && !busy && batch.Units == seen;
             }
         }
     }
+
+    private void RunAll() => RunQueued();
 
     private void RunOne(IUnit unit, bool ahead)
     {
         if (batch.Units == 0)
         {
             batch.Since = time.GetTimestamp();
+        }
+
+        if (!ahead)
+        {
+            writer.LookInto(null, null); // the database has everything
         }
 
         Exception? thrown = null;
@@ -317,12 +383,16 @@ internal sealed class CommitPipeline
 
     private void Commit()
     {
+        TakeIn();
         var writes = writer.Seal();
         Batch done;
+        bool toLog;
         lock (gate)
         {
             done = flight = batch;
             done.OwnWrites = writer.HasOwnWrites;
+            toLog = logged is not null || applying is not null || (calm >= policy.LogAfter && !done.OwnWrites);
+            calm = done.OwnWrites ? 0 : done.Units >= policy.Large ? calm + 1 : calm;
             batch = new Batch();
             due = false;
             Release();
@@ -330,12 +400,20 @@ internal sealed class CommitPipeline
 
         try
         {
-            writer.Commit(writes);
+            if (toLog)
+            {
+                Append(writes);
+            }
+            else
+            {
+                writer.Commit(writes);
+            }
+
             StorageMeasures.CommitUnits.Record(done.Units);
         }
         catch (SqliteException error)
         {
-            Fail(error, ownsConnection: true);
+            Fail(error, ownsConnection: !toLog);
             lock (gate)
             {
                 flight = null;
@@ -347,11 +425,103 @@ internal sealed class CommitPipeline
         }
 
         done.Durable.TrySetResult();
-        checkpoints.Committed();
+        if (!toLog)
+        {
+            checkpoints.Committed();
+        }
+
         lock (gate)
         {
             flight = null;
         }
+    }
+
+    /// <summary>As the front's holder: from here on rows are looked for in the commits that are in the log, and in none that the database has.</summary>
+    private void TakeIn()
+    {
+        lock (gate)
+        {
+            if (gone is not null && applying is null)
+            {
+                log!.Reuse(gone.Chunks);
+                gone = null;
+            }
+        }
+
+        logged?.TakeIn();
+        writer.LookInto(logged, gone);
+    }
+
+    /// <summary>The commit is durable in the log, and its rows are among those that go into the database next. Waits while too many do already.</summary>
+    private void Append(List<RowWrite> writes)
+    {
+        if (writes.Count == 0)
+        {
+            return; // they only looked
+        }
+
+        log ??= RedoLog.Create(logPath);
+        long upTo;
+        lock (gate)
+        {
+            while (applying is not null && logged?.Count >= 2 * policy.LogRows)
+            {
+                Monitor.Wait(gate);
+            }
+
+            upTo = applied;
+        }
+
+        var commit = log.Append(last + 1, writes, upTo);
+        last++;
+        lock (gate)
+        {
+            logged ??= new LoggedRows();
+            logged.Add(commit, last);
+        }
+    }
+
+    /// <summary>As the front's holder: what is logged goes into the database beside it.</summary>
+    private void Apply()
+    {
+        TakeIn();
+        log!.Cut();
+        var statements = writer.Statements();
+        LoggedRows rows;
+        lock (gate)
+        {
+            rows = applying = gone = logged!;
+            calm = settle && rows.Count < policy.LogRows / 8 ? 0 : calm;
+            (logged, settle) = (null, false);
+            writer.LookInto(null, gone);
+            Release();
+        }
+
+#pragma warning disable RS0030 // it waits for the disk, as the writer does
+        new Thread(() => Write(rows, statements)) { IsBackground = true, Name = "storage applier" }.Start();
+#pragma warning restore RS0030
+    }
+
+    private void Write(LoggedRows rows, string[] statements)
+    {
+        try
+        {
+            writer.Apply(rows, statements);
+            checkpoints.Committed();
+        }
+        catch (SqliteException error)
+        {
+            Fail(error, ownsConnection: true);
+        }
+
+        lock (gate)
+        {
+            applying = null;
+            applied = failure is null ? rows.UpTo : applied;
+            Monitor.Pulse(gate);
+        }
+
+        rows.Applied.TrySetResult();
     }
 
     /// <summary>No commit any more: who waits and who comes is told so, and nothing that was not durable has been answered. A commit under way may still succeed; nothing that follows it can.</summary>
@@ -359,6 +529,7 @@ internal sealed class CommitPipeline
     {
         List<IUnit> refused = [];
         Batch lost;
+        LoggedRows? late;
         lock (gate)
         {
             failure ??= new StoreFailedException($"the database cannot be written any more ({error.Message}); everything answered so far is kept, restart when there is room and the disk is well", error);
@@ -367,11 +538,12 @@ internal sealed class CommitPipeline
                 refused.Add(unit);
             }
 
-            lost = batch;
-            batch = new Batch();
+            (lost, late) = (batch, logged);
+            (batch, logged) = (new Batch(), null);
             due = false;
         }
 
+        late?.Applied.TrySetResult(); // the log keeps them for the next start
         if (ownsConnection)
         {
             try

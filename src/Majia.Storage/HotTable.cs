@@ -79,6 +79,15 @@ public abstract class HotTable
         return parameters;
     }
 
+    /// <summary>Sets the changing columns of a row (all of them at hand) to parameters of <see cref="Update"/>.</summary>
+    internal void Change(object?[] row, object?[] parameters)
+    {
+        for (var i = 0; i < Changing.Length; i++)
+        {
+            row[Changing[i]] = parameters[Keys + i];
+        }
+    }
+
     private string Where(int count) => string.Join(" AND ", Columns.Take(count).Select((name, i) => $"{name} = ${i + 1}"));
 
     private static string[] Split(string names) => names.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);

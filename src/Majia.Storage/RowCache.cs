@@ -1,18 +1,23 @@
 namespace Majia.Storage;
 
 /// <summary>One statement of a commit: INSERT or UPDATE of a row, with its parameters.</summary>
-internal readonly record struct RowWrite(string Sql, object?[] Values);
+/// <param name="Statement">Twice the table's number, and one more where a row changes.</param>
+/// <param name="Key">The row's.</param>
+/// <param name="GroupLength">So much of the key is the group by which rows are looked up.</param>
+internal readonly record struct RowWrite(string Sql, object?[] Values, int Statement, string Key, int GroupLength);
 
 /// <summary>The rows of hot tables that units of one commit have looked at or made: read once, written once, whatever happens to them in between.</summary>
 /// <remarks>
 /// What a unit changes stands here until somebody needs it in the database: the commit, or a statement of a party's own. So a row that is added and then
 /// answered within one commit is one INSERT. A unit that throws is undone here alone, unless it had statements of its own; then by its savepoint too.
-/// What one commit touched stays until the next one is sealed, so while it is on its way to the disk the database is asked only for rows that it did not touch (docs/decisions/0039).
+/// What one commit touched stays until the next one is sealed, so while it is on its way to the disk the database is asked only for rows that it did not touch (docs/decisions/0039),
+/// and of commits that are in the log and not yet in the database their records are looked into (0058).
 /// One writer: nobody else changes these rows (decisions.md 30). One thread at a time.
 /// </remarks>
 /// <param name="select">Loads the rows of one group.</param>
 /// <param name="execute">Runs INSERT or UPDATE.</param>
-internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, Action<string, object?[]> execute)
+/// <param name="values">As <paramref name="select"/>, the values of the columns; where there is a log.</param>
+internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, Action<string, object?[]> execute, Func<HotTable, object?[], List<object?[]>>? values = null)
 {
     /// <summary>So many groups of one table stay from commit to commit, and as many that were looked at before them.</summary>
     private const int MostThatStay = 16_384;
@@ -20,6 +25,8 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
     private readonly Dictionary<HotTable, Groups> tables = [];
     private readonly List<(HotTable Table, List<Entry> Dirty)> written = [];
     private readonly List<Change> unit = [];
+    private readonly List<LoggedRow> found = [];
+    private LoggedRows? logged, earlierLogged;
 
     /// <summary>Something stands here and not in the database.</summary>
     public bool IsDirty { get; private set; }
@@ -40,9 +47,9 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
         }
 
         var entry = new Entry(table, row, values, State.New);
-        rows.Add(entry);
         unit.Add(new Change(entry, rows, null, null, State.Clean));
         Touch(entry);
+        rows.Insert(PlaceOf(rows, entry), entry);
         return true;
     }
 
@@ -166,10 +173,17 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
         return writes;
     }
 
+    /// <summary>Where commits are that the database has not yet, the older ones second: what is not at hand is looked for there too.</summary>
+    public void LookInto(LoggedRows? recent, LoggedRows? earlier) => (logged, earlierLogged) = (recent, earlier);
+
+    /// <summary>Texts by number, of every table that was written to.</summary>
+    public string[] Statements() => [.. written.SelectMany(static of => (string[])[of.Table.Insert, of.Table.Update])];
+
     private void Collect(List<RowWrite> writes)
     {
-        foreach (var (table, dirty) in written)
+        for (var at = 0; at < written.Count; at++)
         {
+            var (table, dirty) = written[at];
             dirty.Sort(static (one, other) => string.CompareOrdinal(one.Key, other.Key));
             foreach (var entry in dirty)
             {
@@ -177,10 +191,10 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
                 switch (entry.State)
                 {
                     case State.New:
-                        writes.Add(new RowWrite(table.Insert, entry.Values!));
+                        writes.Add(new RowWrite(table.Insert, entry.Values!, 2 * at, entry.Key, GroupLength(table, entry)));
                         break;
                     case State.Changed:
-                        writes.Add(new RowWrite(table.Update, table.UpdateValues(entry.Values ??= table.ValuesOf(entry.Row))));
+                        writes.Add(new RowWrite(table.Update, table.UpdateValues(entry.Values ??= table.ValuesOf(entry.Row)), (2 * at) + 1, entry.Key, GroupLength(table, entry)));
                         break;
                 }
 
@@ -227,12 +241,57 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
                 return rows;
             }
 
-            rows = blind && table.Group == table.Keys ? [] : select(table, group.ToArray()).ConvertAll(row => new Entry(table, row, null, State.Clean) { Key = key });
+            rows = blind && table.Group == table.Keys ? [] : Stored(table, group.ToArray(), key).ConvertAll(row => new Entry(table, row, null, State.Clean) { Key = key });
             groups.Recent.Add(key, rows);
         }
 
         return rows;
     }
+
+    /// <summary>A group as the last commit left it: in the database, or in the log.</summary>
+    private List<object> Stored(HotTable table, object?[] group, string key)
+    {
+        if ((logged is null && earlierLogged is null) || NumberOf(table) is not (>= 0 and var number))
+        {
+            return select(table, group);
+        }
+
+        found.Clear();
+        earlierLogged?.Collect(number, key, found);
+        logged?.Collect(number, key, found);
+        if (found.Count == 0)
+        {
+            return select(table, group);
+        }
+
+        // Rows that the log only changes, and others of the group, stand in the database. Whether it has some of the log's already does not matter: they are set again.
+        var rows = new SortedDictionary<string, object?[]>(StringComparer.Ordinal);
+        if (table.Group < table.Keys || found[0].Changes)
+        {
+            foreach (var row in values!(table, group))
+            {
+                rows.Add(KeyOf(row.AsSpan(0, table.Keys)), row);
+            }
+        }
+
+        foreach (var row in found)
+        {
+            if (row.Changes)
+            {
+                table.Change(rows[row.Key], row.Values);
+            }
+            else
+            {
+                rows[row.Key] = row.Values;
+            }
+        }
+
+        return [.. rows.Values.Select(row => table.Read(new ValuesRow(table.Columns, row)))];
+    }
+
+    private int NumberOf(HotTable table) => written.FindIndex(of => of.Table == table);
+
+    private static int GroupLength(HotTable table, Entry entry) => table.Group == table.Keys ? entry.Key.Length : KeyOf(entry.Values.AsSpan(0, table.Group)).Length;
 
     private void Touch(Entry entry)
     {
@@ -244,7 +303,7 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
 
         entry.Listed = true;
         entry.Key = KeyOf((entry.Values ??= entry.Table.ValuesOf(entry.Row)).AsSpan(0, entry.Table.Keys));
-        var at = written.FindIndex(of => of.Table == entry.Table);
+        var at = NumberOf(entry.Table);
         if (at < 0)
         {
             at = written.Count;
@@ -252,6 +311,22 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
         }
 
         written[at].Dirty.Add(entry);
+    }
+
+    /// <summary>Rows of a group stand in the order of their keys.</summary>
+    private static int PlaceOf(List<Entry> rows, Entry entry)
+    {
+        var at = rows.Count;
+        for (; at > 0; at--)
+        {
+            var before = rows[at - 1];
+            if (string.CompareOrdinal(KeyOf((before.Values ??= before.Table.ValuesOf(before.Row)).AsSpan(0, before.Table.Keys)), entry.Key) < 0)
+            {
+                break;
+            }
+        }
+
+        return at;
     }
 
     private static int IndexOf(HotTable table, List<Entry> rows, object?[] values)

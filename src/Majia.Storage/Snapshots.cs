@@ -17,13 +17,42 @@ public static class Snapshots
                 throw new IOException("it is there already");
             }
 
+            // The log first: what it has dropped when the copy is taken stands in the copy.
+            using var log = RedoLog.Look(source);
+
             // VACUUM INTO takes an empty file as its target.
             SqliteStore.CreateForOwner(copy);
-            SqliteStore.Peek(source, session => session.Execute("VACUUM INTO $1", copy));
+            using (var reader = new SqliteSession(SqliteStore.Connect(source, SqliteOpenMode.ReadOnly)))
+            {
+                reader.Run("VACUUM INTO $1", copy);
+            }
+
+            if (log is not null)
+            {
+                using var writer = new SqliteSession(SqliteStore.Connect(copy, SqliteOpenMode.ReadWrite));
+                RedoLog.Replay(writer, log);
+            }
         }
         catch (Exception error) when (error is SqliteException or IOException or UnauthorizedAccessException)
         {
             throw new StoreException($"{source} cannot be copied to {copy}: {error.Message}", error);
+        }
+    }
+
+    /// <summary>A look at a copy that is thrown away: what waits in the log is in it.</summary>
+    internal static T Look<T>(string source, Func<Session, T> query)
+    {
+        var folder = Directory.CreateTempSubdirectory("majia-look-").FullName;
+        try
+        {
+            var copy = Path.Combine(folder, "majia.db");
+            Take(source, copy);
+            using var reader = new SqliteSession(SqliteStore.Connect(copy, SqliteOpenMode.ReadOnly));
+            return query(reader);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
         }
     }
 

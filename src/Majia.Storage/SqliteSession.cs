@@ -24,7 +24,7 @@ internal sealed class SqliteSession : Session, IDisposable
     {
         Connection = connection;
         this.beside = beside;
-        hot = writer ? new RowCache(Select, (sql, values) => Run(sql, values)) : null;
+        hot = writer ? new RowCache(Select, (sql, values) => Run(sql, values), Values) : null;
     }
 
     /// <summary>By the text's identity first: statements are constants, and hashing some hundred characters is not free.</summary>
@@ -216,6 +216,45 @@ internal sealed class SqliteSession : Session, IDisposable
     /// <summary>What the commit is to write; units that run from here on are not of it.</summary>
     public List<RowWrite> Seal() => hot!.Seal();
 
+    /// <inheritdoc cref="RowCache.LookInto"/>
+    public void LookInto(LoggedRows? recent, LoggedRows? earlier) => hot!.LookInto(recent, earlier);
+
+    /// <inheritdoc cref="RowCache.Statements"/>
+    public string[] Statements() => hot!.Statements();
+
+    /// <summary>Writes the rows of commits that are durable in the log, as one commit. Units may run ahead meanwhile.</summary>
+    public void Apply(LoggedRows rows, string[] statements)
+    {
+        Run("BEGIN IMMEDIATE");
+        foreach (var bytes in rows.InOrder())
+        {
+            Run(statements, bytes);
+        }
+
+        RedoLog.Mark(this, rows.UpTo);
+        Run("COMMIT");
+    }
+
+    /// <summary>The statement that a record is of, with its parameters; the record's length.</summary>
+    public int Run(IReadOnlyList<string> statements, ReadOnlyMemory<byte> bytes)
+    {
+        var record = new RedoRecord(bytes.Span);
+        var statement = Prepared(statements[record.Statement], record.Count);
+        var length = statement.Bind(record);
+        try
+        {
+            while (statement.Step())
+            {
+            }
+        }
+        finally
+        {
+            statement.Reset();
+        }
+
+        return length;
+    }
+
     /// <summary>Writes and commits what was sealed. Units may run ahead meanwhile, unless <see cref="HasOwnWrites"/>.</summary>
     public void Commit(List<RowWrite> writes)
     {
@@ -290,20 +329,43 @@ internal sealed class SqliteSession : Session, IDisposable
         }
     }
 
-    private List<object> Select(HotTable table, object?[] group)
+    /// <summary>As a column keeps it.</summary>
+    internal static long NumberOf(object value) => value switch
+    {
+        long number => number,
+        int number => number,
+        bool yes => yes ? 1 : 0,
+        DateTimeOffset instant => instant.ToUnixTimeMilliseconds(),
+        _ => throw new ArgumentException($"a column cannot hold a {value.GetType().Name}"),
+    };
+
+    private List<object> Select(HotTable table, object?[] group) => Select(table, group, table.Read);
+
+    private List<object?[]> Values(HotTable table, object?[] group) => Select(table, group, row =>
+    {
+        var values = new object?[table.Columns.Length];
+        for (var i = 0; i < values.Length; i++)
+        {
+            values[i] = row.GetValue(i) is not DBNull and var value ? value : null;
+        }
+
+        return values;
+    });
+
+    private List<T> Select<T>(HotTable table, object?[] group, Func<DbDataReader, T> map)
     {
         if (ahead)
         {
-            return beside!.Select(table, group);
+            return beside!.Select(table, group, map);
         }
 
         var statement = Bind(table.Select, group);
         try
         {
-            var rows = new List<object>(1);
+            var rows = new List<T>(1);
             while (statement.Step())
             {
-                rows.Add(table.Read(statement.Row));
+                rows.Add(map(statement.Row));
             }
 
             return rows;
@@ -329,9 +391,16 @@ internal sealed class SqliteSession : Session, IDisposable
 
     private Statement Bind(string sql, ReadOnlySpan<object?> parameters)
     {
+        var statement = Prepared(sql, parameters.Length);
+        statement.Bind(parameters);
+        return statement;
+    }
+
+    private Statement Prepared(string sql, int parameters)
+    {
         if (!constants.TryGetValue(sql, out var statement) && !prepared.TryGetValue(sql, out statement))
         {
-            statement = new Statement(Connection, sql, parameters.Length);
+            statement = new Statement(Connection, sql, parameters);
             prepared.Add(sql, statement);
             if (string.IsInterned(sql) is { } constant && ReferenceEquals(constant, sql))
             {
@@ -339,7 +408,6 @@ internal sealed class SqliteSession : Session, IDisposable
             }
         }
 
-        statement.Bind(parameters);
         return statement;
     }
 
@@ -431,20 +499,57 @@ internal sealed class SqliteSession : Session, IDisposable
 
         public void Dispose() => handle.Dispose();
 
+        /// <summary>The record's length.</summary>
+        public int Bind(in RedoRecord record)
+        {
+            if (record.Count != places.Length)
+            {
+                throw Count(record.Count);
+            }
+
+            open = true;
+            var at = 0;
+            var values = record.Values;
+            while (values.MoveNext())
+            {
+                var place = places[at++];
+                if (place > 0)
+                {
+                    Check(BindOne(place, values.Current));
+                }
+            }
+
+            return record.LengthBut(values);
+        }
+
         private ArgumentException Count(int parameters) => new($"{parameters} parameters do not fit the statement: {sql}");
 
         private void Check(int code) => SqliteException.ThrowExceptionForRC(code, connection.Handle);
+
+        private int BindOne(int place, in RedoRecord.Parameter value)
+        {
+            if (value.IsNull)
+            {
+                return raw.sqlite3_bind_null(handle, place);
+            }
+
+            if (value.IsNumber)
+            {
+                return raw.sqlite3_bind_int64(handle, place, value.AsNumber);
+            }
+
+            return value.IsText
+                ? value.Bytes.IsEmpty ? raw.sqlite3_bind_text(handle, place, string.Empty) : raw.sqlite3_bind_text(handle, place, value.Bytes)
+                : value.Bytes.IsEmpty ? raw.sqlite3_bind_zeroblob(handle, place, 0) : raw.sqlite3_bind_blob(handle, place, value.Bytes);
+        }
 
         private int BindOne(int place, object? value) => value switch
         {
             null => raw.sqlite3_bind_null(handle, place),
             string text => BindText(place, text),
-            long number => raw.sqlite3_bind_int64(handle, place, number),
-            int number => raw.sqlite3_bind_int64(handle, place, number),
-            bool yes => raw.sqlite3_bind_int64(handle, place, yes ? 1 : 0),
             byte[] bytes => bytes.Length == 0 ? raw.sqlite3_bind_zeroblob(handle, place, 0) : raw.sqlite3_bind_blob(handle, place, bytes.AsSpan()),
-            DateTimeOffset instant => raw.sqlite3_bind_int64(handle, place, instant.ToUnixTimeMilliseconds()),
-            _ => throw new ArgumentException($"a column cannot hold a {value.GetType().Name}"),
+            ReadOnlyMemory<byte> bytes => raw.sqlite3_bind_blob(handle, place, bytes.Span),
+            _ => raw.sqlite3_bind_int64(handle, place, NumberOf(value)),
         };
 
         private int BindText(int place, string text)

@@ -21,12 +21,12 @@ public sealed class SqliteStore : Store
         _ = SQLitePCL.raw.sqlite3_config(MemoryStatus, 0);
     }
 
-    private SqliteStore(SqliteSession writer, Checkpoints checkpoints, string readerConnection, TimeProvider time, GroupCommit policy)
+    private SqliteStore(SqliteSession writer, Checkpoints checkpoints, string path, string readerConnection, TimeProvider time, GroupCommit policy)
     {
         this.writer = writer;
         this.checkpoints = checkpoints;
         this.readerConnection = readerConnection;
-        pipeline = new CommitPipeline(writer, checkpoints, policy, time);
+        pipeline = new CommitPipeline(writer, checkpoints, RedoLog.PathOf(path), policy, time);
     }
 
     /// <summary>Opens or creates the database, readable by its owner only, and migrates it. Throws <see cref="StoreException"/> when it cannot be used.</summary>
@@ -42,10 +42,11 @@ public sealed class SqliteStore : Store
             {
                 Migrations.Check(writer, schemas, path);
                 Migrations.Run(writer.Connection, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32000; PRAGMA wal_autocheckpoint = 0");
+                TakeIn(writer, path);
                 Migrations.Apply(writer, schemas);
                 var copying = Connect(writing);
                 Migrations.Run(copying, "PRAGMA synchronous = FULL");
-                return new SqliteStore(writer, new Checkpoints(writer.Connection, copying, log ?? new LogBounds()), reading, time, policy ?? new GroupCommit());
+                return new SqliteStore(writer, new Checkpoints(writer.Connection, copying, log ?? new LogBounds()), path, reading, time, policy ?? new GroupCommit());
             }
             catch
             {
@@ -63,12 +64,31 @@ public sealed class SqliteStore : Store
         }
     }
 
-    /// <summary>Looks at the committed rows of a database that another process may hold open. Throws <see cref="StoreException"/> when there is none.</summary>
+    /// <summary>What the log has of an earlier process, by the schema of that process: before any migration.</summary>
+    private static void TakeIn(SqliteSession writer, string path)
+    {
+        using (var log = RedoLog.Look(path))
+        {
+            if (log is not null)
+            {
+                RedoLog.Replay(writer, log);
+            }
+        }
+
+        RedoLog.Delete(RedoLog.PathOf(path));
+    }
+
+    /// <summary>Looks at the committed rows of a database that another process may hold open, or has left. Throws <see cref="StoreException"/> when there is none.</summary>
     public static T Peek<T>(string path, Func<Session, T> query)
     {
         try
         {
-            using var reader = new SqliteSession(Connect(new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadOnly, Pooling = false }.ToString()));
+            if (RedoLog.Waits(path))
+            {
+                return Snapshots.Look(path, query);
+            }
+
+            using var reader = new SqliteSession(Connect(path, SqliteOpenMode.ReadOnly));
             return query(reader);
         }
         catch (SqliteException error)
@@ -91,6 +111,7 @@ public sealed class SqliteStore : Store
             idleReaders.TryPop(out reader);
         }
 
+        pipeline.Settle();
         reader ??= OpenReader(readerConnection);
         try
         {
@@ -141,6 +162,8 @@ public sealed class SqliteStore : Store
         Migrations.Run(session.Connection, "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY");
         return session;
     }
+
+    internal static SqliteConnection Connect(string path, SqliteOpenMode mode) => Connect(new SqliteConnectionStringBuilder { DataSource = path, Mode = mode, Pooling = false }.ToString());
 
     private static SqliteConnection Connect(string connectionString)
     {

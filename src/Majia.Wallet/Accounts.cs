@@ -1,3 +1,4 @@
+using System.Text;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 using Majia.Storage;
@@ -14,27 +15,42 @@ public sealed partial class WalletParty
     public Task<bool> HasAccountAsync(string account) =>
         store.WriteAsync(session => session.Number("SELECT 1 FROM wallet_account WHERE account = $1", account) is not null);
 
-    private async Task<ApiReply<PhoneWallet.SignInReply>> SignInAsync(PhoneWallet.SignInRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<PhoneWallet.SignInReply>> SignInAsync(HandsetCall call, CancellationToken cancellation)
     {
+        if (!JsonEndpoint.TryRead<PhoneWallet.SignInRequest>(Encoding.UTF8.GetBytes(call.Body), out var request, out var wrong))
+        {
+            return wrong;
+        }
+
         var seid = request.Handset.Seid;
         if (seid is not { Length: 20 } || seid.AsSpan().IndexOfAnyExcept("0123456789ABCDEF") >= 0)
         {
             return new ApiError("INVALID_FIELD_VALUE", "handset.seid: expected 20 upper-case hex digits.", [new FieldError("handset.seid", "20 upper-case hex digits", $"{seid?.Length ?? 0} characters")]);
         }
 
-        if (await Owners.CheckPasswordAsync(request.Account, request.Password) is { } wrong)
+        if (!HandsetKey.TryReadPublic(request.PublicKey, out var key))
         {
-            return Refused(wrong);
+            return new ApiError("INVALID_FIELD_VALUE", "publicKey: expected a key on P-256.", [new FieldError("publicKey", "SubjectPublicKeyInfo of a key on P-256, base64", $"{request.PublicKey.Length} characters")]);
         }
 
-        if (await store.WriteAsync(session => RepeatedSignIn(session, request)) is { } repeated)
+        if (!call.IsSignedBy(key, PhoneWallet.Operations.SignIn))
         {
-            return repeated;
+            return NotAuthenticated;
         }
 
-        // An account's password says nothing about a handset: one that is another account's is given up with its own credential only.
+        if (await store.WriteAsync(session => WhyNotTaken(session, seid, call)) is { } stale)
+        {
+            return stale;
+        }
+
+        if (await Owners.CheckPasswordAsync(request.Account, request.Password) is { } refused)
+        {
+            return Refused(refused);
+        }
+
+        // An account's password says nothing about a handset: one that is another account's is given up with its own key only.
         var before = await store.WriteAsync(session => DeviceRow.OfChip(session, seid));
-        if (before is not null && before.Account != request.Account && !before.Knows(request.Credential))
+        if (before is not null && before.Account != request.Account && !before.PublicKey.AsSpan().SequenceEqual(key))
         {
             return HandsetOfAnotherAccount;
         }
@@ -50,11 +66,11 @@ public sealed partial class WalletParty
             return failed;
         }
 
-        var (fresh, credential) = (entropy.NewId(), Convert.ToHexString(entropy.Bytes(32)));
+        var fresh = entropy.NewId();
         var device = await store.WriteAsync(session =>
         {
             var now = DeviceRow.HoldOfChip(session, seid);
-            if (now?.Account != before?.Account || (now is not null && !now.CredentialHash.AsSpan().SequenceEqual(before!.CredentialHash)))
+            if (now?.Account != before?.Account || (now is not null && !now.PublicKey.AsSpan().SequenceEqual(before!.PublicKey)))
             {
                 return null; // somebody else signed in on it meanwhile
             }
@@ -62,34 +78,19 @@ public sealed partial class WalletParty
             // A purge that the cloud had not heard of may have been Find Device off: its owner turns it on again.
             var made = new DeviceRow(
                 now?.DeviceId ?? fresh, seid, request.Account, true, now is { FindDevice: true } && !gone, now is { LostMode: true },
-                DeviceRow.HashOf(credential), request.Handset, Math.Max(now?.PurgeEpoch ?? 0, request.PurgeEpoch));
-            made.Write(session, clock.GetUtcNow());
+                key, request.Handset, Math.Max(now?.PurgeEpoch ?? 0, request.PurgeEpoch));
+            made.SignIn(session, clock.GetUtcNow());
 
             // What was to sign this handset out is overtaken: its owner has just signed in on it.
             session.Execute("DELETE FROM wallet_command WHERE device_id = $1 AND kind IN ('SIGN_OUT', 'FIND_DEVICE_OFF')", made.DeviceId);
-            new SignInRow(request.RequestId, request.Account, seid, made.DeviceId, credential).Insert(session, clock.GetUtcNow());
             return made;
         });
-        return device is null ? HandsetOfAnotherAccount : new PhoneWallet.SignInReply(device.DeviceId, credential, device.FindDevice);
+        return device is null ? HandsetOfAnotherAccount : new PhoneWallet.SignInReply(device.DeviceId, device.FindDevice);
     }
 
-    /// <summary>The password was right again. Null: a new request.</summary>
-    private static ApiReply<PhoneWallet.SignInReply>? RepeatedSignIn(Session session, PhoneWallet.SignInRequest request) => SignInRow.Find(session, request.RequestId) switch
-    {
-        null => null,
-        { Credential: { } credential } known when known.Account == request.Account && known.Seid == request.Handset.Seid && DeviceRow.Find(session, known.DeviceId) is { } device && device.Knows(credential)
-            => new PhoneWallet.SignInReply(device.DeviceId, credential, device.FindDevice),
-        _ => new ApiError("REQUEST_REPEATED", "This requestId was used for another sign-in, or its answer has arrived."),
-    };
-
     /// <summary>The chip purged already, perhaps offline and long ago: token service and cloud follow (R24, decisions.md 3).</summary>
-    private async Task<ApiReply<PhoneWallet.Done>> SignOutAsync(PhoneWallet.SignOutRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<PhoneWallet.Done>> SignOutAsync(DeviceRow device, PhoneWallet.SignOutRequest request, CancellationToken cancellation)
     {
-        if (await AuthenticateAsync(request.DeviceId, request.Credential) is not { } device)
-        {
-            return NotAuthenticated;
-        }
-
         if (await DeleteAllAsync(device, request.PurgeEpoch, "SIGNED_OUT", cancellation) is { } failed)
         {
             return failed;
@@ -100,13 +101,8 @@ public sealed partial class WalletParty
         return new PhoneWallet.Done();
     }
 
-    private async Task<ApiReply<PhoneWallet.Done>> SetFindDeviceAsync(PhoneWallet.SetFindDeviceRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<PhoneWallet.Done>> SetFindDeviceAsync(DeviceRow device, PhoneWallet.SetFindDeviceRequest request, CancellationToken cancellation)
     {
-        if (await AuthenticateAsync(request.DeviceId, request.Credential) is not { } device)
-        {
-            return NotAuthenticated;
-        }
-
         if (!request.On && await DeleteAllAsync(device, request.PurgeEpoch, "FIND_DEVICE_OFF", cancellation) is { } failed)
         {
             return failed;
@@ -173,7 +169,7 @@ public sealed partial class WalletParty
             failed ??= now.Error;
             if (now.Value is { State: TokenState.Active or TokenState.Suspended } told)
             {
-                await store.WriteAsync(session => CardRow.OfToken(session, token.TokenUniqueReference) is { } card && Follow(session, card, told.State, on ? "LOST" : "FOUND"));
+                await store.WriteAsync(session => CardRow.OfToken(session, token.TokenUniqueReference) is { } card && Follow(session, card, told.State, on ? "LOST" : "FOUND", told.Version));
             }
         }
 

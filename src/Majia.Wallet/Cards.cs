@@ -16,13 +16,8 @@ public sealed partial class WalletParty
     }
 
     /// <summary>Conditions (R2–R4) → eligible? → digitise. Idempotent by the phone's request id.</summary>
-    private async Task<ApiReply<PhoneWallet.AddCardReply>> AddCardAsync(PhoneWallet.AddCardRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<PhoneWallet.AddCardReply>> AddCardAsync(DeviceRow device, PhoneWallet.AddCardRequest request, CancellationToken cancellation)
     {
-        if (await AuthenticateAsync(request.DeviceId, request.Credential) is not { } device)
-        {
-            return NotAuthenticated;
-        }
-
         IReadOnlyList<Refusal> reasons = [.. HandsetDecider.Check(device.Handset, handsets), .. HandsetDecider.Check(request.Conditions, device.SignedIn, device.FindDevice, device.LostMode)];
         if (reasons.Count > 0)
         {
@@ -105,13 +100,8 @@ public sealed partial class WalletParty
     }
 
     /// <summary>Relays scripts of the token service, and of the SE issuer where the chip has no domain of the token service yet.</summary>
-    private async Task<ApiReply<PhoneWallet.ExchangeScriptReply>> ExchangeScriptAsync(PhoneWallet.ExchangeScriptRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<PhoneWallet.ExchangeScriptReply>> ExchangeScriptAsync(DeviceRow device, PhoneWallet.ExchangeScriptRequest request, CancellationToken cancellation)
     {
-        if (await AuthenticateAsync(request.DeviceId, request.Credential) is not { } device)
-        {
-            return NotAuthenticated;
-        }
-
         if (await store.WriteAsync(session => CardRow.Find(session, device.DeviceId, request.CardReference)) is not { Tur: { } tur } card)
         {
             return NoSuchCard;
@@ -168,13 +158,8 @@ public sealed partial class WalletParty
     }
 
     /// <summary>The SE issuer makes a domain for the transit operator. A handset that is known is enough: transit wants no card, no fingerprint and no Find Device.</summary>
-    private async Task<ApiReply<PhoneWallet.PrepareTransitReply>> PrepareTransitAsync(PhoneWallet.PrepareTransitRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<PhoneWallet.PrepareTransitReply>> PrepareTransitAsync(DeviceRow device, PhoneWallet.PrepareTransitRequest request, CancellationToken cancellation)
     {
-        if (await AuthenticateAsync(request.DeviceId, request.Credential) is not { } device)
-        {
-            return NotAuthenticated;
-        }
-
         if (!TryResponses(request.Responses, out var answers))
         {
             return new ApiError("INVALID_FIELD_VALUE", "responses: expected response APDUs as hex.", [new FieldError("responses", "response APDUs as hex", "something else")]);
@@ -229,18 +214,18 @@ public sealed partial class WalletParty
         return true;
     }
 
-    private async Task<ApiReply<WalletToken.RequestActivationCodeReply>> RequestActivationCodeAsync(PhoneWallet.RequestActivationCodeRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<WalletToken.RequestActivationCodeReply>> RequestActivationCodeAsync(DeviceRow device, PhoneWallet.RequestActivationCodeRequest request, CancellationToken cancellation)
     {
-        var (card, error) = await CardAsync(request.DeviceId, request.Credential, request.CardReference);
+        var (card, error) = await CardAsync(device, request.CardReference);
         return card is null
             ? error!
             : await tokenService.CallAsync<WalletToken.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(
                 WalletToken.Operations.RequestActivationCode, new($"{card.CardReference}-{request.RequestId}", card.Tur!, request.MethodId), cancellation);
     }
 
-    private async Task<ApiReply<PhoneWallet.ActivateReply>> ActivateAsync(PhoneWallet.ActivateRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<PhoneWallet.ActivateReply>> ActivateAsync(DeviceRow device, PhoneWallet.ActivateRequest request, CancellationToken cancellation)
     {
-        var (card, error) = await CardAsync(request.DeviceId, request.Credential, request.CardReference);
+        var (card, error) = await CardAsync(device, request.CardReference);
         if (card is null)
         {
             return error!;
@@ -273,21 +258,16 @@ public sealed partial class WalletParty
         return new PhoneWallet.ActivateReply(state, null);
     }
 
-    private async Task<ApiReply<PhoneWallet.ListCardsReply>> ListCardsAsync(PhoneWallet.ListCardsRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<PhoneWallet.ListCardsReply>> ListCardsAsync(DeviceRow device, PhoneWallet.ListCardsRequest request, CancellationToken cancellation)
     {
-        if (await AuthenticateAsync(request.DeviceId, request.Credential) is not { } device)
-        {
-            return NotAuthenticated;
-        }
-
         var cards = await store.WriteAsync(session => CardRow.OfDevice(session, device.DeviceId));
         return new PhoneWallet.ListCardsReply([.. cards.Where(card => card is { Face: not null, State: not (EnrolmentState.Deleted or EnrolmentState.Failed) }).Select(card => new PhoneWallet.ListedCard(card.CardReference, card.State, card.Face!))]);
     }
 
     /// <summary>Dead at the token service first; the chip's instance goes with the next script. The plastic is not touched (R21).</summary>
-    private async Task<ApiReply<PhoneWallet.Done>> DeleteCardAsync(PhoneWallet.DeleteCardRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<PhoneWallet.Done>> DeleteCardAsync(DeviceRow device, PhoneWallet.DeleteCardRequest request, CancellationToken cancellation)
     {
-        var (card, error) = await CardAsync(request.DeviceId, request.Credential, request.CardReference, deletes: true);
+        var (card, error) = await CardAsync(device, request.CardReference, deletes: true);
         if (card is null)
         {
             return error!;
@@ -348,13 +328,8 @@ public sealed partial class WalletParty
         return givenUp;
     }
 
-    private async Task<(CardRow? Card, ApiError? Error)> CardAsync(string deviceId, string credential, string reference, bool deletes = false)
+    private async Task<(CardRow? Card, ApiError? Error)> CardAsync(DeviceRow device, string reference, bool deletes = false)
     {
-        if (await AuthenticateAsync(deviceId, credential) is not { } device)
-        {
-            return (null, NotAuthenticated);
-        }
-
         if (!deletes && WhyNotHeld(device) is { } why)
         {
             return (null, why);

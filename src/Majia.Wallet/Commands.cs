@@ -51,13 +51,8 @@ public sealed partial class WalletParty
         }
     }
 
-    private async Task<ApiReply<PhoneWallet.FetchCommandsReply>> FetchCommandsAsync(PhoneWallet.FetchCommandsRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<PhoneWallet.FetchCommandsReply>> FetchCommandsAsync(DeviceRow device, PhoneWallet.FetchCommandsRequest request, CancellationToken cancellation)
     {
-        if (await AuthenticateAsync(request.DeviceId, request.Credential) is not { } device)
-        {
-            return NotAuthenticated;
-        }
-
         Task woken;
         lock (waitingGate)
         {
@@ -104,15 +99,21 @@ public sealed partial class WalletParty
         {
             if (CardRow.OfToken(session, request.TokenUniqueReference) is { } card)
             {
-                Follow(session, card, request.State, request.ReasonCode);
+                Follow(session, card, request.State, request.ReasonCode, request.Version);
             }
         });
         return new TokenWallet.Done();
     }
 
-    /// <summary>Brings a card's row to what its token is, and has the handset told; false when it was so already, or is not yet that far.</summary>
-    private bool Follow(Session session, CardRow card, TokenState token, string reason)
+    /// <summary>Brings a card's row to what its token is, and has the handset told; false when it was so already, is not yet that far, or was told later news before.</summary>
+    /// <param name="version">Of the token when it was so; null: as it comes. A token that is gone is gone in any order.</param>
+    private bool Follow(Session session, CardRow card, TokenState token, string reason, long? version)
     {
+        if (version is { } told && !card.TryHear(session, told) && token != TokenState.Deactivated)
+        {
+            return false;
+        }
+
         var (next, kind) = (token, card.State) switch
         {
             (TokenState.Deactivated, not EnrolmentState.Deleted) => (EnrolmentState.Deleted, PhoneWallet.CommandKinds.Delete),

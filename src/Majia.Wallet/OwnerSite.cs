@@ -68,7 +68,7 @@ public sealed partial class WalletParty
             return reply.Error;
         }
 
-        await store.WriteAsync(session => CardRow.Find(session, deviceId, card.CardReference) is { } now && Follow(session, now, token.State, reason));
+        await store.WriteAsync(session => CardRow.Find(session, deviceId, card.CardReference) is { } now && Follow(session, now, token.State, reason, token.Version));
         return null;
     }
 

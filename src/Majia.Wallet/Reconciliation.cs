@@ -91,7 +91,7 @@ public sealed partial class WalletParty
                         $"The token service holds a live device card ending {token.Face.DeviceLastFour} that the cloud does not know: it is deleted.", $"标记服务存在云端未知的有效设备卡（尾号 {token.Face.DeviceLastFour}），已删除。")));
                 }
             }
-            else if (Follow(session, card, token.State, "RECONCILED"))
+            else if (Follow(session, card, token.State, "RECONCILED", token.Version))
             {
                 differences.Add(new(DifferenceKind.StateDiffers, card.CardReference, new(
                     $"The cloud said {card.State.Words().En}, the token service {token.State.Words().En}: the cloud follows.", $"云端记录为“{card.State.Words().Zh}”，标记服务为“{token.State.Words().Zh}”，已按标记服务更正。")));
@@ -100,7 +100,7 @@ public sealed partial class WalletParty
 
         foreach (var card in cards.Where(card => card is { Tur: not null, State: EnrolmentState.Active or EnrolmentState.Suspended } && live.All(token => token.TokenUniqueReference != card.Tur)))
         {
-            Follow(session, card, TokenState.Deactivated, "RECONCILED");
+            Follow(session, card, TokenState.Deactivated, "RECONCILED", null);
             differences.Add(new(DifferenceKind.CardWithoutToken, card.CardReference, new("The cloud lists a card whose device card is gone: it is removed.", "云端仍列有已注销的卡，已移除。")));
         }
 
@@ -108,13 +108,8 @@ public sealed partial class WalletParty
     }
 
     /// <summary>What the handset holds, against the cloud's list: what is healed here is done, what the handset must do is in its queue.</summary>
-    private async Task<ApiReply<PhoneWallet.ReportInventoryReply>> ReportInventoryAsync(PhoneWallet.ReportInventoryRequest request, CancellationToken cancellation)
+    private async Task<ApiReply<PhoneWallet.ReportInventoryReply>> ReportInventoryAsync(DeviceRow device, PhoneWallet.ReportInventoryRequest request, CancellationToken cancellation)
     {
-        if (await AuthenticateAsync(request.DeviceId, request.Credential) is not { } device)
-        {
-            return NotAuthenticated;
-        }
-
         var found = new List<Difference>();
         if (request.PurgeEpoch > device.PurgeEpoch && await store.WriteAsync(session => CardRow.OfDevice(session, device.DeviceId).Any(card => card.State != EnrolmentState.Deleted && card.PurgeEpoch < request.PurgeEpoch)))
         {
@@ -136,7 +131,7 @@ public sealed partial class WalletParty
                     WalletToken.Operations.Delete, new(entropy.NewId(), tur, SuspendedBy.TokenRequestor, "NOT_IN_CHIP"), cancellation));
                 if (reply.Value is not null)
                 {
-                    await store.WriteAsync(session => CardRow.Find(session, device.DeviceId, card.CardReference) is { } now && Follow(session, now, TokenState.Deactivated, "NOT_IN_CHIP"));
+                    await store.WriteAsync(session => CardRow.Find(session, device.DeviceId, card.CardReference) is { } now && Follow(session, now, TokenState.Deactivated, "NOT_IN_CHIP", null));
                     found.Add(new(DifferenceKind.CardNotInChip, card.CardReference, new("The chip does not hold this card: its device card is deleted.", "芯片中没有该卡，设备卡已删除。")));
                 }
             }

@@ -10,7 +10,7 @@ public sealed record HandsetPast(DateTimeOffset? LostAt, DateTimeOffset? OtherOw
 {
     public static HandsetPast Look(Session session, DeviceRow device) => new(
         At(session.Number("SELECT lost_at FROM wallet_device WHERE device_id = $1", device.DeviceId)),
-        At(session.Number("SELECT MAX(at) FROM wallet_sign_in WHERE device_id = $1 AND account <> $2", device.DeviceId, device.Account)));
+        At(session.Number("SELECT other_owner_at FROM wallet_device WHERE device_id = $1", device.DeviceId)));
 
     private static DateTimeOffset? At(long? milliseconds) => milliseconds is { } at and > 0 ? DateTimeOffset.FromUnixTimeMilliseconds(at) : null;
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 using Majia.Storage;
@@ -61,20 +62,20 @@ public sealed partial class WalletParty
         Owners = new OwnerAccounts(options, store, clock, entropy);
         Endpoint = new JsonEndpoint("wallet");
         Endpoint.Failed += (operation, failure) => Record("", "wallet", "phone-wallet", TraceKind.Decision, TraceDirection.Inside, $"{operation} failed: {failure.GetType().Name}", $"{operation} 处理异常：{failure.GetType().Name}");
-        Map<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, SignInAsync);
-        Map<PhoneWallet.SignOutRequest, PhoneWallet.Done>(PhoneWallet.Operations.SignOut, SignOutAsync);
-        Map<PhoneWallet.SetFindDeviceRequest, PhoneWallet.Done>(PhoneWallet.Operations.SetFindDevice, SetFindDeviceAsync);
+        Map<HandsetCall, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, SignInAsync);
+        OfHandset<PhoneWallet.SignOutRequest, PhoneWallet.Done>(PhoneWallet.Operations.SignOut, SignOutAsync);
+        OfHandset<PhoneWallet.SetFindDeviceRequest, PhoneWallet.Done>(PhoneWallet.Operations.SetFindDevice, SetFindDeviceAsync);
         Map<PhoneWallet.CheckHandsetRequest, PhoneWallet.CheckHandsetReply>(PhoneWallet.Operations.CheckHandset, CheckHandsetAsync);
         Map<PhoneWallet.GetEnrolmentKeyRequest, PhoneWallet.GetEnrolmentKeyReply>(PhoneWallet.Operations.GetEnrolmentKey, GetEnrolmentKeyAsync);
-        Map<PhoneWallet.AddCardRequest, PhoneWallet.AddCardReply>(PhoneWallet.Operations.AddCard, AddCardAsync);
-        Map<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, ExchangeScriptAsync);
-        Map<PhoneWallet.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(PhoneWallet.Operations.RequestActivationCode, RequestActivationCodeAsync);
-        Map<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, ActivateAsync);
-        Map<PhoneWallet.ListCardsRequest, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, ListCardsAsync);
-        Map<PhoneWallet.DeleteCardRequest, PhoneWallet.Done>(PhoneWallet.Operations.DeleteCard, DeleteCardAsync);
-        Map<PhoneWallet.PrepareTransitRequest, PhoneWallet.PrepareTransitReply>(PhoneWallet.Operations.PrepareTransit, PrepareTransitAsync);
-        Map<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(PhoneWallet.Operations.FetchCommands, FetchCommandsAsync);
-        Map<PhoneWallet.ReportInventoryRequest, PhoneWallet.ReportInventoryReply>(PhoneWallet.Operations.ReportInventory, ReportInventoryAsync);
+        OfHandset<PhoneWallet.AddCardRequest, PhoneWallet.AddCardReply>(PhoneWallet.Operations.AddCard, AddCardAsync);
+        OfHandset<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, ExchangeScriptAsync);
+        OfHandset<PhoneWallet.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(PhoneWallet.Operations.RequestActivationCode, RequestActivationCodeAsync);
+        OfHandset<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, ActivateAsync);
+        OfHandset<PhoneWallet.ListCardsRequest, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, ListCardsAsync);
+        OfHandset<PhoneWallet.DeleteCardRequest, PhoneWallet.Done>(PhoneWallet.Operations.DeleteCard, DeleteCardAsync);
+        OfHandset<PhoneWallet.PrepareTransitRequest, PhoneWallet.PrepareTransitReply>(PhoneWallet.Operations.PrepareTransit, PrepareTransitAsync);
+        OfHandset<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(PhoneWallet.Operations.FetchCommands, FetchCommandsAsync);
+        OfHandset<PhoneWallet.ReportInventoryRequest, PhoneWallet.ReportInventoryReply>(PhoneWallet.Operations.ReportInventory, ReportInventoryAsync);
     }
 
     public static PartySchema Schema => WalletTables.Schema;
@@ -101,11 +102,35 @@ public sealed partial class WalletParty
             }
         });
 
+    /// <summary>An operation that a registered handset asks for with its key's word (decision 0045); what it asks is read after that.</summary>
+    private void OfHandset<TRequest, TResponse>(string operation, Func<DeviceRow, TRequest, CancellationToken, Task<ApiReply<TResponse>>> handler)
+        where TRequest : notnull
+        where TResponse : notnull =>
+        Map<HandsetCall, TResponse>(operation, async (call, cancellation) =>
+        {
+            var (device, refused) = await store.WriteAsync(session => DeviceRow.Find(session, call.DeviceId) is { } found && call.IsSignedBy(found.PublicKey, operation)
+                ? (found, WhyNotTaken(session, found.DeviceId, call))
+                : (null, NotAuthenticated));
+            return refused ?? (JsonEndpoint.TryRead<TRequest>(Encoding.UTF8.GetBytes(call.Body), out var request, out var wrong) ? await handler(device!, request, cancellation) : wrong);
+        });
+
+    /// <summary>A signed call is taken once, and while it is new.</summary>
+    private ApiError? WhyNotTaken(Session session, string handset, HandsetCall call)
+    {
+        var (now, tolerance) = (clock.GetUtcNow(), (long)HandsetCall.ClockTolerance.TotalMilliseconds);
+        return call.At < now.ToUnixTimeMilliseconds() - tolerance || call.At > now.ToUnixTimeMilliseconds() + tolerance ? ClockWrong
+            : HandsetNonce.TryTake(session, handset, call, now) ? null : CallRepeated;
+    }
+
     private static readonly ApiError TokenServiceUnreachable = Refused(new Refusal("TOKEN_SERVICE_UNREACHABLE", new("The service cannot be reached now. Please try again.", "暂时无法连接服务，请稍后重试。")));
 
     private static ApiError Refused(Refusal refusal) => new(refusal.Code, refusal.Why.En, null, refusal.Why);
 
-    private static ApiError NotAuthenticated => Refused(new Refusal("NOT_AUTHENTICATED", new("This handset is not known here, or its credential is wrong.", "未识别该手机，或其凭据有误。")));
+    private static ApiError NotAuthenticated => Refused(new Refusal("NOT_AUTHENTICATED", new("This handset is not known here, or its key did not sign this call.", "未识别该手机，或请求并非由其密钥签名。")));
+
+    private static ApiError ClockWrong => Refused(new Refusal(HandsetCall.ClockWrong, new("The phone's clock differs from the service's by more than five minutes. Please set it.", "手机时间与服务器相差超过五分钟，请校准手机时间。")));
+
+    private static ApiError CallRepeated => Refused(new Refusal(HandsetCall.Repeated, new("This call of the handset has arrived before.", "该请求此前已收到。")));
 
     private static ApiError HandsetOfAnotherAccount => Refused(new Refusal("HANDSET_OF_ANOTHER_ACCOUNT", new("This handset is registered to another account. Sign in with that account first.", "该手机已绑定其他帐号，请先使用原帐号登录。")));
 
@@ -117,20 +142,6 @@ public sealed partial class WalletParty
         string.Join(" ", reasons.Select(reason => reason.Why.En)),
         [.. reasons.Select(reason => new FieldError(reason.Code, "", reason.Why.En))],
         new(string.Join(" ", reasons.Select(reason => reason.Why.En)), string.Concat(reasons.Select(reason => reason.Why.Zh))));
-
-    private Task<DeviceRow?> AuthenticateAsync(string deviceId, string credential)
-    {
-        return store.WriteAsync(session =>
-        {
-            if (DeviceRow.Find(session, deviceId) is not { } device || !device.Knows(credential))
-            {
-                return null;
-            }
-
-            SignInRow.Arrived(session, deviceId);
-            return device;
-        });
-    }
 
     private void Record(string reference, string peer, string link, TraceKind kind, TraceDirection direction, string en, string zh) =>
         trace.Record(new TraceEvent(TraceReference.Card(reference), clock.GetUtcNow(), "wallet", peer, link, kind, direction, "", new(en, zh)));

@@ -1,21 +1,15 @@
 using System.Data.Common;
-using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using Majia.Core.Contracts;
 using Majia.Storage;
 
 namespace Majia.Wallet;
 
-/// <summary>One handset, by its chip. Its credential survives sign-out (decisions.md 3), so that it can still say what its chip purged.</summary>
-public sealed record DeviceRow(string DeviceId, string Seid, string Account, bool SignedIn, bool FindDevice, bool LostMode, byte[] CredentialHash, PhoneWallet.Handset Handset, long PurgeEpoch)
+/// <summary>One handset, by its chip. Its key survives sign-out (decisions.md 3), so that it can still say what its chip purged.</summary>
+/// <param name="PublicKey">Of the handset's own key pair: SubjectPublicKeyInfo. Empty: not registered since handsets have keys.</param>
+public sealed record DeviceRow(string DeviceId, string Seid, string Account, bool SignedIn, bool FindDevice, bool LostMode, byte[] PublicKey, PhoneWallet.Handset Handset, long PurgeEpoch)
 {
-    private const string Columns = "device_id, seid, account, signed_in, find_device, lost_mode, credential_hash, model, track, version, purge_epoch";
-
-    public static byte[] HashOf(string credential) => SHA256.HashData(Encoding.UTF8.GetBytes(credential));
-
-    /// <summary>Constant time.</summary>
-    public bool Knows(string? credential) => credential is not null && CryptographicOperations.FixedTimeEquals(CredentialHash, HashOf(credential));
+    private const string Columns = "device_id, seid, account, signed_in, find_device, lost_mode, public_key, model, track, version, purge_epoch";
 
     public static DeviceRow? Find(Session session, string deviceId) =>
         session.One($"SELECT {Columns} FROM wallet_device WHERE device_id = $1", Map, deviceId);
@@ -39,45 +33,62 @@ public sealed record DeviceRow(string DeviceId, string Seid, string Account, boo
         $"""
         INSERT INTO wallet_device ({Columns}, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         ON CONFLICT (device_id) DO UPDATE SET account = excluded.account, signed_in = excluded.signed_in, find_device = excluded.find_device, lost_mode = excluded.lost_mode,
-            credential_hash = excluded.credential_hash, model = excluded.model, track = excluded.track, version = excluded.version, purge_epoch = excluded.purge_epoch, updated_at = excluded.updated_at
+            public_key = excluded.public_key, model = excluded.model, track = excluded.track, version = excluded.version, purge_epoch = excluded.purge_epoch, updated_at = excluded.updated_at
         """,
-        DeviceId, Seid, Account, SignedIn, FindDevice, LostMode, CredentialHash, Handset.Model, Handset.Track, Handset.Version, PurgeEpoch, now);
+        DeviceId, Seid, Account, SignedIn, FindDevice, LostMode, PublicKey, Handset.Model, Handset.Track, Handset.Version, PurgeEpoch, now);
+
+    /// <summary>A sign-in by <see cref="Account"/>, and who had it before.</summary>
+    public void SignIn(Session session, DateTimeOffset now)
+    {
+        session.Execute("UPDATE wallet_device SET other_owner_at = signed_in_at WHERE device_id = $1 AND account <> $2", DeviceId, Account);
+        Write(session, now);
+        session.Execute("UPDATE wallet_device SET signed_in_at = $2 WHERE device_id = $1", DeviceId, now);
+    }
 
     /// <summary>The number of the next order over this handset's device cards, rising.</summary>
     public static long NextOrder(Session session, string deviceId) =>
         session.Number("UPDATE wallet_device SET orders = orders + 1 WHERE device_id = $1 RETURNING orders", deviceId) ?? throw new InvalidOperationException("no such device");
 
     private static DeviceRow Map(DbDataReader row) => new(
-        row.GetString(0), row.GetString(1), row.GetString(2), row.GetInt64(3) != 0, row.GetInt64(4) != 0, row.GetInt64(5) != 0, row.Bytes(6),
+        row.GetString(0), row.GetString(1), row.GetString(2), row.GetInt64(3) != 0, row.GetInt64(4) != 0, row.GetInt64(5) != 0, row.BytesOrNull(6) ?? [],
         new(row.GetString(7), row.GetString(8), row.GetString(9), row.GetString(1)), row.GetInt64(10));
 }
 
-/// <summary>One sign-in by the phone's request id: its repeat gets the same credential until that has been used, and nothing after that.</summary>
-/// <param name="Credential">In clear, so that a lost answer can be given again; null from its first use on, and from the handset's next sign-in.</param>
-public sealed record SignInRow(string RequestId, string Account, string Seid, string DeviceId, string? Credential)
+/// <summary>The nonces of a handset's calls, for as long as a call with one of them could be taken: the same call comes once.</summary>
+public static class HandsetNonce
 {
-    public static SignInRow? Find(Session session, string requestId) => session.One(
-        "SELECT request_id, account, seid, device_id, credential FROM wallet_sign_in WHERE request_id = $1",
-        static row => new SignInRow(row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), row.TextOrNull(4)), requestId);
+    internal const string Migration = """
+        -- Handsets have keys of their own: the cloud holds the public half. Those of before register theirs with their next sign-in.
+        -- signed_in_at: the last sign-in; other_owner_at: the last one by another account than the present.
+        ALTER TABLE wallet_device ADD COLUMN signed_in_at INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE wallet_device ADD COLUMN other_owner_at INTEGER NOT NULL DEFAULT 0;
+        UPDATE wallet_device SET
+            signed_in_at = coalesce((SELECT MAX(s.at) FROM wallet_sign_in s WHERE s.device_id = wallet_device.device_id AND s.account = wallet_device.account), 0),
+            other_owner_at = coalesce((SELECT MAX(s.at) FROM wallet_sign_in s WHERE s.device_id = wallet_device.device_id AND s.account <> wallet_device.account), 0);
+        DROP TABLE wallet_sign_in;
+        ALTER TABLE wallet_device DROP COLUMN credential_hash;
+        ALTER TABLE wallet_device ADD COLUMN public_key BLOB;
+        -- The latest version of its device card that the cloud was told of: what is told late changes nothing.
+        ALTER TABLE wallet_card ADD COLUMN token_version INTEGER NOT NULL DEFAULT 0;
+        CREATE TABLE wallet_handset_nonce (handset TEXT NOT NULL, nonce TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (handset, nonce));
+        """;
 
-    public void Insert(Session session, DateTimeOffset now)
+    /// <param name="handset">Device id, or the chip's where there is none yet.</param>
+    /// <returns>False when this nonce was there.</returns>
+    public static bool TryTake(Session session, string handset, HandsetCall call, DateTimeOffset now)
     {
-        Arrived(session, DeviceId);
-        session.Execute("INSERT INTO wallet_sign_in (request_id, account, seid, device_id, credential, at) VALUES ($1, $2, $3, $4, $5, $6)", RequestId, Account, Seid, DeviceId, Credential, now);
+        session.Execute("DELETE FROM wallet_handset_nonce WHERE handset = $1 AND at < $2", handset, (now - HandsetCall.ClockTolerance).ToUnixTimeMilliseconds());
+        return session.Execute("INSERT INTO wallet_handset_nonce (handset, nonce, at) VALUES ($1, $2, $3) ON CONFLICT (handset, nonce) DO NOTHING", handset, call.Nonce, call.At) == 1;
     }
-
-    public static void Arrived(Session session, string deviceId) =>
-        session.Execute("UPDATE wallet_sign_in SET credential = NULL WHERE device_id = $1 AND credential IS NOT NULL", deviceId);
-
-    public override string ToString() => $"sign-in {RequestId}";
 }
 
 /// <summary>One card of one handset, by a reference of the wallet's own. Null <paramref name="Tur"/>: the token service has not answered yet.</summary>
-public sealed record CardRow(string CardReference, string DeviceId, string RequestId, string? Tur, EnrolmentState State, CardFace? Face, IReadOnlyList<ActivationMethod> Methods, long PurgeEpoch)
+/// <param name="TokenVersion">The latest version of its device card that the cloud was told of; 0: of none.</param>
+public sealed record CardRow(string CardReference, string DeviceId, string RequestId, string? Tur, EnrolmentState State, CardFace? Face, IReadOnlyList<ActivationMethod> Methods, long PurgeEpoch, long TokenVersion = 0)
 {
     public bool IsUnfinished => State is EnrolmentState.Provisioning or EnrolmentState.VerificationRequired or EnrolmentState.Activating;
 
-    private const string Columns = "card_reference, device_id, request_id, tur, state, face, methods, purge_epoch";
+    private const string Columns = "card_reference, device_id, request_id, tur, state, face, methods, purge_epoch, token_version";
 
     public static CardRow? Find(Session session, string deviceId, string cardReference) =>
         session.One($"SELECT {Columns} FROM wallet_card WHERE card_reference = $1 AND device_id = $2", Map, cardReference, deviceId);
@@ -95,8 +106,8 @@ public sealed record CardRow(string CardReference, string DeviceId, string Reque
         $"SELECT {Columns} FROM wallet_card WHERE state IN ('Provisioning', 'VerificationRequired', 'Activating') AND created_at < $1 ORDER BY created_at, card_reference", Map, before);
 
     public void Insert(Session session, DateTimeOffset now) => session.Execute(
-        $"INSERT INTO wallet_card ({Columns}, created_at) VALUES ($1, $2, $3, $4, $5, NULL, NULL, $6, $7)",
-        CardReference, DeviceId, RequestId, Tur, State.ToString(), PurgeEpoch, now);
+        $"INSERT INTO wallet_card ({Columns}, created_at) VALUES ($1, $2, $3, $4, $5, NULL, NULL, $6, $7, $8)",
+        CardReference, DeviceId, RequestId, Tur, State.ToString(), PurgeEpoch, TokenVersion, now);
 
     /// <summary>The token service's answer to the addition; false when the card went meanwhile. As every write here, it asks for the state that was read.</summary>
     public bool TryTake(Session session, string tur, CardFace face, IReadOnlyList<ActivationMethod> methods) => session.Execute(
@@ -118,6 +129,10 @@ public sealed record CardRow(string CardReference, string DeviceId, string Reque
         return moved;
     }
 
+    /// <summary>Takes what is told of its device card at <paramref name="version"/>; false when a later version was told before. The unit has it to itself then.</summary>
+    public bool TryHear(Session session, long version) =>
+        session.Execute("UPDATE wallet_card SET token_version = $2 WHERE card_reference = $1 AND token_version <= $2", CardReference, version) == 1;
+
     /// <summary>Deleted, whatever it was: nothing leads back from there.</summary>
     public static void Delete(Session session, string cardReference, DateTimeOffset now, string reason)
     {
@@ -135,5 +150,5 @@ public sealed record CardRow(string CardReference, string DeviceId, string Reque
         row.GetString(0), row.GetString(1), row.GetString(2), row.TextOrNull(3), Enum.Parse<EnrolmentState>(row.GetString(4)),
         row.BytesOrNull(5) is { } face ? JsonSerializer.Deserialize<CardFace>(face, JsonEndpoint.Json) : null,
         row.BytesOrNull(6) is { } methods ? JsonSerializer.Deserialize<List<ActivationMethod>>(methods, JsonEndpoint.Json)! : [],
-        row.GetInt64(7));
+        row.GetInt64(7), row.GetInt64(8));
 }

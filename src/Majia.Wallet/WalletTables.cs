@@ -65,5 +65,6 @@ public static class WalletTables
         WalletParty.CommandsMigration,
         WalletParty.ReconciliationMigration,
         CardHistory.Migration,
+        HandsetNonce.Migration,
     ]);
 }

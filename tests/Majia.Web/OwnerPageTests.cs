@@ -83,7 +83,9 @@ public sealed class OwnerPageTests(Browser browser) : IClassFixture<Browser>
         await window.ClickAsync("[data-act=resume]");
         await Assertions.Expect(window[".handset-cards > li"]).ToHaveAttributeAsync("data-state", nameof(EnrolmentState.Active));
         await window[".card-history summary"].PressAsync("Enter");
-        await Assertions.Expect(window[".card-history li[data-state=Suspended]"].First).ToContainTextAsync(suspended);
+        await Assertions.Expect(window[".card-history li[data-state=Suspended]"]).ToHaveCountAsync(1);
+        await Assertions.Expect(window[".card-history li[data-state=Active]"]).ToHaveCountAsync(2);
+        await Assertions.Expect(window[".card-history li[data-state=Suspended]"]).ToContainTextAsync(suspended);
         await window.SeesAsync(".card-history li:first-child", live);
         await Assertions.Expect(window[".card-history"]).Not.ToContainTextAsync("88.00");
         Assert.Empty(await window.ViolationsAsync());

@@ -1,4 +1,5 @@
 using System.Collections;
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
@@ -102,19 +103,9 @@ public sealed class JsonEndpoint(string party)
         types.Add(operation, (typeof(TRequest), typeof(TResponse)));
         operations.Add(operation, async (body, cancellation) =>
         {
-            TRequest? request;
-            try
+            if (!TryRead<TRequest>(body, out var request, out var wrong))
             {
-                request = JsonSerializer.Deserialize<TRequest>(body.Span, Json);
-            }
-            catch (JsonException malformed)
-            {
-                return Written<TResponse>(Malformed(typeof(TRequest), body, malformed));
-            }
-
-            if (request is null)
-            {
-                return Written<TResponse>(new ApiError("INVALID_JSON", "The request body is null."));
+                return Written<TResponse>(wrong);
             }
 
             try
@@ -130,6 +121,25 @@ public sealed class JsonEndpoint(string party)
             }
         });
         return this;
+    }
+
+    /// <summary>A request as the contract says, or what is wrong with it.</summary>
+    public static bool TryRead<TRequest>(ReadOnlyMemory<byte> body, [NotNullWhen(true)] out TRequest? request, [NotNullWhen(false)] out ApiError? wrong)
+        where TRequest : notnull
+    {
+        (request, wrong) = (default, null);
+        try
+        {
+            request = JsonSerializer.Deserialize<TRequest>(body.Span, Json);
+        }
+        catch (JsonException malformed)
+        {
+            wrong = Malformed(typeof(TRequest), body, malformed);
+            return false;
+        }
+
+        wrong = request is null ? new ApiError("INVALID_JSON", "The request body is null.") : null;
+        return request is not null;
     }
 
     /// <summary>What is wrong with a body: the members that are missing by name, else the place. The message of a JsonException may quote the input; contract, path and position do not.</summary>

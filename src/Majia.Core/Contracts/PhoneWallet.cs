@@ -2,7 +2,10 @@ using Majia.Core.Primitives;
 
 namespace Majia.Core.Contracts;
 
-/// <summary>Phone ↔ wallet cloud. The phone is the client. Names of operations are the constants of <see cref="Operations"/>.</summary>
+/// <summary>
+/// Phone ↔ wallet cloud. The phone is the client. Names of operations are the constants of <see cref="Operations"/>. Each but <see cref="Operations.CheckHandset"/>
+/// and <see cref="Operations.GetEnrolmentKey"/> travels as a <see cref="HandsetCall"/>, whose body is the request of this file.
+/// </summary>
 public static class PhoneWallet
 {
     public static class Operations
@@ -21,17 +24,17 @@ public static class PhoneWallet
     /// <param name="Track">stable or developer: never compared with the other's minimum (R3).</param>
     public sealed record Handset(string Model, string Track, string Version, string Seid);
 
-    /// <summary>Signs in and registers the handset. The reply's credential stays on the handset across sign-out.</summary>
-    /// <param name="Credential">The handset's present credential, if it has one: without it a chip that is registered to another account stays there.</param>
+    /// <summary>Signs in and registers the handset with its public key. Repeating it is harmless.</summary>
+    /// <param name="PublicKey">SubjectPublicKeyInfo of the handset's key on P-256, base64: the call is signed with it. A chip that is registered to another account stays there unless this is its handset's key.</param>
     /// <param name="PurgeEpoch">The chip's purge count: whatever of it the cloud has not heard of happened before this sign-in.</param>
-    public sealed record SignInRequest(string RequestId, string Account, string Password, Handset Handset, string? Credential = null, long PurgeEpoch = 0);
+    public sealed record SignInRequest(string Account, string Password, Handset Handset, string PublicKey, long PurgeEpoch = 0);
 
-    public sealed record SignInReply(string DeviceId, string Credential, bool FindDeviceOn);
+    public sealed record SignInReply(string DeviceId, bool FindDeviceOn);
 
     /// <summary>Tells the cloud, later perhaps, of a sign-out that already took effect on the chip (R24, decisions.md 3).</summary>
-    public sealed record SignOutRequest(string RequestId, string DeviceId, string Credential, long PurgeEpoch);
+    public sealed record SignOutRequest(string RequestId, long PurgeEpoch);
 
-    public sealed record SetFindDeviceRequest(string RequestId, string DeviceId, string Credential, bool On, long PurgeEpoch);
+    public sealed record SetFindDeviceRequest(string RequestId, bool On, long PurgeEpoch);
 
     public sealed record Done();
 
@@ -48,7 +51,7 @@ public static class PhoneWallet
     /// <param name="EncryptedCard">JWE (compact) of <see cref="CardToEnrol"/> to the token service's key.</param>
     /// <param name="Source">How the number came: MANUAL, CONTACTLESS_TAP, CAMERA (R5).</param>
     /// <param name="PurgeEpoch">The chip's purge count: tokens of an older one are deleted first (decisions.md 3).</param>
-    public sealed record AddCardRequest(string RequestId, string DeviceId, string Credential, string EncryptedCard, string Source, long PurgeEpoch, HandsetConditions Conditions);
+    public sealed record AddCardRequest(string RequestId, string EncryptedCard, string Source, long PurgeEpoch, HandsetConditions Conditions);
 
     /// <summary>R4, checked on the phone and again by the cloud.</summary>
     public sealed record HandsetConditions(bool SignedIn, bool FindDeviceOn, bool FingerprintOn, bool FingerprintEnrolled);
@@ -56,40 +59,40 @@ public static class PhoneWallet
     public sealed record AddCardReply(string CardReference, EnrolmentState State, CardFace Face, IReadOnlyList<ActivationMethod> Methods);
 
     /// <summary>Answers of the chip to the last commands (upper-case hex, empty at the first call). The relay cannot read them.</summary>
-    public sealed record ExchangeScriptRequest(string DeviceId, string Credential, string CardReference, IReadOnlyList<string> Responses);
+    public sealed record ExchangeScriptRequest(string CardReference, IReadOnlyList<string> Responses);
 
     /// <summary>The next commands for the chip, in order; none when <paramref name="State"/> needs something else first.</summary>
     public sealed record ExchangeScriptReply(IReadOnlyList<string> Commands, EnrolmentState State);
 
-    public sealed record RequestActivationCodeRequest(string RequestId, string DeviceId, string Credential, string CardReference, string MethodId);
+    public sealed record RequestActivationCodeRequest(string RequestId, string CardReference, string MethodId);
 
-    public sealed record ActivateRequest(string RequestId, string DeviceId, string Credential, string CardReference, string Code);
+    public sealed record ActivateRequest(string RequestId, string CardReference, string Code);
 
     /// <param name="TriesLeft">Tries left for this code; null when it was right.</param>
     public sealed record ActivateReply(EnrolmentState State, int? TriesLeft);
 
-    public sealed record ListCardsRequest(string DeviceId, string Credential);
+    public sealed record ListCardsRequest();
 
     public sealed record ListCardsReply(IReadOnlyList<ListedCard> Cards);
 
     public sealed record ListedCard(string CardReference, EnrolmentState State, CardFace Face);
 
     /// <summary>A security domain for the transit operator: answers of the chip to the last commands, empty at the first call.</summary>
-    public sealed record PrepareTransitRequest(string DeviceId, string Credential, IReadOnlyList<string> Responses);
+    public sealed record PrepareTransitRequest(IReadOnlyList<string> Responses);
 
     /// <param name="Keys">At the end: the domain's initial keys under the operator's transport key, for the phone to pass on.</param>
     public sealed record PrepareTransitReply(IReadOnlyList<string> Commands, WalletToken.SecurityDomainKeys? Keys);
 
-    public sealed record DeleteCardRequest(string RequestId, string DeviceId, string Credential, string CardReference);
+    public sealed record DeleteCardRequest(string RequestId, string CardReference);
 
     /// <summary>What the cloud wants done. Each command comes in order and until it is said to be done; doing one twice is doing it once.</summary>
     /// <param name="Done">The last command that took effect here; 0: none yet.</param>
     /// <param name="WaitSeconds">How long the cloud may hold the request while there is nothing; 0: not at all.</param>
-    public sealed record FetchCommandsRequest(string DeviceId, string Credential, long Done, int WaitSeconds = 0);
+    public sealed record FetchCommandsRequest(long Done, int WaitSeconds = 0);
 
     /// <summary>What the handset and its chip hold, once a day and after a start.</summary>
     /// <param name="LiveInChip">Live payment instances in the chip, whosever they are.</param>
-    public sealed record ReportInventoryRequest(string DeviceId, string Credential, long PurgeEpoch, int LiveInChip, IReadOnlyList<HeldCard> Cards);
+    public sealed record ReportInventoryRequest(long PurgeEpoch, int LiveInChip, IReadOnlyList<HeldCard> Cards);
 
     /// <param name="InChip">The chip answers to its instance.</param>
     public sealed record HeldCard(string CardReference, EnrolmentState State, bool InChip);

@@ -40,7 +40,7 @@ public static class TokenIssuer
     public sealed record NotifyServiceActivatedRequest(string RequestId, string TokenUniqueReference, string DeviceLastFour, string DeviceModel);
 
     /// <param name="SuspendedBy">Who holds it back, of <see cref="Contracts.SuspendedBy"/>; null: nobody.</param>
-    public sealed record NotifyTokenUpdatedRequest(string RequestId, string TokenUniqueReference, TokenState State, string ReasonCode, IReadOnlyList<string>? SuspendedBy = null);
+    public sealed record NotifyTokenUpdatedRequest(string RequestId, string TokenUniqueReference, TokenState State, string ReasonCode, IReadOnlyList<string>? SuspendedBy = null, long? Version = null);
 
     /// <summary>The vault's device cards of this bank with references after <paramref name="After"/> up to <paramref name="Through"/> (null: to the end). The bank brings its records to it and names what was different.</summary>
     public sealed record ReconcileTokensRequest(string After, string? Through, IReadOnlyList<KnownToken> Tokens);

@@ -64,9 +64,10 @@ public static class WalletToken
     /// <param name="TokenExpiry">YYMM.</param>
     /// <param name="Stage">How far the card is in its chip: None, Started, Personalised, Selectable, Removed.</param>
     /// <param name="Seid">The chip that holds it.</param>
+    /// <param name="Version">Rises with each change of the device card: of two that arrive, the higher one is later.</param>
     public sealed record TokenReply(
         string TokenUniqueReference, TokenState State, IReadOnlyList<string> SuspendedBy, CardFace Face, string? TokenExpiry = null, string? PaymentAccountReference = null, string? AssuranceMethod = null,
-        string? Stage = null, string? Seid = null);
+        string? Stage = null, string? Seid = null, long? Version = null);
 
     public sealed record GetTokenRequest(string TokenUniqueReference);
 
@@ -98,7 +99,8 @@ public static class TokenWallet
         public const string NotifyTokenUpdated = "notifyTokenUpdated";
     }
 
-    public sealed record NotifyTokenUpdatedRequest(string RequestId, string TokenUniqueReference, TokenState State, IReadOnlyList<string> SuspendedBy, string ReasonCode);
+    /// <param name="Version">Of the device card after the change: a notice that arrives behind a later one changes nothing.</param>
+    public sealed record NotifyTokenUpdatedRequest(string RequestId, string TokenUniqueReference, TokenState State, IReadOnlyList<string> SuspendedBy, string ReasonCode, long? Version = null);
 
     public sealed record Done();
 }

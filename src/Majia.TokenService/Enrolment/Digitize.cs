@@ -175,7 +175,7 @@ public sealed partial class TokenServiceParty
         }
         else if (made is null && open)
         {
-            NoticeUpdated(session, institution, tur, TokenStatus.Deactivated, reason);
+            NoticeUpdated(session, institution, tur, TokenStatus.Deactivated, reason, null);
         }
     }
 

@@ -129,8 +129,8 @@ public sealed partial class TokenServiceParty
                 session.Execute("UPDATE token_device_slot SET pan_index = $3 WHERE seid = $1 AND tur = $2", row.Seid, row.Tur, newIndex);
                 session.Execute("UPDATE token_request SET pan_index = $2 WHERE tur = $1", row.Tur, newIndex);
                 audit.Append(session, clock.GetUtcNow(), row.Tur, institution, "accountUpdate", row.Status.ToString(), row.Status.ToString(), "PLASTIC_REPLACED");
-                NoticeUpdated(session, institution, row.Tur, row.Status, "ACCOUNT_UPDATE");
-                NoticeRequestor(session, row, row.Status, "ACCOUNT_UPDATE");
+                NoticeUpdated(session, institution, row.Tur, row.Status, "ACCOUNT_UPDATE", row.Version);
+                NoticeRequestor(session, row, row.Status, "ACCOUNT_UPDATE", row.Version);
                 Decided(TraceReference.Card(row.Tur), "moved to the account's new plastic; number and history stay", "已关联到新的实体卡，设备卡号与记录不变");
             }
 

@@ -54,7 +54,7 @@ public sealed partial class TokenServiceParty
             return (row, null);
         }
 
-        TokenRow.Write(session, row.Index, next);
+        var version = TokenRow.Write(session, row.Index, next, clock.GetUtcNow());
         audit.Append(session, clock.GetUtcNow(), row.Tur, actor, who.Length == 0 ? Named(step) : $"{Named(step)} {who}", row.Status.ToString(), next.ToString(), reason);
         if (step == LifecycleStep.Activate)
         {
@@ -62,14 +62,14 @@ public sealed partial class TokenServiceParty
         }
         else
         {
-            NoticeUpdated(session, row.Institution, row.Tur, next, reason);
+            NoticeUpdated(session, row.Institution, row.Tur, next, reason, version);
         }
 
-        NoticeRequestor(session, row, next, reason);
+        NoticeRequestor(session, row, next, reason, version);
 
         var by = who.Length == 0 ? actor : who;
         Decided(TraceReference.Card(row.Tur), $"{row.Status.State.Words().En} → {next.State.Words().En} ({by}, {reason})", $"{row.Status.State.Words().Zh} → {next.State.Words().Zh}（{by}，{reason}）");
-        return (row with { Status = next }, null);
+        return (row with { Status = next, Version = version }, null);
     }
 
     /// <summary>Takes the number; false when a later order has come before it: a resume that was long on its way must not undo the suspension behind it.</summary>
@@ -94,7 +94,7 @@ public sealed partial class TokenServiceParty
     private WalletToken.SearchTokensReply Live(Session session, string caller, string seid) =>
         new([.. TokenRow.OfChip(session, seid).Where(row => row.Trid == caller && row.Status.State != TokenState.Deactivated).Select(Reply)]);
 
-    private WalletToken.TokenReply Reply(TokenRow row) => new(row.Tur, row.Status.State, row.Status.SuspendedBy, Face(row), row.Expiry, null, row.Assurance, row.Stage.ToString(), row.Seid);
+    private WalletToken.TokenReply Reply(TokenRow row) => new(row.Tur, row.Status.State, row.Status.SuspendedBy, Face(row), row.Expiry, null, row.Assurance, row.Stage.ToString(), row.Seid, row.Version);
 
     /// <summary>Every device card of the caller in one chip that is older than the purge, all in one unit (R23, R24). <see cref="long.MaxValue"/>: whatever its purge count, all of them.</summary>
     private async Task<ApiReply<WalletToken.SearchTokensReply>> DeleteDeviceAsync(string caller, WalletToken.DeleteDeviceRequest request)
@@ -205,16 +205,16 @@ public sealed partial class TokenServiceParty
         outbox.Enqueue(session, row.Institution, TokenIssuer.Operations.NotifyServiceActivated,
             JsonSerializer.SerializeToUtf8Bytes(new TokenIssuer.NotifyServiceActivatedRequest($"{row.Tur}-activated", row.Tur, row.Token.LastFour, row.DeviceModel), JsonEndpoint.Json), row.Tur, clock.GetUtcNow());
 
-    private void NoticeUpdated(Session session, string institution, string tur, TokenStatus status, string reason) =>
+    private void NoticeUpdated(Session session, string institution, string tur, TokenStatus status, string reason, long? version) =>
         outbox.Enqueue(session, institution, TokenIssuer.Operations.NotifyTokenUpdated,
-            JsonSerializer.SerializeToUtf8Bytes(new TokenIssuer.NotifyTokenUpdatedRequest(entropy.NewId(), tur, status.State, reason, status.SuspendedBy.Count == 0 ? null : status.SuspendedBy), JsonEndpoint.Json), tur, clock.GetUtcNow());
+            JsonSerializer.SerializeToUtf8Bytes(new TokenIssuer.NotifyTokenUpdatedRequest(entropy.NewId(), tur, status.State, reason, status.SuspendedBy.Count == 0 ? null : status.SuspendedBy, version), JsonEndpoint.Json), tur, clock.GetUtcNow());
 
-    private void NoticeRequestor(Session session, TokenRow row, TokenStatus status, string reason)
+    private void NoticeRequestor(Session session, TokenRow row, TokenStatus status, string reason, long version)
     {
         if (Requestors.ContainsKey(row.Trid))
         {
             outbox.Enqueue(session, row.Trid, TokenWallet.Operations.NotifyTokenUpdated,
-                JsonSerializer.SerializeToUtf8Bytes(new TokenWallet.NotifyTokenUpdatedRequest(entropy.NewId(), row.Tur, status.State, status.SuspendedBy, reason), JsonEndpoint.Json), row.Tur, clock.GetUtcNow());
+                JsonSerializer.SerializeToUtf8Bytes(new TokenWallet.NotifyTokenUpdatedRequest(entropy.NewId(), row.Tur, status.State, status.SuspendedBy, reason, version), JsonEndpoint.Json), row.Tur, clock.GetUtcNow());
         }
     }
 

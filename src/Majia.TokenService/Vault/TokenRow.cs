@@ -71,7 +71,7 @@ public sealed record TokenRow(
     AtcWindow Atc)
 {
     private const string Columns =
-        "token_index, token, tur, pan_index, seid, trid, institution, bank, kind, product_id, instance_aid, expiry, sequence, pin_policy, verify, device_model, state, suspended_by, stage, purge_epoch, created_at, staged_at, atc_high, atc_bits, channels, merchants, assurance, spent";
+        "token_index, token, tur, pan_index, seid, trid, institution, bank, kind, product_id, instance_aid, expiry, sequence, pin_policy, verify, device_model, state, suspended_by, stage, purge_epoch, created_at, staged_at, atc_high, atc_bits, channels, merchants, assurance, spent, version";
 
     /// <summary>Where it may pay, beside its requestor (9F19) and its device (the keys, which never leave the chip).</summary>
     public TokenDomain Domain { get; init; } = TokenDomain.Contactless;
@@ -81,6 +81,9 @@ public sealed record TokenRow(
 
     /// <summary>What was done to know the holder (<see cref="AssuranceMethod"/>).</summary>
     public string Assurance { get; init; } = AssuranceMethod.None;
+
+    /// <summary>Rises with each change of the state; a time (milliseconds), so that it rises across a restoration too.</summary>
+    public long Version { get; init; } = 1;
 
     private static readonly HotTable<TokenRow> Table = new(
         "token_token", keys: 1, columns: Columns, map: Map, changing: "atc_high, atc_bits, spent", stays: true,
@@ -122,14 +125,16 @@ public sealed record TokenRow(
     /// <summary>False when the number was given out before.</summary>
     public bool TryInsert(Session session) =>
         session.Execute(
-            $"INSERT INTO token_token ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) ON CONFLICT DO NOTHING",
+            $"INSERT INTO token_token ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29) ON CONFLICT DO NOTHING",
             Index, Token.Reveal(), Tur, PanIndex, Seid, Trid, Institution, Bank, Kind.ToString(), ProductId, InstanceAid, Expiry, Sequence, PinPolicy.ToString(), Verify, DeviceModel,
             Status.State.ToString(), string.Join('+', Status.SuspendedBy), Stage.ToString(), PurgeEpoch, CreatedAt, StagedAt, Atc.High, unchecked((long)Atc.Bits),
-            string.Join('+', Domain.Channels), string.Join('+', Domain.Merchants), Assurance, Spent.Bytes) == 1
+            string.Join('+', Domain.Channels), string.Join('+', Domain.Merchants), Assurance, Spent.Bytes, Version) == 1
         && session.Execute("INSERT INTO token_reference (tur, token_index) VALUES ($1, $2)", Tur, Index) == 1;
 
-    public static void Write(Session session, byte[] index, TokenStatus status) =>
-        session.Execute("UPDATE token_token SET state = $2, suspended_by = $3 WHERE token_index = $1", index, status.State.ToString(), string.Join('+', status.SuspendedBy));
+    /// <returns>The version that this makes it.</returns>
+    public static long Write(Session session, byte[] index, TokenStatus status, DateTimeOffset now) => session.Number(
+        "UPDATE token_token SET state = $2, suspended_by = $3, version = CASE WHEN version >= $4 THEN version + 1 ELSE $4 END WHERE token_index = $1 RETURNING version",
+        index, status.State.ToString(), string.Join('+', status.SuspendedBy), now.ToUnixTimeMilliseconds()) ?? throw new InvalidOperationException("no such device card");
 
     public static void Write(Session session, byte[] index, string assurance) =>
         session.Execute("UPDATE token_token SET assurance = $2 WHERE token_index = $1", index, assurance);
@@ -194,6 +199,7 @@ public sealed record TokenRow(
         Domain = new(row.GetString(24).Split('+', StringSplitOptions.RemoveEmptyEntries), row.GetString(25).Split('+', StringSplitOptions.RemoveEmptyEntries)),
         Assurance = row.GetString(26),
         Spent = new(row.BytesOrNull(27)),
+        Version = row.GetInt64(28),
     };
 
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Tur} {Status.State} {Stage}");

@@ -135,5 +135,9 @@ public static class VaultTables
         ALTER TABLE token_token ADD COLUMN spent BLOB;
         DROP TABLE token_atc;
         """,
+        """
+        -- Rises with each change of the state, and goes with every notice of it.
+        ALTER TABLE token_token ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+        """,
     ]);
 }

@@ -6,6 +6,8 @@ using Majia.Core.Contracts;
 using Majia.Core.Iso8583;
 using Majia.Core.Primitives;
 using Majia.Host.Load;
+using Majia.Storage;
+using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Majia.Scenarios.Failures;
@@ -22,6 +24,9 @@ public sealed class LoadKillTests
     /// <summary>Known to both processes: they share no other word.</summary>
     internal static LoadPlan Plan { get; } = new(9, Cards: 192, HotCards: 32, Terminals: 64);
 
+    /// <summary>Every other victim writes all commits into its log first, and their rows into the database often.</summary>
+    internal static GroupCommit Commit(int kill) => kill % 2 == 0 ? new GroupCommit() : new GroupCommit(LogAfter: 0, LogRows: 500);
+
     [Fact]
     public async Task Killed_again_and_again_under_load_every_acknowledged_payment_is_in_the_books_once_and_no_other()
     {
@@ -33,6 +38,7 @@ public sealed class LoadKillTests
             var acknowledged = new SortedDictionary<string, string>(StringComparer.Ordinal);
             List<LoadTap> open = [];
             var slowest = TimeSpan.Zero;
+            var logs = 0;
             for (var kill = 0; kill < Kills; kill++)
             {
                 var started = Stopwatch.GetTimestamp();
@@ -54,10 +60,11 @@ public sealed class LoadKillTests
                 await first.Task.WaitAsync(Patience);
                 var back = Stopwatch.GetElapsedTime(started);
                 slowest = back > slowest ? back : slowest;
-                await reached.Task.WaitAsync(Patience);
+                await await Task.WhenAny([reached.Task, .. workers]).WaitAsync(Patience); // a worker ends by itself only when it failed
                 await victim.KillAsync();
                 await Task.WhenAll(workers).WaitAsync(Patience);
                 Assert.NotEmpty(open); // it was killed with work in its hands
+                logs += LeftInLog(Path.Combine(folder, "majia.db-redo")) ? 1 : 0;
 
                 LoadTap Next()
                 {
@@ -90,13 +97,30 @@ public sealed class LoadKillTests
                 }
             }
 
-            TestContext.Current.SendDiagnosticMessage(string.Create(CultureInfo.InvariantCulture, $"{Kills} kills, {acknowledged.Count} acknowledged; slowest first approval after a start: {slowest.TotalSeconds:F1} s"));
+            Assert.InRange(logs, 1, Kills); // rows that were acknowledged stood in the log alone
+            TestContext.Current.SendDiagnosticMessage(string.Create(CultureInfo.InvariantCulture, $"{Kills} kills, {logs} of them with rows in the log, {acknowledged.Count} acknowledged; slowest first approval after a start: {slowest.TotalSeconds:F1} s"));
             await VerifyAsync(folder, taps, open, acknowledged.Keys);
         }
         finally
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    private static bool LeftInLog(string log)
+    {
+        if (!File.Exists(log))
+        {
+            return false;
+        }
+
+        using var connection = new SqliteConnection($"Data Source={log};Mode=ReadOnly;Pooling=False");
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT count(*) FROM sqlite_master WHERE name = 'redo'"; // killed before it was made
+        var made = (long)command.ExecuteScalar()! > 0;
+        command.CommandText = "SELECT count(*) FROM redo";
+        return made && (long)command.ExecuteScalar()! > 0;
     }
 
     /// <summary>Opened once more, long after: the last reversals arrive, what the switch has no answer for is closed, and the books hold exactly what was acknowledged.</summary>

@@ -25,7 +25,7 @@ internal static class Victim
         var parts = role.Split(';', 3);
         if (parts[0] == "serve")
         {
-            return await ServeAsync(LoadKillTests.Plan, parts[2]);
+            return await ServeAsync(LoadKillTests.Plan, parts[2], LoadKillTests.Commit(int.Parse(parts[1], CultureInfo.InvariantCulture)));
         }
 
         await using var system = await MajiaSystem.OpenAsync(new SystemOptions(parts[2], TimeProvider.System, new SeededEntropy(long.Parse(parts[1], CultureInfo.InvariantCulture), "victim")) { PasswordIterations = 100 });
@@ -60,9 +60,9 @@ internal static class Victim
     }
 
     /// <summary>The parties of a load world behind their TCP line; reversals go out while it serves.</summary>
-    private static async Task<int> ServeAsync(LoadPlan plan, string folder)
+    private static async Task<int> ServeAsync(LoadPlan plan, string folder, GroupCommit commit)
     {
-        await using var world = await LoadWorld.OpenAsync(plan, Path.Combine(folder, "majia.db"), TimeProvider.System, NoTrace.Instance);
+        await using var world = await LoadWorld.OpenAsync(plan, Path.Combine(folder, "majia.db"), TimeProvider.System, NoTrace.Instance, commit);
         var acquirer = new AcquirerOptions();
         var options = new TcpIsoServerOptions { Overload = OverloadAnswers.Pos(world.AcquirerKeys, acquirer.Mac, acquirer.Institution, acquirer.UtcOffset, TimeProvider.System) };
         await using var line = TcpIsoServer.Start(new IPEndPoint(IPAddress.Loopback, 0), Framing.Pos, world.Acquirer, TimeProvider.System, options, world.Store);

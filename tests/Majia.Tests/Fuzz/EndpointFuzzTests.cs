@@ -140,19 +140,19 @@ public sealed class EndpointFuzzTests
 
     private static readonly IReadOnlyList<(string, object)> WalletCorpus =
     [
-        (PhoneWallet.Operations.SignIn, new PhoneWallet.SignInRequest("w1", Bench.Account, Bench.Password, Handset)),
-        (PhoneWallet.Operations.SignIn, new PhoneWallet.SignInRequest("w2", Bench.Account, "wrong", Handset)),
-        (PhoneWallet.Operations.SignOut, new PhoneWallet.SignOutRequest("w3", "@DEV@", "@CRED@", 1)),
-        (PhoneWallet.Operations.SetFindDevice, new PhoneWallet.SetFindDeviceRequest("w4", "@DEV@", "@CRED@", true, 0)),
+        (PhoneWallet.Operations.SignIn, new PhoneWallet.SignInRequest(Bench.Account, Bench.Password, Handset, "@KEY@")),
+        (PhoneWallet.Operations.SignIn, new PhoneWallet.SignInRequest(Bench.Account, "wrong", Handset, "@KEY@")),
+        (PhoneWallet.Operations.SignOut, new PhoneWallet.SignOutRequest("w3", 1)),
+        (PhoneWallet.Operations.SetFindDevice, new PhoneWallet.SetFindDeviceRequest("w4", true, 0)),
         (PhoneWallet.Operations.CheckHandset, new PhoneWallet.CheckHandsetRequest(Handset)),
         (PhoneWallet.Operations.GetEnrolmentKey, new PhoneWallet.GetEnrolmentKeyRequest()),
-        (PhoneWallet.Operations.AddCard, new PhoneWallet.AddCardRequest("w5", "@DEV@", "@CRED@", "@JWE@", "MANUAL", 0, new(true, true, true, true))),
-        (PhoneWallet.Operations.ExchangeScript, new PhoneWallet.ExchangeScriptRequest("@DEV@", "@CRED@", "@CARD@", [])),
-        (PhoneWallet.Operations.ExchangeScript, new PhoneWallet.ExchangeScriptRequest("@DEV@", "@CRED@", "@CARD@", ["6F009000", "9000"])),
-        (PhoneWallet.Operations.RequestActivationCode, new PhoneWallet.RequestActivationCodeRequest("w6", "@DEV@", "@CRED@", "@CARD@", "sms")),
-        (PhoneWallet.Operations.Activate, new PhoneWallet.ActivateRequest("w7", "@DEV@", "@CRED@", "@CARD@", "123456")),
-        (PhoneWallet.Operations.ListCards, new PhoneWallet.ListCardsRequest("@DEV@", "@CRED@")),
-        (PhoneWallet.Operations.DeleteCard, new PhoneWallet.DeleteCardRequest("w8", "@DEV@", "@CRED@", "@CARD@")),
+        (PhoneWallet.Operations.AddCard, new PhoneWallet.AddCardRequest("w5", "@JWE@", "MANUAL", 0, new(true, true, true, true))),
+        (PhoneWallet.Operations.ExchangeScript, new PhoneWallet.ExchangeScriptRequest("@CARD@", [])),
+        (PhoneWallet.Operations.ExchangeScript, new PhoneWallet.ExchangeScriptRequest("@CARD@", ["6F009000", "9000"])),
+        (PhoneWallet.Operations.RequestActivationCode, new PhoneWallet.RequestActivationCodeRequest("w6", "@CARD@", "sms")),
+        (PhoneWallet.Operations.Activate, new PhoneWallet.ActivateRequest("w7", "@CARD@", "123456")),
+        (PhoneWallet.Operations.ListCards, new PhoneWallet.ListCardsRequest()),
+        (PhoneWallet.Operations.DeleteCard, new PhoneWallet.DeleteCardRequest("w8", "@CARD@")),
     ];
 
     internal static Action<byte[]> Wallet()
@@ -160,16 +160,32 @@ public sealed class EndpointFuzzTests
         var bench = new Bench();
         PartyFuzzTests.Done(bench.Wallet.AddAccountAsync(Bench.Account, Bench.Password));
         var chip = bench.NewChip();
-        var device = Call<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, new("s", Bench.Account, Bench.Password, Handset with { Seid = chip.Seid }));
-        Call<PhoneWallet.SetFindDeviceRequest, PhoneWallet.Done>(PhoneWallet.Operations.SetFindDevice, new("f", device.DeviceId, device.Credential, true, 0));
-        var added = Call<PhoneWallet.AddCardRequest, PhoneWallet.AddCardReply>(PhoneWallet.Operations.AddCard, new("a", device.DeviceId, device.Credential, bench.Encrypt(Bench.Debit()), "MANUAL", 0, new(true, true, true, true)));
+        var handset = bench.NewHandset();
+        var publicKey = Convert.ToBase64String(handset.Key.PublicKey());
+        handset.DeviceId = Call<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, new(Bench.Account, Bench.Password, Handset with { Seid = chip.Seid }, publicKey)).DeviceId;
+        Call<PhoneWallet.SetFindDeviceRequest, PhoneWallet.Done>(PhoneWallet.Operations.SetFindDevice, new("f", true, 0));
+        var added = Call<PhoneWallet.AddCardRequest, PhoneWallet.AddCardReply>(PhoneWallet.Operations.AddCard, new("a", bench.Encrypt(Bench.Debit()), "MANUAL", 0, new(true, true, true, true)));
         var jwk = bench.Module.PublicJwk("jwe");
         var card = JsonSerializer.SerializeToUtf8Bytes(Bench.Debit(3), JsonEndpoint.Json);
-        return input => Ask(bench.Wallet.Endpoint, WalletCorpus, Sealed(Named(input, ("@DEV@", device.DeviceId), ("@CRED@", device.Credential), ("@CARD@", added.CardReference), (Seid, chip.Seid)), jwk, card), Bench.Debit().Pan, Bench.Debit(3).Pan);
+        return input => Ask(bench.Wallet.Endpoint, WalletCorpus, Called(handset, Sealed(Named(input, ("@KEY@", publicKey), ("@CARD@", added.CardReference), (Seid, chip.Seid)), jwk, card)), Bench.Debit().Pan, Bench.Debit(3).Pan);
 
         TReply Call<TRequest, TReply>(string operation, TRequest request)
             where TRequest : notnull
-            where TReply : notnull => PartyFuzzTests.Done(bench.WalletLink.CallAsync<TRequest, TReply>(operation, request, CancellationToken.None)).Value!;
+            where TReply : notnull => PartyFuzzTests.Done(handset.CallAsync<TRequest, TReply>(operation, request, CancellationToken.None)).Value!;
+    }
+
+    /// <summary>The spoilt request in a handset's call: most with its signature, so that the operation reads them, some with a call that is spoilt itself.</summary>
+    private static byte[] Called(HandsetLink handset, byte[] input)
+    {
+        var operation = input.Length == 0 ? PhoneWallet.Operations.CheckHandset : WalletCorpus[input[0] % WalletCorpus.Count].Item1;
+        if (operation is PhoneWallet.Operations.CheckHandset or PhoneWallet.Operations.GetEnrolmentKey)
+        {
+            return input;
+        }
+
+        var dice = Dice.Of(input);
+        var call = JsonSerializer.SerializeToUtf8Bytes(handset.Call(operation, Encoding.UTF8.GetString(input.AsSpan(1))), JsonEndpoint.Json);
+        return [input[0], .. dice.Once(8) ? JsonMutator.Once(dice, call) : call];
     }
 
     // ---- JWE ----

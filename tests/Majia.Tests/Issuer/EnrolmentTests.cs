@@ -423,6 +423,25 @@ public sealed class IssuerDeskTests
     }
 
     [Fact]
+    public async Task A_notice_that_comes_behind_a_later_one_changes_nothing()
+    {
+        await using var bench = await WithDeviceCardAsync();
+        Assert.Equal(TokenState.Active, await ToldAsync("r-2", TokenState.Active, 20));
+        Assert.Equal(TokenState.Active, await ToldAsync("r-1", TokenState.Suspended, 10));
+        Assert.Equal(TokenState.Suspended, await ToldAsync("r-3", TokenState.Suspended, 30));
+        Assert.Equal(TokenState.Active, await ToldAsync("r-old-sender", TokenState.Active, null));
+        Assert.Equal(TokenState.Deactivated, await ToldAsync("r-gone", TokenState.Deactivated, 5)); // gone is gone in any order
+        Assert.Equal(TokenState.Deactivated, await ToldAsync("r-4", TokenState.Active, 40));
+
+        async Task<TokenState> ToldAsync(string id, TokenState state, long? version)
+        {
+            Assert.Null((await bench.CallAsync<TokenIssuer.NotifyTokenUpdatedRequest, TokenIssuer.Done>(TokenIssuer.Operations.NotifyTokenUpdated, new(id, "tur-1", state, "LOST", Version: version))).Error);
+            await bench.Store.DurableAsync();
+            return Assert.Single(bench.Desk.DeviceCards("green")).State;
+        }
+    }
+
+    [Fact]
     public async Task Nothing_that_the_desk_shows_holds_a_full_number()
     {
         await using var bench = await WithDeviceCardAsync();

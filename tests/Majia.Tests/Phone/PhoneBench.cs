@@ -169,26 +169,26 @@ internal sealed class TestCloud : IJsonLink
     {
         this.entropy = entropy;
         endpoint
-            .Map<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, (request, _) => Reply<PhoneWallet.SignInReply>(request.Password == "secret" ? new PhoneWallet.SignInReply("device-1", Credential, FindDevice) : new ApiError("SIGN_IN_FAILED", "wrong")))
-            .Map<PhoneWallet.SignOutRequest, PhoneWallet.Done>(PhoneWallet.Operations.SignOut, (request, _) => Told(request))
-            .Map<PhoneWallet.SetFindDeviceRequest, PhoneWallet.Done>(PhoneWallet.Operations.SetFindDevice, (request, _) => Told(request))
-            .Map<PhoneWallet.DeleteCardRequest, PhoneWallet.Done>(PhoneWallet.Operations.DeleteCard, (request, _) => Told(request))
+            .Map<HandsetCall, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, (call, _) => SignIn(call))
+            .Map<HandsetCall, PhoneWallet.Done>(PhoneWallet.Operations.SignOut, Signed<PhoneWallet.SignOutRequest, PhoneWallet.Done>(PhoneWallet.Operations.SignOut, (request, _) => Told(request)))
+            .Map<HandsetCall, PhoneWallet.Done>(PhoneWallet.Operations.SetFindDevice, Signed<PhoneWallet.SetFindDeviceRequest, PhoneWallet.Done>(PhoneWallet.Operations.SetFindDevice, (request, _) => Told(request)))
+            .Map<HandsetCall, PhoneWallet.Done>(PhoneWallet.Operations.DeleteCard, Signed<PhoneWallet.DeleteCardRequest, PhoneWallet.Done>(PhoneWallet.Operations.DeleteCard, (request, _) => Told(request)))
             .Map<PhoneWallet.CheckHandsetRequest, PhoneWallet.CheckHandsetReply>(PhoneWallet.Operations.CheckHandset, (request, _) => Reply<PhoneWallet.CheckHandsetReply>(new PhoneWallet.CheckHandsetReply(HandsetReasons.Count == 0, HandsetReasons, "DOUBLE_HOME")))
             .Map<PhoneWallet.GetEnrolmentKeyRequest, PhoneWallet.GetEnrolmentKeyReply>(PhoneWallet.Operations.GetEnrolmentKey, (_, _) => Reply<PhoneWallet.GetEnrolmentKeyReply>(new PhoneWallet.GetEnrolmentKeyReply(Jwk(false))))
-            .Map<PhoneWallet.AddCardRequest, PhoneWallet.AddCardReply>(PhoneWallet.Operations.AddCard, (request, _) => Reply<PhoneWallet.AddCardReply>(Add(request)))
-            .Map<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, (request, _) => Reply<PhoneWallet.ExchangeScriptReply>(Exchange(request)))
-            .Map<PhoneWallet.RequestActivationCodeRequest, PhoneWallet.Done>(PhoneWallet.Operations.RequestActivationCode, (request, _) => Told(request))
-            .Map<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, (request, _) => Reply<PhoneWallet.ActivateReply>(Activate(request)))
-            .Map<PhoneWallet.ListCardsRequest, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, (_, _) => Reply<PhoneWallet.ListCardsReply>(new PhoneWallet.ListCardsReply([.. cards.Select(card => new PhoneWallet.ListedCard(card.Key, card.Value.State, Face(card.Value.Aid)))])));
+            .Map<HandsetCall, PhoneWallet.AddCardReply>(PhoneWallet.Operations.AddCard, Signed<PhoneWallet.AddCardRequest, PhoneWallet.AddCardReply>(PhoneWallet.Operations.AddCard, (request, _) => Reply<PhoneWallet.AddCardReply>(Add(request))))
+            .Map<HandsetCall, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, Signed<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, (request, _) => Reply<PhoneWallet.ExchangeScriptReply>(Exchange(request))))
+            .Map<HandsetCall, PhoneWallet.Done>(PhoneWallet.Operations.RequestActivationCode, Signed<PhoneWallet.RequestActivationCodeRequest, PhoneWallet.Done>(PhoneWallet.Operations.RequestActivationCode, (request, _) => Told(request)))
+            .Map<HandsetCall, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, Signed<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, (request, _) => Reply<PhoneWallet.ActivateReply>(Activate(request))))
+            .Map<HandsetCall, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, Signed<PhoneWallet.ListCardsRequest, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, (_, _) => Reply<PhoneWallet.ListCardsReply>(new PhoneWallet.ListCardsReply([.. cards.Select(card => new PhoneWallet.ListedCard(card.Key, card.Value.State, Face(card.Value.Aid)))]))));
     }
 
     public bool FindDevice { get; set; } = true;
 
-    /// <summary>What the next sign-in gives.</summary>
-    public string Credential { get; set; } = "credential-1";
+    /// <summary>The handset is not known any more, until it signs in again.</summary>
+    public bool Forgotten { get; set; }
 
-    /// <summary>A credential that is not known any more.</summary>
-    public string? Void { get; set; }
+    /// <summary>The keys that handsets signed in with, in order.</summary>
+    public List<byte[]> Keys { get; } = [];
 
     public List<Refusal> HandsetReasons { get; } = [];
 
@@ -227,6 +227,26 @@ internal sealed class TestCloud : IJsonLink
         return -LoseCall == Calls.Count ? throw new PartyUnreachableException("wallet") : JsonSerializer.Deserialize<ApiReply<TResponse>>(answer, JsonEndpoint.Json)!;
     }
 
+    private Task<ApiReply<PhoneWallet.SignInReply>> SignIn(HandsetCall call)
+    {
+        var request = JsonSerializer.Deserialize<PhoneWallet.SignInRequest>(call.Body, JsonEndpoint.Json)!;
+        if (request.Password != "secret" || !HandsetKey.TryReadPublic(request.PublicKey, out var publicKey) || !call.IsSignedBy(publicKey, PhoneWallet.Operations.SignIn))
+        {
+            return Reply<PhoneWallet.SignInReply>(new ApiError("SIGN_IN_FAILED", "wrong"));
+        }
+
+        Keys.Add(publicKey);
+        Forgotten = false;
+        return Reply<PhoneWallet.SignInReply>(new PhoneWallet.SignInReply("device-1", FindDevice));
+    }
+
+    /// <summary>Believed with the signature of the last sign-in's key alone.</summary>
+    private Func<HandsetCall, CancellationToken, Task<ApiReply<TReply>>> Signed<TRequest, TReply>(string operation, Func<TRequest, CancellationToken, Task<ApiReply<TReply>>> handler)
+        where TReply : notnull =>
+        (call, cancellation) => !Forgotten && call.DeviceId == "device-1" && call.IsSignedBy(Keys[^1], operation)
+            ? handler(JsonSerializer.Deserialize<TRequest>(call.Body, JsonEndpoint.Json)!, cancellation)
+            : Reply<TReply>(new ApiError("NOT_AUTHENTICATED", "not known"));
+
     private static Task<ApiReply<T>> Reply<T>(ApiReply<T> reply)
         where T : notnull => Task.FromResult(reply);
 
@@ -238,11 +258,6 @@ internal sealed class TestCloud : IJsonLink
         if (TokenServiceDown)
         {
             return Reply<PhoneWallet.Done>(new ApiError("TOKEN_SERVICE_UNREACHABLE", "down"));
-        }
-
-        if (Void is { } gone && gone == request switch { PhoneWallet.SignOutRequest told => told.Credential, PhoneWallet.SetFindDeviceRequest told => told.Credential, PhoneWallet.DeleteCardRequest told => told.Credential, _ => "" })
-        {
-            return Reply<PhoneWallet.Done>(new ApiError("NOT_AUTHENTICATED", "not known"));
         }
 
         Heard.Add(request);

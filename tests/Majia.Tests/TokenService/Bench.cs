@@ -39,6 +39,33 @@ public sealed class EndpointLink(JsonEndpoint endpoint) : IJsonLink
     }
 }
 
+/// <summary>A handset's line to the wallet cloud: every call signed with its key.</summary>
+public sealed class HandsetLink(IJsonLink line, HandsetKey key, Entropy entropy, TimeProvider clock) : IJsonLink
+{
+    public HandsetKey Key { get; } = key;
+
+    /// <summary>Empty before the first sign-in.</summary>
+    public string DeviceId { get; set; } = "";
+
+    public HandsetCall Call<TRequest>(string operation, TRequest request) => Call(operation, JsonSerializer.Serialize(request, JsonEndpoint.Json));
+
+    public HandsetCall Call(string operation, string body) =>
+        new HandsetCall(operation == PhoneWallet.Operations.SignIn ? "" : DeviceId, body, clock.GetUtcNow().ToUnixTimeMilliseconds(), entropy.NewId(), "").SignedBy(Key, operation);
+
+    public Task<ApiReply<TResponse>> CallAsync<TRequest, TResponse>(string operation, TRequest request, CancellationToken cancellation)
+        where TRequest : notnull
+        where TResponse : notnull => line.CallAsync<HandsetCall, TResponse>(operation, Call(operation, request), cancellation);
+
+    /// <summary>And goes by the name that the cloud gives.</summary>
+    public async Task<ApiReply<PhoneWallet.SignInReply>> SignInAsync(string account, string password, PhoneWallet.Handset handset, long epoch = 0)
+    {
+        var reply = await CallAsync<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(
+            PhoneWallet.Operations.SignIn, new(account, password, handset, Convert.ToBase64String(Key.PublicKey()), epoch), TestContext.Current.CancellationToken);
+        DeviceId = reply.Value?.DeviceId ?? DeviceId;
+        return reply;
+    }
+}
+
 /// <summary>A bank that decides as the test says and remembers what it was told.</summary>
 public sealed class FakeBank
 {
@@ -158,6 +185,8 @@ public sealed class Bench : IAsyncDisposable
 
     public EndpointLink WalletLink => new(Wallet.Endpoint);
 
+    public HandsetLink NewHandset() => new(WalletLink, HandsetKey.New(Entropy), Entropy, Clock);
+
     /// <summary>The token service's process ends and starts: what was in memory only is gone.</summary>
     public void Restart()
     {
@@ -168,6 +197,10 @@ public sealed class Bench : IAsyncDisposable
 
     /// <summary>The wallet cloud hears what becomes of its device cards.</summary>
     public void HearNotices() => Party.Requestors = new Dictionary<string, IJsonLink> { [Trid] = new EndpointLink(Wallet.NoticeEndpoint) };
+
+    /// <summary>One notice reaches the wallet, whenever that is.</summary>
+    public async Task NoticeAsync(TokenWallet.NotifyTokenUpdatedRequest notice) => Assert.NotNull(
+        (await new EndpointLink(Wallet.NoticeEndpoint).CallAsync<TokenWallet.NotifyTokenUpdatedRequest, TokenWallet.Done>(TokenWallet.Operations.NotifyTokenUpdated, notice, TestContext.Current.CancellationToken)).Value);
 
     private TokenServiceParty NewParty() => new(new() { TokenRequestors = [Trid, OtherTrid] }, Store, Module, Banks.ToDictionary(bank => bank.Key, bank => (IJsonLink)bank.Value.Link), Clock, Entropy, NoTrace.Instance);
 

@@ -101,16 +101,16 @@ public class OwnerTests
         Assert.Equal(OwnerAccounts.Taken, (await owners.RegisterAsync(Account, "eight or more"))!.Code);
     }
 
-    private static Task<ApiReply<PhoneWallet.SignInReply>> SignInAsync(Bench bench, string account, string password, string seid = "0102030405060708090A") =>
-        bench.WalletLink.CallAsync<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(
-            PhoneWallet.Operations.SignIn, new(bench.Entropy.NewId(), account, password, new("Mi 5", "stable", "8.0.6.0", seid)), TestContext.Current.CancellationToken);
+    private static Task<ApiReply<PhoneWallet.SignInReply>> SignInAsync(Bench bench, string account, string password) =>
+        bench.NewHandset().SignInAsync(account, password, new("Mi 5", "stable", "8.0.6.0", "0102030405060708090A"));
 
-    private static async Task<(Bench Bench, string Device, string Credential, string Card, string Tur)> WithCardAsync()
+    private static async Task<(Bench Bench, string Device, HandsetLink Handset, string Card, string Tur)> WithCardAsync()
     {
         var bench = await WithAccountAsync();
         bench.HearNotices();
         var (tur, _, chip, _) = await bench.EnrolAsync(Bench.Debit());
-        var signedIn = (await SignInAsync(bench, Account, Password, chip.Seid)).Value!;
+        var handset = bench.NewHandset();
+        var signedIn = (await handset.SignInAsync(Account, Password, new("Mi 5", "stable", "8.0.6.0", chip.Seid))).Value!;
         await bench.Store.WriteAsync(session =>
         {
             session.Execute("UPDATE wallet_device SET find_device = 1");
@@ -119,39 +119,82 @@ public class OwnerTests
                 signedIn.DeviceId, tur, """{"bank":{"en":"Mingyue Bank","zh":"明月银行"},"kind":{"en":"debit card","zh":"储蓄卡"},"deviceLastFour":"1","instanceAid":"","colour":"#123456"}"""u8.ToArray(), "[]"u8.ToArray());
         });
         await bench.Party.PumpAsync();
-        return (bench, signedIn.DeviceId, signedIn.Credential, "card", tur);
+        return (bench, signedIn.DeviceId, handset, "card", tur);
     }
 
-    private static async Task<IReadOnlyList<string>> FetchAsync(Bench bench, string device, string credential, long done = 0) =>
-        [.. (await bench.WalletLink.CallAsync<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(PhoneWallet.Operations.FetchCommands, new(device, credential, done), TestContext.Current.CancellationToken))
+    private static async Task<IReadOnlyList<string>> FetchAsync(HandsetLink handset, long done = 0) =>
+        [.. (await handset.CallAsync<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(PhoneWallet.Operations.FetchCommands, new(done), TestContext.Current.CancellationToken))
             .Value!.Commands.Select(command => $"{command.Sequence} {command.Kind} {command.CardReference} {command.ReasonCode}")];
 
     [Fact, Rule("R23")]
     public async Task What_becomes_of_a_card_elsewhere_waits_for_its_handset_in_order_until_it_is_done()
     {
-        var (bench, device, credential, card, tur) = await WithCardAsync();
+        var (bench, device, handset, card, tur) = await WithCardAsync();
         await using var _ = bench;
         await bench.IssuerAsync<IssuerToken.ChangeStateRequest, IssuerToken.TokenView>(IssuerToken.Operations.Suspend, new("hold", tur, SuspendedBy.Issuer, "STOLEN"));
         await bench.Party.PumpAsync();
         await bench.IssuerAsync<IssuerToken.ChangeStateRequest, IssuerToken.TokenView>(IssuerToken.Operations.Unsuspend, new("lift", tur, SuspendedBy.Issuer, "FOUND"));
         await bench.Party.PumpAsync();
-        Assert.Equal(["1 SUSPEND card STOLEN", "2 RESUME card FOUND"], await FetchAsync(bench, device, credential));
+        Assert.Equal(["1 SUSPEND card STOLEN", "2 RESUME card FOUND"], await FetchAsync(handset));
         bench.Restart();
-        Assert.Equal(["1 SUSPEND card STOLEN", "2 RESUME card FOUND"], await FetchAsync(bench, device, credential));
-        Assert.Equal(["2 RESUME card FOUND"], await FetchAsync(bench, device, credential, done: 1));
-        Assert.Equal(["2 RESUME card FOUND"], await FetchAsync(bench, device, credential, done: 0));
-        Assert.Empty(await FetchAsync(bench, device, credential, done: 2));
+        Assert.Equal(["1 SUSPEND card STOLEN", "2 RESUME card FOUND"], await FetchAsync(handset));
+        Assert.Equal(["2 RESUME card FOUND"], await FetchAsync(handset, done: 1));
+        Assert.Equal(["2 RESUME card FOUND"], await FetchAsync(handset, done: 0));
+        Assert.Empty(await FetchAsync(handset, done: 2));
 
         Assert.Null(await bench.Wallet.PaymentOffAsync(Account, device, TestContext.Current.CancellationToken));
-        Assert.Equal([$"3 DELETE {card} PAYMENT_OFF"], await FetchAsync(bench, device, credential, done: 2));
+        Assert.Equal([$"3 DELETE {card} PAYMENT_OFF"], await FetchAsync(handset, done: 2));
         await bench.Party.PumpAsync();
-        Assert.Equal([$"3 DELETE {card} PAYMENT_OFF"], await FetchAsync(bench, device, credential, done: 2));
+        Assert.Equal([$"3 DELETE {card} PAYMENT_OFF"], await FetchAsync(handset, done: 2));
+    }
+
+    [Fact, Rule("R23")]
+    public async Task What_is_told_late_changes_nothing_whatever_the_order_it_comes_in()
+    {
+        var (bench, device, handset, card, tur) = await WithCardAsync();
+        await using var _ = bench;
+        List<TokenWallet.NotifyTokenUpdatedRequest> late = [];
+        bench.Party.Requestors = new Dictionary<string, IJsonLink>
+        {
+            [Bench.Trid] = new EndpointLink(new JsonEndpoint("late").Map<TokenWallet.NotifyTokenUpdatedRequest, TokenWallet.Done>(TokenWallet.Operations.NotifyTokenUpdated, (notice, _) =>
+            {
+                late.Add(notice);
+                return Task.FromResult<ApiReply<TokenWallet.Done>>(new TokenWallet.Done());
+            })),
+        };
+        foreach (var operation in (string[])[WalletToken.Operations.Suspend, WalletToken.Operations.Unsuspend, WalletToken.Operations.Suspend, WalletToken.Operations.Unsuspend])
+        {
+            Assert.Null(await bench.Wallet.ChangeCardAsync(Account, device, card, operation, TestContext.Current.CancellationToken));
+        }
+
+        await bench.Party.PumpAsync();
+        Assert.Equal([TokenState.Suspended, TokenState.Active, TokenState.Suspended, TokenState.Active], late.Select(notice => notice.State));
+        Assert.Equal(late.Select(notice => notice.Version), late.Select(notice => notice.Version).Order());
+        Assert.Equal(4, late.Select(notice => notice.Version).Distinct().Count());
+        string[] told = ["1 SUSPEND card OTHER", "2 RESUME card OTHER", "3 SUSPEND card OTHER", "4 RESUME card OTHER"];
+        foreach (var notice in (TokenWallet.NotifyTokenUpdatedRequest[])[late[0], late[2], late[1], late[3], late[0]])
+        {
+            await bench.NoticeAsync(notice);
+            Assert.Equal(told, await FetchAsync(handset));
+        }
+
+        // What is new is heard in any order of arrival, and a card that is gone stays so.
+        var next = late[3].Version!.Value;
+        await bench.NoticeAsync(late[0] with { Version = next + 2 });
+        await bench.NoticeAsync(late[1] with { Version = next + 1 });
+        Assert.Equal(EnrolmentState.Suspended, (await bench.Wallet.HandsetsOfAsync(Account))[0].Cards[0].State);
+        await bench.NoticeAsync(late[0] with { State = TokenState.Deactivated, Version = next });
+        await bench.NoticeAsync(late[1] with { Version = next + 3 });
+        Assert.Empty((await bench.Wallet.HandsetsOfAsync(Account))[0].Cards);
+        Assert.Equal(
+            ["Deleted", "Suspended", "Active", "Suspended", "Active", "Suspended"],
+            await bench.Store.WriteAsync(session => session.Query("SELECT state FROM wallet_card_event WHERE card_reference = 'card' ORDER BY sequence DESC", static row => row.GetString(0))));
     }
 
     [Fact, Rule("R23")]
     public async Task Lost_mode_suspends_and_found_resumes_exactly_what_it_suspended()
     {
-        var (bench, device, credential, card, tur) = await WithCardAsync();
+        var (bench, device, handset, card, tur) = await WithCardAsync();
         await using var _ = bench;
         bench.HearNotices();
         Assert.Null(await bench.Wallet.ChangeCardAsync(Account, device, card, WalletToken.Operations.Suspend, TestContext.Current.CancellationToken));
@@ -161,7 +204,7 @@ public class OwnerTests
         Assert.Equal(EnrolmentState.Suspended, (await bench.Wallet.HandsetsOfAsync(Account))[0].Cards[0].State);
         Assert.Null(await bench.Wallet.ChangeCardAsync(Account, device, card, WalletToken.Operations.Unsuspend, TestContext.Current.CancellationToken));
         Assert.Equal((TokenState.Active, ""), await StateAsync());
-        Assert.Equal(["1 SUSPEND card OTHER", "2 LOST  LOST", "3 FOUND  FOUND", "4 RESUME card OTHER"], await FetchAsync(bench, device, credential));
+        Assert.Equal(["1 SUSPEND card OTHER", "2 LOST  LOST", "3 FOUND  FOUND", "4 RESUME card OTHER"], await FetchAsync(handset));
 
         async Task<(TokenState, string)> StateAsync()
         {
@@ -173,12 +216,12 @@ public class OwnerTests
     [Fact, Rule("R24")]
     public async Task A_sign_in_overtakes_the_remote_sign_out_that_its_handset_never_heard()
     {
-        var (bench, device, credential, card, _) = await WithCardAsync();
+        var (bench, device, handset, card, _) = await WithCardAsync();
         await using var _ = bench;
         Assert.Null(await bench.Wallet.RemoteSignOutAsync(Account, device, TestContext.Current.CancellationToken));
-        Assert.Equal([$"1 DELETE {card} SIGNED_OUT_REMOTELY", "2 SIGN_OUT  SIGNED_OUT_REMOTELY"], await FetchAsync(bench, device, credential));
-        var again = (await SignInAsync(bench, Account, Password, await SeidAsync(bench))).Value!;
-        Assert.Equal([$"1 DELETE {card} SIGNED_OUT_REMOTELY"], await FetchAsync(bench, device, again.Credential));
+        Assert.Equal([$"1 DELETE {card} SIGNED_OUT_REMOTELY", "2 SIGN_OUT  SIGNED_OUT_REMOTELY"], await FetchAsync(handset));
+        Assert.NotNull((await handset.SignInAsync(Account, Password, new("Mi 5", "stable", "8.0.6.0", await SeidAsync(bench)))).Value);
+        Assert.Equal([$"1 DELETE {card} SIGNED_OUT_REMOTELY"], await FetchAsync(handset));
         Assert.True((await bench.Wallet.HandsetsOfAsync(Account))[0].SignedIn);
     }
 
@@ -187,10 +230,10 @@ public class OwnerTests
     [Fact]
     public async Task A_handset_that_listens_hears_at_once_and_one_that_hears_nothing_is_let_go()
     {
-        var (bench, device, credential, card, _) = await WithCardAsync();
+        var (bench, device, handset, card, _) = await WithCardAsync();
         await using var _ = bench;
-        Task<ApiReply<PhoneWallet.FetchCommandsReply>> Listen(long done) => bench.WalletLink.CallAsync<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(
-            PhoneWallet.Operations.FetchCommands, new(device, credential, done, 25), TestContext.Current.CancellationToken);
+        Task<ApiReply<PhoneWallet.FetchCommandsReply>> Listen(long done) => handset.CallAsync<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(
+            PhoneWallet.Operations.FetchCommands, new(done, 25), TestContext.Current.CancellationToken);
 
         var listening = Listen(0);
         Assert.False(listening.IsCompleted);
@@ -202,7 +245,7 @@ public class OwnerTests
         Assert.False(idle.IsCompleted);
         bench.Clock.Advance(TimeSpan.FromSeconds(26));
         Assert.Empty((await idle.WaitAsync(TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken)).Value!.Commands);
-        Assert.Equal("NOT_AUTHENTICATED", (await bench.WalletLink.CallAsync<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(PhoneWallet.Operations.FetchCommands, new(device, "wrong", 0), TestContext.Current.CancellationToken)).Error!.ErrorCode);
+        Assert.Equal("NOT_AUTHENTICATED", (await bench.NewHandset().CallAsync<PhoneWallet.FetchCommandsRequest, PhoneWallet.FetchCommandsReply>(PhoneWallet.Operations.FetchCommands, new(0), TestContext.Current.CancellationToken)).Error!.ErrorCode);
     }
 
     [Fact]
@@ -230,41 +273,41 @@ public class OwnerTests
         Assert.Equal("nickname", (await bench.Wallet.NameCardAsync(Account, device, card, new string('x', 25)))!.Errors![0].Field);
     }
 
-    private static async Task<IReadOnlyList<DifferenceKind>> ReportAsync(Bench bench, string device, string credential, long epoch, int live, params PhoneWallet.HeldCard[] held) =>
-        [.. (await bench.WalletLink.CallAsync<PhoneWallet.ReportInventoryRequest, PhoneWallet.ReportInventoryReply>(
-            PhoneWallet.Operations.ReportInventory, new(device, credential, epoch, live, held), TestContext.Current.CancellationToken)).Value!.Differences.Select(each => each.Kind)];
+    private static async Task<IReadOnlyList<DifferenceKind>> ReportAsync(HandsetLink handset, long epoch, int live, params PhoneWallet.HeldCard[] held) =>
+        [.. (await handset.CallAsync<PhoneWallet.ReportInventoryRequest, PhoneWallet.ReportInventoryReply>(
+            PhoneWallet.Operations.ReportInventory, new(epoch, live, held), TestContext.Current.CancellationToken)).Value!.Differences.Select(each => each.Kind)];
 
     [Fact, Rule("R24")]
     public async Task A_purge_that_the_cloud_never_heard_of_takes_the_device_cards_of_before_with_it()
     {
-        var (bench, device, credential, card, tur) = await WithCardAsync();
+        var (bench, device, handset, card, tur) = await WithCardAsync();
         await using var _ = bench;
-        Assert.Empty(await ReportAsync(bench, device, credential, 0, 1, new PhoneWallet.HeldCard(card, EnrolmentState.Active, true)));
-        Assert.Equal([DifferenceKind.PurgeNotHeard], await ReportAsync(bench, device, credential, 1, 0));
+        Assert.Empty(await ReportAsync(handset, 0, 1, new PhoneWallet.HeldCard(card, EnrolmentState.Active, true)));
+        Assert.Equal([DifferenceKind.PurgeNotHeard], await ReportAsync(handset, 1, 0));
         Assert.Equal(TokenState.Deactivated, (await bench.CallAsync<WalletToken.GetTokenRequest, WalletToken.TokenReply>(WalletToken.Operations.GetToken, new(tur))).Value!.State);
         Assert.Empty((await bench.Wallet.HandsetsOfAsync(Account))[0].Cards);
-        Assert.Empty(await ReportAsync(bench, device, credential, 1, 0));
+        Assert.Empty(await ReportAsync(handset, 1, 0));
     }
 
     [Fact]
     public async Task A_card_that_the_phone_lost_sight_of_is_told_again_once()
     {
-        var (bench, device, credential, card, _) = await WithCardAsync();
+        var (bench, device, handset, card, _) = await WithCardAsync();
         await using var _ = bench;
-        Assert.Equal([DifferenceKind.CardNotOnPhone], await ReportAsync(bench, device, credential, 0, 0));
-        Assert.Empty(await ReportAsync(bench, device, credential, 0, 0)); // it is told already
-        Assert.Equal([$"1 REFRESH {card} RECONCILED"], await FetchAsync(bench, device, credential));
+        Assert.Equal([DifferenceKind.CardNotOnPhone], await ReportAsync(handset, 0, 0));
+        Assert.Empty(await ReportAsync(handset, 0, 0)); // it is told already
+        Assert.Equal([$"1 REFRESH {card} RECONCILED"], await FetchAsync(handset));
     }
 
     [Fact]
     public async Task What_a_deleted_card_left_in_the_chip_is_found_by_counting()
     {
-        var (bench, device, credential, card, tur) = await WithCardAsync();
+        var (bench, device, handset, card, tur) = await WithCardAsync();
         await using var _ = bench;
         await bench.Store.WriteAsync(session => session.Execute("UPDATE wallet_card SET state = 'Deleted'"));
         await bench.CallAsync<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Delete, new("gone", tur, SuspendedBy.Cardholder, "OTHER"));
-        Assert.Empty(await ReportAsync(bench, device, credential, 0, 0));
-        Assert.Equal([DifferenceKind.RemainsInChip], await ReportAsync(bench, device, credential, 0, 1));
-        Assert.Equal([$"1 DELETE {card} RECONCILED"], await FetchAsync(bench, device, credential));
+        Assert.Empty(await ReportAsync(handset, 0, 0));
+        Assert.Equal([DifferenceKind.RemainsInChip], await ReportAsync(handset, 0, 1));
+        Assert.Equal([$"1 DELETE {card} RECONCILED"], await FetchAsync(handset));
     }
 }

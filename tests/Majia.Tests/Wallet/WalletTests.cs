@@ -76,21 +76,23 @@ public class WalletTests
 {
     private static readonly PhoneWallet.HandsetConditions Ready = new(true, true, true, true);
 
-    private sealed record Phone(Bench Bench, FakeChip Chip, PhoneWallet.SignInReply Device)
+    private sealed record Phone(Bench Bench, FakeChip Chip, HandsetLink Line)
     {
         public Task<ApiReply<TReply>> CallAsync<TRequest, TReply>(string operation, TRequest request)
             where TRequest : notnull
-            where TReply : notnull => Bench.WalletLink.CallAsync<TRequest, TReply>(operation, request, TestContext.Current.CancellationToken);
+            where TReply : notnull => Line.CallAsync<TRequest, TReply>(operation, request, TestContext.Current.CancellationToken);
+
+        public Task<ApiReply<PhoneWallet.SignInReply>> SignInAsync(string password, string model = "Mi 5") => Line.SignInAsync(Bench.Account, password, new(model, "stable", "8.0.6.0", Chip.Seid));
 
         public Task<ApiReply<PhoneWallet.AddCardReply>> AddAsync(CardToEnrol card, string? requestId = null, long epoch = 0, PhoneWallet.HandsetConditions? conditions = null) =>
-            CallAsync<PhoneWallet.AddCardRequest, PhoneWallet.AddCardReply>(PhoneWallet.Operations.AddCard, new(requestId ?? Bench.Entropy.NewId(), Device.DeviceId, Device.Credential, Bench.Encrypt(card), "MANUAL", epoch, conditions ?? Ready));
+            CallAsync<PhoneWallet.AddCardRequest, PhoneWallet.AddCardReply>(PhoneWallet.Operations.AddCard, new(requestId ?? Bench.Entropy.NewId(), Bench.Encrypt(card), "MANUAL", epoch, conditions ?? Ready));
 
         public async Task<EnrolmentState> RunAsync(string card)
         {
             List<string> answers = [];
             while (true)
             {
-                var reply = await CallAsync<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, new(Device.DeviceId, Device.Credential, card, answers));
+                var reply = await CallAsync<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, new(card, answers));
                 Assert.Null(reply.Error);
                 if (reply.Value!.Commands.Count == 0)
                 {
@@ -102,20 +104,18 @@ public class WalletTests
         }
 
         public async Task<IReadOnlyList<PhoneWallet.ListedCard>> ListAsync() =>
-            (await CallAsync<PhoneWallet.ListCardsRequest, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, new(Device.DeviceId, Device.Credential))).Value!.Cards;
+            (await CallAsync<PhoneWallet.ListCardsRequest, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, new())).Value!.Cards;
     }
 
     private static async Task<Phone> PhoneAsync(Bench bench, string model = "Mi 5")
     {
         await bench.Wallet.AddAccountAsync(Bench.Account, Bench.Password);
         var chip = bench.NewChip();
-        var phone = new Phone(bench, chip, (await SignInAsync(bench, chip, Bench.Password, model)).Value!);
-        await phone.CallAsync<PhoneWallet.SetFindDeviceRequest, PhoneWallet.Done>(PhoneWallet.Operations.SetFindDevice, new("f", phone.Device.DeviceId, phone.Device.Credential, true, 0));
+        var phone = new Phone(bench, chip, bench.NewHandset());
+        Assert.NotNull((await phone.SignInAsync(Bench.Password, model)).Value);
+        await phone.CallAsync<PhoneWallet.SetFindDeviceRequest, PhoneWallet.Done>(PhoneWallet.Operations.SetFindDevice, new("f", true, 0));
         return phone;
     }
-
-    private static Task<ApiReply<PhoneWallet.SignInReply>> SignInAsync(Bench bench, FakeChip chip, string password, string model = "Mi 5") =>
-        bench.WalletLink.CallAsync<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, new(bench.Entropy.NewId(), Bench.Account, password, new(model, "stable", "8.0.6.0", chip.Seid)), TestContext.Current.CancellationToken);
 
     [Fact, Rule("R5")]
     public async Task A_card_is_added_to_an_empty_chip_through_the_wallet()
@@ -159,9 +159,9 @@ public class WalletTests
         var added = (await phone.AddAsync(Bench.Credit())).Value!;
         Assert.Equal("sms", Assert.Single(added.Methods).Id);
         Assert.Equal(EnrolmentState.VerificationRequired, await phone.RunAsync(added.CardReference));
-        var sent = await phone.CallAsync<PhoneWallet.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(PhoneWallet.Operations.RequestActivationCode, new("c", phone.Device.DeviceId, phone.Device.Credential, added.CardReference, "sms"));
+        var sent = await phone.CallAsync<PhoneWallet.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(PhoneWallet.Operations.RequestActivationCode, new("c", added.CardReference, "sms"));
         Assert.Equal("138****0001", sent.Value!.Masked);
-        var activated = await phone.CallAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, new("a", phone.Device.DeviceId, phone.Device.Credential, added.CardReference, "123456"));
+        var activated = await phone.CallAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, new("a", added.CardReference, "123456"));
         Assert.Equal(EnrolmentState.Activating, activated.Value!.State);
         Assert.Equal(EnrolmentState.Active, await phone.RunAsync(added.CardReference));
     }
@@ -189,12 +189,13 @@ public class WalletTests
     }
 
     [Fact]
-    public async Task Wrong_password_and_wrong_credential_are_refused()
+    public async Task Wrong_password_and_wrong_key_are_refused()
     {
         await using var bench = new Bench();
         var phone = await PhoneAsync(bench);
-        Assert.Equal("WRONG_PASSWORD", (await SignInAsync(bench, phone.Chip, "wrong")).Error!.ErrorCode);
-        var stranger = phone with { Device = phone.Device with { Credential = "AB" } };
+        Assert.Equal("WRONG_PASSWORD", (await phone.SignInAsync("wrong")).Error!.ErrorCode);
+        var stranger = phone with { Line = bench.NewHandset() };
+        stranger.Line.DeviceId = phone.Line.DeviceId;
         Assert.Equal("NOT_AUTHENTICATED", (await stranger.AddAsync(Bench.Debit())).Error!.ErrorCode);
     }
 
@@ -205,7 +206,7 @@ public class WalletTests
         var phone = await PhoneAsync(bench);
         var added = (await phone.AddAsync(Bench.Debit())).Value!;
         await phone.RunAsync(added.CardReference);
-        Assert.Null((await phone.CallAsync<PhoneWallet.DeleteCardRequest, PhoneWallet.Done>(PhoneWallet.Operations.DeleteCard, new("d", phone.Device.DeviceId, phone.Device.Credential, added.CardReference))).Error);
+        Assert.Null((await phone.CallAsync<PhoneWallet.DeleteCardRequest, PhoneWallet.Done>(PhoneWallet.Operations.DeleteCard, new("d", added.CardReference))).Error);
         Assert.Empty(await phone.ListAsync());
         Assert.Equal(EnrolmentState.Deleted, await phone.RunAsync(added.CardReference));
         Assert.Empty(phone.Chip.Instances);
@@ -217,12 +218,12 @@ public class WalletTests
         await using var bench = new Bench();
         var phone = await PhoneAsync(bench);
         await phone.RunAsync((await phone.AddAsync(Bench.Debit())).Value!.CardReference);
-        Assert.Null((await phone.CallAsync<PhoneWallet.SignOutRequest, PhoneWallet.Done>(PhoneWallet.Operations.SignOut, new("s", phone.Device.DeviceId, phone.Device.Credential, 1))).Error);
+        Assert.Null((await phone.CallAsync<PhoneWallet.SignOutRequest, PhoneWallet.Done>(PhoneWallet.Operations.SignOut, new("s", 1))).Error);
         Assert.Equal(1, bench.Count("SELECT count(*) FROM token_token WHERE state = 'Deactivated'"));
         Assert.Empty(await phone.ListAsync());
         Assert.Equal(HandsetDecider.NotSignedIn, (await phone.AddAsync(Bench.Debit(), epoch: 1)).Error!.ErrorCode);
 
-        phone = phone with { Device = (await SignInAsync(bench, phone.Chip, Bench.Password)).Value! };
+        Assert.NotNull((await phone.SignInAsync(Bench.Password)).Value);
         Assert.Null((await phone.AddAsync(Bench.Debit(), epoch: 1)).Error);
     }
 
@@ -231,8 +232,8 @@ public class WalletTests
     {
         await using var bench = new Bench();
         var phone = await PhoneAsync(bench);
-        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, true, TestContext.Current.CancellationToken));
-        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, false, TestContext.Current.CancellationToken));
+        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Line.DeviceId, true, TestContext.Current.CancellationToken));
+        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Line.DeviceId, false, TestContext.Current.CancellationToken));
         var added = (await phone.AddAsync(Bench.Debit())).Value!;
         Assert.Equal(EnrolmentState.VerificationRequired, await phone.RunAsync(added.CardReference));
         Assert.Equal([WalletColour.LostLately], bench.Bank.Authorised[^1].Assessments![0].Reasons.Select(reason => reason.Code));
@@ -248,15 +249,15 @@ public class WalletTests
         await using var bench = new Bench();
         var phone = await PhoneAsync(bench);
         await phone.RunAsync((await phone.AddAsync(Bench.Debit())).Value!.CardReference);
-        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, true, TestContext.Current.CancellationToken));
+        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Line.DeviceId, true, TestContext.Current.CancellationToken));
         Assert.Equal(1, bench.Count("SELECT count(*) FROM token_token WHERE state = 'Suspended'"));
-        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, false, TestContext.Current.CancellationToken));
+        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Line.DeviceId, false, TestContext.Current.CancellationToken));
         Assert.Equal(1, bench.Count("SELECT count(*) FROM token_token WHERE state = 'Active'"));
 
         bench.TokenLink.IsCut = true;
-        Assert.Equal("TOKEN_SERVICE_UNREACHABLE", (await bench.Wallet.PaymentOffAsync(phone.Device.DeviceId, TestContext.Current.CancellationToken))!.ErrorCode);
+        Assert.Equal("TOKEN_SERVICE_UNREACHABLE", (await bench.Wallet.PaymentOffAsync(phone.Line.DeviceId, TestContext.Current.CancellationToken))!.ErrorCode);
         bench.TokenLink.IsCut = false;
-        Assert.Null(await bench.Wallet.PaymentOffAsync(phone.Device.DeviceId, TestContext.Current.CancellationToken));
+        Assert.Null(await bench.Wallet.PaymentOffAsync(phone.Line.DeviceId, TestContext.Current.CancellationToken));
         Assert.Equal(1, bench.Count("SELECT count(*) FROM token_token WHERE state = 'Deactivated'"));
     }
 
@@ -278,9 +279,6 @@ public class WalletTests
 
     private const string Stranger = "zhao@example.com";
 
-    private static Task<ApiReply<PhoneWallet.SignInReply>> SignInAsync(Bench bench, string account, string seid, string requestId) =>
-        bench.WalletLink.CallAsync<PhoneWallet.SignInRequest, PhoneWallet.SignInReply>(PhoneWallet.Operations.SignIn, new(requestId, account, Bench.Password, new("Mi 5", "stable", "8.0.6.0", seid)), TestContext.Current.CancellationToken);
-
     [Fact]
     public async Task Another_account_cannot_take_a_handset_by_naming_its_chip()
     {
@@ -288,24 +286,9 @@ public class WalletTests
         var phone = await PhoneAsync(bench);
         await phone.RunAsync((await phone.AddAsync(Bench.Debit())).Value!.CardReference);
         await bench.Wallet.AddAccountAsync(Stranger, Bench.Password);
-        Assert.Equal("HANDSET_OF_ANOTHER_ACCOUNT", (await SignInAsync(bench, Stranger, phone.Chip.Seid, "x")).Error?.ErrorCode);
+        Assert.Equal("HANDSET_OF_ANOTHER_ACCOUNT", (await bench.NewHandset().SignInAsync(Stranger, Bench.Password, new("Mi 5", "stable", "8.0.6.0", phone.Chip.Seid))).Error?.ErrorCode);
         Assert.Equal(1, bench.Count("SELECT count(*) FROM token_token WHERE state = 'Active'"));
         Assert.Single(await phone.ListAsync());
-    }
-
-    [Fact]
-    public async Task A_sign_in_repeated_with_its_request_id_gives_the_same_credential()
-    {
-        await using var bench = new Bench();
-        await bench.Wallet.AddAccountAsync(Bench.Account, Bench.Password);
-        var seid = bench.NewChip().Seid;
-        var first = (await SignInAsync(bench, Bench.Account, seid, "one")).Value!;
-        Assert.Equal(first, (await SignInAsync(bench, Bench.Account, seid, "one")).Value);
-
-        // Once it is used it has arrived: the cloud keeps its hash alone, and a late copy of the request takes nothing back.
-        await bench.WalletLink.CallAsync<PhoneWallet.ListCardsRequest, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, new(first.DeviceId, first.Credential), TestContext.Current.CancellationToken);
-        Assert.Equal("REQUEST_REPEATED", (await SignInAsync(bench, Bench.Account, seid, "one")).Error?.ErrorCode);
-        Assert.NotNull((await bench.WalletLink.CallAsync<PhoneWallet.ListCardsRequest, PhoneWallet.ListCardsReply>(PhoneWallet.Operations.ListCards, new(first.DeviceId, first.Credential), TestContext.Current.CancellationToken)).Value);
     }
 
     // ---- lost mode, and what happens meanwhile ----
@@ -320,16 +303,16 @@ public class WalletTests
         await phone.RunAsync(yellow);
         bench.Bank.Decision = IssuerDecision.Approved;
         var green = (await phone.AddAsync(Bench.Debit())).Value!.CardReference;
-        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, true, TestContext.Current.CancellationToken));
+        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Line.DeviceId, true, TestContext.Current.CancellationToken));
 
-        var activated = await phone.CallAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, new("a", phone.Device.DeviceId, phone.Device.Credential, yellow, "123456"));
+        var activated = await phone.CallAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, new("a", yellow, "123456"));
         Assert.Equal(HandsetDecider.LostMode, activated.Error?.ErrorCode);
-        var script = await phone.CallAsync<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, new(phone.Device.DeviceId, phone.Device.Credential, green, []));
+        var script = await phone.CallAsync<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, new(green, []));
         Assert.Equal(HandsetDecider.LostMode, script.Error?.ErrorCode);
         Assert.Equal(0, bench.Count("SELECT count(*) FROM token_token WHERE state = 'Active'"));
 
         // A deletion goes through all the same.
-        Assert.Null((await phone.CallAsync<PhoneWallet.DeleteCardRequest, PhoneWallet.Done>(PhoneWallet.Operations.DeleteCard, new("d", phone.Device.DeviceId, phone.Device.Credential, yellow))).Error);
+        Assert.Null((await phone.CallAsync<PhoneWallet.DeleteCardRequest, PhoneWallet.Done>(PhoneWallet.Operations.DeleteCard, new("d", yellow))).Error);
         Assert.Equal(EnrolmentState.Deleted, await phone.RunAsync(yellow));
     }
 
@@ -340,17 +323,17 @@ public class WalletTests
         var phone = await PhoneAsync(bench);
         await phone.RunAsync((await phone.AddAsync(Bench.Debit())).Value!.CardReference);
         bench.TokenLink.IsCut = true;
-        Assert.Equal("TOKEN_SERVICE_UNREACHABLE", (await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, true, TestContext.Current.CancellationToken))?.ErrorCode);
+        Assert.Equal("TOKEN_SERVICE_UNREACHABLE", (await bench.Wallet.SetLostModeAsync(phone.Line.DeviceId, true, TestContext.Current.CancellationToken))?.ErrorCode);
         bench.TokenLink.IsCut = false;
-        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, true, TestContext.Current.CancellationToken));
+        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Line.DeviceId, true, TestContext.Current.CancellationToken));
         Assert.Equal(1, bench.Count("SELECT count(*) FROM token_token WHERE state = 'Suspended'"));
         Assert.Equal(EnrolmentState.Suspended, Assert.Single(await phone.ListAsync()).State);
 
         bench.TokenLink.IsCut = true;
-        Assert.Equal("TOKEN_SERVICE_UNREACHABLE", (await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, false, TestContext.Current.CancellationToken))?.ErrorCode);
+        Assert.Equal("TOKEN_SERVICE_UNREACHABLE", (await bench.Wallet.SetLostModeAsync(phone.Line.DeviceId, false, TestContext.Current.CancellationToken))?.ErrorCode);
         bench.TokenLink.IsCut = false;
         Assert.Equal(HandsetDecider.LostMode, (await phone.AddAsync(Bench.Credit())).Error?.ErrorCode);
-        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, false, TestContext.Current.CancellationToken));
+        Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Line.DeviceId, false, TestContext.Current.CancellationToken));
         Assert.Equal(EnrolmentState.Active, Assert.Single(await phone.ListAsync()).State);
     }
 
@@ -366,10 +349,10 @@ public class WalletTests
             if (!lost && phone.Chip.Instances.Values.Any(instance => instance.Personalised))
             {
                 lost = true;
-                bench.TokenLink.Before = (WalletToken.Operations.Provision, async () => Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Device.DeviceId, true, TestContext.Current.CancellationToken)));
+                bench.TokenLink.Before = (WalletToken.Operations.Provision, async () => Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Line.DeviceId, true, TestContext.Current.CancellationToken)));
             }
 
-            var reply = await phone.CallAsync<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, new(phone.Device.DeviceId, phone.Device.Credential, card, answers));
+            var reply = await phone.CallAsync<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, new(card, answers));
             if (lost)
             {
                 Assert.Equal(HandsetDecider.LostMode, reply.Error?.ErrorCode);
@@ -390,8 +373,8 @@ public class WalletTests
         await using var bench = new Bench();
         var phone = await PhoneAsync(bench);
         bench.TokenLink.Before = (WalletToken.Operations.Digitize, async () => Assert.Null(findDevice
-            ? await bench.Wallet.RemoteFindDeviceOffAsync(phone.Device.DeviceId, TestContext.Current.CancellationToken)
-            : await bench.Wallet.RemoteSignOutAsync(phone.Device.DeviceId, TestContext.Current.CancellationToken)));
+            ? await bench.Wallet.RemoteFindDeviceOffAsync(phone.Line.DeviceId, TestContext.Current.CancellationToken)
+            : await bench.Wallet.RemoteSignOutAsync(phone.Line.DeviceId, TestContext.Current.CancellationToken)));
         Assert.Equal(findDevice ? HandsetDecider.FindDeviceOff : HandsetDecider.NotSignedIn, (await phone.AddAsync(Bench.Debit(), "r")).Error?.ErrorCode);
         Assert.Equal(0, bench.Count("SELECT count(*) FROM token_token WHERE state <> 'Deactivated'"));
         Assert.Equal(0, bench.Count("SELECT count(*) FROM token_device_slot"));
@@ -410,7 +393,7 @@ public class WalletTests
             bench.TokenLink.Before = null;
             await bench.Store.WriteAsync(session => session.Execute("UPDATE wallet_card SET state = 'Deleted'"));
         });
-        await phone.CallAsync<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, new(phone.Device.DeviceId, phone.Device.Credential, card, []));
+        await phone.CallAsync<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, new(card, []));
         Assert.Equal(1, bench.Count("SELECT count(*) FROM wallet_card WHERE state = 'Deleted'"));
     }
 }

@@ -1,0 +1,267 @@
+using System.Globalization;
+using Majia.Core.Contracts;
+using Majia.Storage;
+using Microsoft.Data.Sqlite;
+
+namespace Majia.Tests.Storage;
+
+/// <summary>Commits that are durable in the log before their rows stand in the database (docs/decisions/0058): nobody sees a difference, not after a crash either.</summary>
+public sealed class RedoLogTests : IDisposable
+{
+    private sealed record Row(string Account, string Id, long Balance, string? Note, byte[] Bytes);
+
+    private static readonly PartySchema Schema = new("test",
+    [
+        "CREATE TABLE test_hot (account TEXT NOT NULL, id TEXT NOT NULL, balance INTEGER NOT NULL, note TEXT, bytes BLOB NOT NULL, PRIMARY KEY (account, id)) WITHOUT ROWID",
+    ]);
+
+    private static readonly HotTable<Row> Single = Describe(group: 2, stays: false), Kept = Describe(group: 2, stays: true), Grouped = Describe(group: 1, stays: false);
+
+    /// <summary>Every commit goes into the log; rows go on only when somebody looks.</summary>
+    private static readonly GroupCommit Logged = new(IdleMilliseconds: 3_600_000, LogAfter: 0);
+
+    private readonly string folder = Directory.CreateTempSubdirectory("majia-test-").FullName;
+
+    public static TheoryData<string, int> Seeds => [.. from table in (string[])["single", "kept", "grouped"] from seed in Enumerable.Range(1, 8) select (table, seed)];
+
+    private string Database => Path.Combine(folder, "majia.db");
+
+    public void Dispose() => Directory.Delete(folder, recursive: true);
+
+    [Fact]
+    public async Task What_is_durable_is_in_the_log_and_units_readers_and_the_next_start_find_it()
+    {
+        await using var store = Open(Logged);
+        await store.CommitAsync(s => s.Add(Single, new("a", "1", 5, null, [1, 2])));
+        await store.CommitAsync(s => s.Put(Single, s.Find(Single, "a", "1")! with { Balance = 6 }));
+        await store.CommitAsync(s => s.Add(Single, new("b", "1", 7, "seven", [])));
+        await store.CommitAsync(s => s.Add(Single, new("c", "1", 8, "", []))); // by now the first one is in the log alone
+
+        Assert.Equal(0, Count(Database, "test_hot"));
+        Assert.Equal(4, Count(RedoOf(Database), "redo"));
+        Assert.Equal("a/1 6  0102", Show((await store.WriteAsync(s => s.Find(Single, "a", "1")))!));
+        Assert.False(await store.WriteAsync(s => s.TryAdd(Single, new("a", "1", 9, null, []))));
+        var crashed = CopyAsAfterACrash();
+        await using (var next = Open(Logged, crashed))
+        {
+            Assert.Equal(["a/1 6  0102", "b/1 7 seven ", "c/1 8  "], next.Read(All));
+            Assert.False(File.Exists(RedoOf(crashed)));
+        }
+
+        Assert.Equal(["a/1 6  0102", "b/1 7 seven ", "c/1 8  "], store.Read(All));
+        Assert.Equal(3, Count(Database, "test_hot"));
+    }
+
+    [Fact]
+    public async Task Somebody_who_looks_from_outside_and_a_copy_have_what_waits_in_the_log()
+    {
+        string crashed;
+        await using (var store = Open(Logged))
+        {
+            await store.CommitAsync(s => s.Add(Single, new("a", "1", 5, null, [])));
+            crashed = CopyAsAfterACrash();
+            Assert.Equal(["a/1 5  "], SqliteStore.Peek(Database, All));
+        }
+
+        Assert.Equal(["a/1 5  "], SqliteStore.Peek(crashed, All));
+        var copy = Path.Combine(folder, "copy.db");
+        Snapshots.Take(crashed, copy);
+        Assert.Equal(["a/1 5  "], SqliteStore.Peek(copy, All));
+        Assert.False(File.Exists(RedoOf(copy)));
+        Assert.Equal(0, Count(crashed, "test_hot"));
+        Assert.False(File.Exists(RedoOf(Database))); // closed in good order: nothing waits
+    }
+
+    [Fact]
+    public async Task A_unit_with_statements_of_its_own_sees_and_changes_what_was_in_the_log()
+    {
+        await using var store = Open(Logged);
+        await store.CommitAsync(s => s.Add(Kept, new("a", "1", 5, null, [])));
+        await store.WriteAsync(s => s.Put(Kept, s.Find(Kept, "a", "1")! with { Balance = 6 }));
+        Assert.Equal(1, await store.CommitAsync(s => s.Execute("UPDATE test_hot SET balance = balance * 10")));
+        await store.CommitAsync(s => s.Put(Kept, s.Find(Kept, "a", "1")! with { Balance = s.Find(Kept, "a", "1")!.Balance + 1 }));
+
+        await using var next = Open(Logged, CopyAsAfterACrash());
+        Assert.Equal(["a/1 61  "], next.Read(All));
+        Assert.Equal(["a/1 61  "], store.Read(All));
+    }
+
+    [Fact]
+    public async Task The_log_of_another_database_is_refused_and_nothing_is_changed()
+    {
+        await using (var store = Open(Logged))
+        {
+            for (var i = 0; i < 3; i++)
+            {
+                await store.CommitAsync(s => s.Add(Single, new("a", i.ToString(CultureInfo.InvariantCulture), 5, null, [])));
+                _ = store.Read(All);
+            }
+
+            await store.CommitAsync(s => s.Add(Single, new("b", "1", 5, null, [])));
+            _ = CopyAsAfterACrash();
+        }
+
+        var other = Path.Combine(folder, "other", "majia.db");
+        Directory.CreateDirectory(Path.GetDirectoryName(other)!);
+        await Open(Logged, other).DisposeAsync();
+        foreach (var end in (string[])["-redo", "-redo-wal"])
+        {
+            File.Copy(Path.Combine(folder, "crashed", "majia.db" + end), other + end);
+        }
+
+        var refused = Assert.Throws<StoreException>(() => Open(Logged, other));
+        Assert.Contains("goes on with record 4, expected 1", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(0, Count(other, "test_hot"));
+        Assert.True(File.Exists(RedoOf(other)));
+    }
+
+    [Fact]
+    public async Task Small_commits_go_straight_into_the_database()
+    {
+        await using var store = Open(new GroupCommit());
+        for (var i = 0; i < 40; i++)
+        {
+            await store.CommitAsync(s => s.Add(Single, new("a", $"{i:D2}", i, null, [])));
+        }
+
+        Assert.False(File.Exists(RedoOf(Database)));
+        Assert.Equal(40, Count(Database, "test_hot"));
+    }
+
+    /// <summary>Random units against a dictionary: whatever is applied when, units and readers see the model, and so does whoever opens a copy taken when everything was durable.</summary>
+    [Theory]
+    [MemberData(nameof(Seeds))]
+    public async Task Units_in_any_order_leave_what_they_would_leave_without_a_log(string kind, int seed)
+    {
+        var table = kind switch { "single" => Single, "kept" => Kept, _ => Grouped };
+        var dice = new Random(seed);
+        var model = new SortedDictionary<string, Row>(StringComparer.Ordinal);
+        var crashes = 0;
+        await using (var store = Open(new GroupCommit(IdleMilliseconds: seed % 2 == 0 ? 1 : 3_600_000, LogAfter: dice.Next(3), Large: 1, LogRows: dice.Next(1, 40))))
+        {
+            for (var step = 0; step < 400; step++)
+            {
+                var (account, id) = ($"a{dice.Next(6)}", $"{dice.Next(5)}");
+                var key = $"{account}/{id}";
+                switch (dice.Next(20))
+                {
+                    case < 5:
+                        var row = new Row(account, id, step, dice.Next(2) == 0 ? null : $"note {step}", new byte[dice.Next(3)]);
+                        Assert.Equal(model.TryAdd(key, row), await store.WriteAsync(s => s.TryAdd(table, row)));
+                        break;
+                    case < 10:
+                        var changed = await store.WriteAsync(s =>
+                        {
+                            if (Find(s, table, account, id) is not { } found)
+                            {
+                                return false;
+                            }
+
+                            s.Put(table, found with { Balance = found.Balance + 1000 });
+                            return true;
+                        });
+                        Assert.Equal(model.ContainsKey(key), changed);
+                        if (changed)
+                        {
+                            model[key] = model[key] with { Balance = model[key].Balance + 1000 };
+                        }
+
+                        break;
+                    case < 12:
+                        await Assert.ThrowsAsync<InvalidDataException>(() => store.WriteAsync<int>(s =>
+                        {
+                            s.TryAdd(table, new Row(account, id, -1, null, []));
+                            s.Put(table, Find(s, table, account, id)! with { Balance = -2 });
+                            throw new InvalidDataException();
+                        }));
+                        break;
+                    case 12:
+                        var times = step;
+                        await store.WriteAsync(s => s.Execute("UPDATE test_hot SET balance = balance + $1 WHERE account = $2", times, account));
+                        foreach (var other in model.Where(pair => pair.Value.Account == account).ToList())
+                        {
+                            model[other.Key] = other.Value with { Balance = other.Value.Balance + times };
+                        }
+
+                        break;
+                    case 13 when kind == "grouped":
+                        Assert.Equal(
+                            [.. model.Values.Where(other => other.Account == account).Select(Show)],
+                            await store.WriteAsync(s => s.Rows(table, account).Select(Show).ToList()));
+                        break;
+                    case < 18:
+                        await store.DurableAsync();
+                        break;
+                    case 18:
+                        await store.DurableAsync();
+                        Assert.Equal([.. model.Values.Select(Show)], store.Read(All));
+                        break;
+                    default:
+                        await store.DurableAsync();
+                        if (seed % 2 == 1 && crashes < 4 && dice.Next(2) == 0)
+                        {
+                            // Nothing is on its way anywhere: a reader has just waited for it, and one commit follows.
+                            _ = store.Read(All);
+                            await store.CommitAsync(s => s.TryAdd(table, new Row("z", $"{step}", 1, null, [])));
+                            model.Add($"z/{step}", new Row("z", $"{step}", 1, null, []));
+                            await using var next = Open(Logged, CopyAsAfterACrash());
+                            Assert.Equal([.. model.Values.Select(Show)], next.Read(All));
+                            crashes++;
+                        }
+
+                        break;
+                }
+            }
+
+            await store.DurableAsync();
+        }
+
+        Assert.Equal([.. model.Values.Select(Show)], SqliteStore.Peek(Database, All));
+        Assert.False(File.Exists(RedoOf(Database)));
+    }
+
+    private static Row? Find(Session session, HotTable<Row> table, string account, string id) =>
+        table == Grouped ? session.Rows(table, account).SingleOrDefault(row => row.Id == id) : session.Find(table, account, id);
+
+    private static HotTable<Row> Describe(int group, bool stays) => new(
+        "test_hot", keys: 2, group: group, columns: "account, id, balance, note, bytes", changing: "balance", stays: stays, map: Map, values: static row => [row.Account, row.Id, row.Balance, row.Note, row.Bytes]);
+
+    private static Row Map(System.Data.Common.DbDataReader row) => new(row.GetString(0), row.GetString(1), row.GetInt64(2), row.TextOrNull(3), row.Bytes(4));
+
+    private static string Show(Row row) => $"{row.Account}/{row.Id} {row.Balance} {row.Note} {Convert.ToHexString(row.Bytes)}";
+
+    private static List<string> All(Session session) => session.Query("SELECT account, id, balance, note, bytes FROM test_hot ORDER BY account, id", static row => Show(Map(row)));
+
+    private static string RedoOf(string database) => database + "-redo";
+
+    private static long Count(string file, string table)
+    {
+        using var connection = new SqliteConnection($"Data Source={file};Pooling=False");
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = $"SELECT count(*) FROM {table}";
+        return (long)command.ExecuteScalar()!;
+    }
+
+    private SqliteStore Open(GroupCommit policy, string? path = null) => SqliteStore.Open(path ?? Database, [Schema], TimeProvider.System, policy);
+
+    private string CopyAsAfterACrash()
+    {
+        var copy = Path.Combine(folder, "crashed");
+        if (Directory.Exists(copy))
+        {
+            Directory.Delete(copy, recursive: true);
+        }
+
+        Directory.CreateDirectory(copy);
+        foreach (var end in (string[])["", "-wal", "-redo", "-redo-wal"])
+        {
+            if (File.Exists(Database + end))
+            {
+                File.Copy(Database + end, Path.Combine(copy, "majia.db" + end));
+            }
+        }
+
+        return Path.Combine(copy, "majia.db");
+    }
+}
