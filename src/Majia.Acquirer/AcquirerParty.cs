@@ -29,6 +29,7 @@ public sealed partial class AcquirerParty : IIsoServer
     private readonly Lock gate = new();
     private readonly Dictionary<string, TaskCompletionSource<PosTransaction>> running = new(StringComparer.Ordinal);
     private readonly OutboxPump pump;
+    private readonly TraceNumbers claims;
 
     public AcquirerParty(AcquirerOptions options, Store store, KeyModule keys, IIsoLink network, TimeProvider time, Entropy entropy, ITrace trace)
     {
@@ -39,6 +40,7 @@ public sealed partial class AcquirerParty : IIsoServer
         this.network = new SwitchLine(
             network, options.Network, options.Institution, block => keys.Mac(LineMac, options.Mac, block), (block, mac) => keys.VerifyMac(LineMac, options.Mac, block, mac), options.NetworkTimeout, time);
         this.time = time;
+        claims = new TraceNumbers(store, options.UtcOffset);
         this.trace = new AcquirerTrace(trace, time);
         pump = new OutboxPump(Outbox, store, time, DeliverAsync, (entry, error) => this.trace.Decision(TraceReference.Rrn(entry.Reference), new(
             $"The reversal could not be sent ({error.GetType().Name}); it is tried again.", $"冲正发送失败（{error.GetType().Name}），稍后重试。")));
@@ -131,6 +133,7 @@ public sealed partial class AcquirerParty : IIsoServer
         var mine = new TaskCompletionSource<PosTransaction>(TaskCreationOptions.RunContinuationsAsynchronously);
         var canSeal = keys.TryInfo(NumberKey, out _);
         var box = request.NumberIsToken || !canSeal ? null : keys.Seal(NumberKey, Encoding.ASCII.GetBytes(request.Number.Reveal()), NumberContext(request.Terminal, request.Stan));
+        var numbers = await claims.NextAsync(now);
         var (claim, row, place, original) = await store.WriteAsync(session =>
         {
             PosTransaction.Lock(session, request);
@@ -142,7 +145,6 @@ public sealed partial class AcquirerParty : IIsoServer
             PosTransaction? inserted = null;
             if (decided is Claim.Forward or Claim.Refuse { Kept: true })
             {
-                var numbers = SystemTrace.Next(session, now.ToOffset(options.UtcOffset));
                 inserted = new PosTransaction(
                     request.Terminal, request.Merchant, request.Batch, request.Stan, request.Kind, request.Digest, numbers.Rrn, numbers.Transmission, numbers.Trace, now, now + options.NetworkTimeout,
                     request.NumberIsToken ? request.Number.Reveal() : null, box, request.Amount, (decided as Claim.Refuse)?.Refusal.Code.Value ?? (request.Operation == PosOperation.Offline ? Accepted.Code.Value : null), null, null, null, null, null, decided is Claim.Forward ? sale?.Rrn : null, null);
@@ -173,7 +175,6 @@ public sealed partial class AcquirerParty : IIsoServer
         {
             AcquirerSchema.Want(wanted, request.Terminal, request.Batch);
             PosTransaction.Want(wanted, request);
-            SystemTrace.Want(wanted);
         });
 
         if (row is not null)

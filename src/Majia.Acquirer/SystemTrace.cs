@@ -18,22 +18,33 @@ internal sealed record SystemTrace(string Rrn, string Trace, string Transmission
         "acquirer_sequence", keys: 1, columns: "name, hour, before, value", changing: "hour, before, value", stays: true,
         map: static row => new Counter(row.GetInt64(1), row.GetInt64(2), row.GetInt64(3)), values: static row => ["rrn", row.Hour, row.Before, row.Value]);
 
-    /// <summary>Names what <see cref="Next"/> will look at.</summary>
+    /// <summary>Names what <see cref="Draw"/> will look at.</summary>
     public static void Want(Wanted wanted) => wanted.Row(Counters, "rrn");
 
-    /// <summary>Takes the next numbers. A clock set back does not give a number twice: the hour never goes back.</summary>
-    public static SystemTrace Next(Session session, DateTimeOffset local)
+    /// <summary>Takes the next numbers straight from the counter: of what is rare, and must not wait outside its unit.</summary>
+    public static SystemTrace Next(Session session, DateTimeOffset local) => Of(Draw(session, local, 1), local);
+
+    /// <summary>Takes a block of numbers. A clock set back does not give a number twice: the hour never goes back.</summary>
+    public static TraceNumbers.Block Draw(Session session, DateTimeOffset local, int size)
     {
-        var hour = (long)Math.Floor((local.DateTime - DateTime.UnixEpoch).TotalHours);
+        var hour = HourOf(local);
         var last = session.Find(Counters, "rrn")!;
         var before = hour > last.Hour ? last.Value : last.Before;
         hour = Math.Max(hour, last.Hour);
-        var value = last.Value + 1;
-        session.Put(Counters, new Counter(hour, before, value));
-        var serial = value - before;
+        session.Put(Counters, new Counter(hour, before, last.Value + size));
+        return new TraceNumbers.Block(hour, before, last.Value, last.Value + size);
+    }
+
+    public static long HourOf(DateTimeOffset local) => (long)Math.Floor((local.DateTime - DateTime.UnixEpoch).TotalHours);
+
+    private static SystemTrace Of(TraceNumbers.Block one, DateTimeOffset local) => Of(one.Hour, one.Before, one.End, local);
+
+    /// <param name="before">What the counter was when the hour began.</param>
+    public static SystemTrace Of(long hour, long before, long value, DateTimeOffset local)
+    {
         var named = DateTime.UnixEpoch.AddHours(hour);
         return new SystemTrace(
-            string.Create(CultureInfo.InvariantCulture, $"{named.Year % 10}{named.DayOfYear:D3}{named.Hour:D2}{Serial(serial)}"),
+            string.Create(CultureInfo.InvariantCulture, $"{named.Year % 10}{named.DayOfYear:D3}{named.Hour:D2}{Serial(value - before)}"),
             (value % 1_000_000).ToString("D6", CultureInfo.InvariantCulture),
             local.ToString("MMddHHmmss", CultureInfo.InvariantCulture));
     }

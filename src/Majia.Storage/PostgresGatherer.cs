@@ -10,10 +10,10 @@ namespace Majia.Storage;
 /// </remarks>
 internal sealed class PostgresGatherer : IAsyncDisposable
 {
-    private const int MostInWave = 128;
+    private const int MostInWave = 128, FewInside = 16;
 
-    /// <summary>How long a transaction may hold its rows while nobody waits for it, and how long it takes in more while somebody does.</summary>
-    private static readonly TimeSpan Unasked = TimeSpan.FromMilliseconds(5), Busy = TimeSpan.FromMilliseconds(8);
+    /// <summary>How long a transaction stays open with nobody in it and nobody who waits for it; and how long it waits for those who are in it, while somebody waits for its end and while nobody does.</summary>
+    private static readonly TimeSpan Unasked = TimeSpan.FromMilliseconds(5), Busy = TimeSpan.FromMilliseconds(20), Long = TimeSpan.FromMilliseconds(50);
 
     private readonly object gate = new();
     private readonly PostgresTarget target;
@@ -25,8 +25,11 @@ internal sealed class PostgresGatherer : IAsyncDisposable
 
     // Under the gate.
     private readonly Queue<IStoreUnit> queue = new();
+    private readonly Queue<IStoreUnit> door = new();
+    private readonly HashSet<StoreFlow> inside = [];
     private readonly List<IStoreUnit> deferred = [];
     private Transaction? open, closing;
+    private int admitted, underCommit;
     private bool stopping, over;
 
     public PostgresGatherer(PostgresTarget target, PostgresLog log, TimeProvider time)
@@ -49,15 +52,23 @@ internal sealed class PostgresGatherer : IAsyncDisposable
     }
 
     /// <summary>Completes when every unit that has its result by now is committed and on disk; at once when none is open. Fails when they are lost.</summary>
-    public Task SettledAsync()
+    /// <param name="flow">Has nothing more to do for now.</param>
+    public Task SettledAsync(StoreFlow? flow = null)
     {
         lock (gate)
         {
             if (open is { Begun: true })
             {
+                var last = flow is not null && inside.Remove(flow) && inside.Count == 0;
                 if (!open.Asked)
                 {
                     open.Asked = true;
+                    open.AskedAt = time.GetTimestamp();
+                    last = true;
+                }
+
+                if (last)
+                {
                     Monitor.PulseAll(gate);
                 }
 
@@ -69,11 +80,11 @@ internal sealed class PostgresGatherer : IAsyncDisposable
     }
 
     /// <summary>As <see cref="SettledAsync"/>, for a reader's thread; what was lost is not its business.</summary>
-    public void Settle()
+    public void Settle(StoreFlow? flow)
     {
         try
         {
-            SettledAsync().GetAwaiter().GetResult();
+            SettledAsync(flow).GetAwaiter().GetResult();
         }
         catch (StoreFailedException)
         {
@@ -119,22 +130,21 @@ internal sealed class PostgresGatherer : IAsyncDisposable
                 if (open is { Doomed: true } && closing is null)
                 {
                     Lose(open, null);
-                    open = null;
+                    Close();
                 }
 
-                if (open is { Begun: true } && closing is null && IsTime(open))
+                Admit(wave);
+                if (open is { Begun: true } && closing is null && (IsLate(open) || (wave.Count == 0 && IsQuiet(open))))
                 {
-                    (closing, open) = (open, null);
+                    (closing, underCommit) = (open, admitted);
+                    Close();
+                    wave.ForEach(Enter);
                     Monitor.PulseAll(gate);
+                    Admit(wave);
                 }
 
-                if (queue.Count > 0)
+                if (wave.Count > 0)
                 {
-                    while (wave.Count < MostInWave && queue.TryDequeue(out var unit))
-                    {
-                        wave.Add(unit);
-                    }
-
                     if (open is not null)
                     {
                         open.Batch.Before = closing?.Batch;
@@ -143,12 +153,12 @@ internal sealed class PostgresGatherer : IAsyncDisposable
                     return true;
                 }
 
-                if (stopping && open is not { Begun: true } && closing is null && deferred.Count == 0)
+                if (stopping && open is not { Begun: true } && closing is null && deferred.Count == 0 && door.Count == 0)
                 {
                     return false;
                 }
 
-                if (open is { Begun: true, Asked: false } && closing is null && !stopping)
+                if (open is { Begun: true } && closing is null && !stopping)
                 {
                     Monitor.Wait(gate, Unasked);
                 }
@@ -160,10 +170,54 @@ internal sealed class PostgresGatherer : IAsyncDisposable
         }
     }
 
-    private bool IsTime(Transaction transaction) =>
-        time.GetElapsedTime(transaction.Since) is var age && queue.Count == 0
-            ? transaction.Asked || stopping || age >= Unasked
-            : transaction.Asked && age >= Busy;
+    /// <summary>Takes what may run now: units of requests that are in the open transaction, and of new ones while there is room.</summary>
+    private void Admit(List<IStoreUnit> wave)
+    {
+        while (wave.Count < MostInWave && queue.TryDequeue(out var unit))
+        {
+            if (unit.Flow is { } flow && !inside.Contains(flow) && !HasRoom)
+            {
+                door.Enqueue(unit);
+            }
+            else
+            {
+                Enter(unit);
+                wave.Add(unit);
+            }
+        }
+
+        while (wave.Count < MostInWave && HasRoom && door.TryDequeue(out var first))
+        {
+            Enter(first);
+            wave.Add(first);
+        }
+    }
+
+    /// <summary>No transaction is open: whoever was in it enters the next one.</summary>
+    private void Close()
+    {
+        open = null;
+        inside.Clear();
+        admitted = 0;
+    }
+
+    private void Enter(IStoreUnit unit)
+    {
+        if (unit.Flow is { } flow && inside.Add(flow))
+        {
+            admitted++;
+        }
+    }
+
+    /// <summary>Whether a new request may enter. Not once somebody waits for the transaction: else it would never end, or end in the middle of many.
+    /// And half of all requests at most: while these run, the other half is committed.</summary>
+    private bool HasRoom => stopping || (open is not { Asked: true } && admitted < Math.Max(FewInside, (admitted + underCommit + door.Count + 1) / 2));
+
+    /// <summary>Everybody in it is done, or nobody came for a while.</summary>
+    private bool IsQuiet(Transaction transaction) => stopping || (inside.Count == 0 && (transaction.Asked || time.GetElapsedTime(transaction.Since) >= Unasked));
+
+    /// <summary>It does not wait any longer for those who are in it.</summary>
+    private bool IsLate(Transaction transaction) => transaction.Asked ? time.GetElapsedTime(transaction.AskedAt) >= Busy : time.GetElapsedTime(transaction.Since) >= Long;
 
     private void RunWave(List<IStoreUnit> wave)
     {
@@ -184,6 +238,11 @@ internal sealed class PostgresGatherer : IAsyncDisposable
         }
         catch (StoreUnavailableException away)
         {
+            lock (gate)
+            {
+                Close();
+            }
+
             wave.FindAll(static unit => !unit.Ended).ForEach(unit => unit.Fail(away));
             return;
         }
@@ -194,7 +253,8 @@ internal sealed class PostgresGatherer : IAsyncDisposable
             Transaction failed;
             lock (gate)
             {
-                (failed, open) = (open!, null);
+                failed = open!;
+                Close();
             }
 
             Lose(failed, thrown);
@@ -289,6 +349,7 @@ internal sealed class PostgresGatherer : IAsyncDisposable
 
         lock (gate)
         {
+            underCommit = 0;
             if (failure is null)
             {
                 lines.Push(transaction.Line);
@@ -378,6 +439,8 @@ internal sealed class PostgresGatherer : IAsyncDisposable
 
         /// <summary>Somebody waits for its commit.</summary>
         public bool Asked { get; set; }
+
+        public long AskedAt { get; set; }
 
         /// <summary>The one before it came to nothing.</summary>
         public bool Doomed { get; set; }

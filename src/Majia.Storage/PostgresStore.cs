@@ -90,7 +90,7 @@ public sealed class PostgresStore : Store
     public override Task<T> WriteAsync<T>(Func<Session, T> unit)
     {
         var entry = new Unit<T>(this, unit, null);
-        if (gatherer.SettledAsync() is { IsCompleted: false } settled)
+        if (gatherer.SettledAsync(StoreFlow.Current) is { IsCompleted: false } settled)
         {
             _ = AfterAsync(settled, entry);
         }
@@ -113,7 +113,7 @@ public sealed class PostgresStore : Store
     /// <summary>For one that the gatherer cannot run.</summary>
     internal void RunAlone(IStoreUnit unit)
     {
-        if (gatherer.SettledAsync() is { IsCompleted: false } settled)
+        if (gatherer.SettledAsync(unit.Flow) is { IsCompleted: false } settled)
         {
             _ = AfterAsync(settled, unit);
         }
@@ -156,12 +156,12 @@ public sealed class PostgresStore : Store
 
     public override StoreFailedException? Failure => log.Failure;
 
-    public override StoreMark Mark() => log.Mark();
+    public override StoreMark Mark() => log.Mark() with { Flow = StoreFlow.Begin() };
 
     public override Task DurableAsync() => DurableAsync(log.Mark());
 
     public override Task DurableAsync(StoreMark since) =>
-        gatherer.SettledAsync() is { IsCompletedSuccessfully: false } settled ? SettledAndDurableAsync(settled, since) : log.DurableAsync(since);
+        gatherer.SettledAsync(since.Flow ?? StoreFlow.Current) is { IsCompletedSuccessfully: false } settled ? SettledAndDurableAsync(settled, since) : log.DurableAsync(since);
 
     private async Task SettledAndDurableAsync(Task settled, StoreMark since)
     {
@@ -172,7 +172,7 @@ public sealed class PostgresStore : Store
     public override T Read<T>(Func<Session, T> query)
     {
         var since = log.Mark();
-        gatherer.Settle();
+        gatherer.Settle(StoreFlow.Current);
         var (result, ahead) = ReadOnce(query);
         if (ahead)
         {
@@ -395,6 +395,8 @@ public sealed class PostgresStore : Store
 
         public string Role => store.role;
 
+        public StoreFlow? Flow { get; } = wants is null ? null : StoreFlow.Current;
+
         public bool Ended => done.Task.IsCompleted;
 
         public void Name(Wanted wanted) => wants?.Invoke(wanted);
@@ -413,6 +415,9 @@ public sealed class PostgresStore : Store
 internal interface IStoreUnit : IBatchUnit
 {
     void Deliver();
+
+    /// <summary>Of which request; null: of none.</summary>
+    StoreFlow? Flow { get; }
 
     /// <summary>In a transaction of its own.</summary>
     void Alone();

@@ -75,7 +75,23 @@ public sealed class StoreUnavailableException(string message, bool inDoubt, Exce
 }
 
 /// <summary>Which life of its database a request began in.</summary>
-public readonly record struct StoreMark(long Life);
+public readonly record struct StoreMark(long Life)
+{
+    /// <summary>The request itself, where the store keeps together what it does.</summary>
+    internal StoreFlow? Flow { get; init; }
+}
+
+/// <summary>A request, from its mark to its last wait for the disk: a store may keep its units together (docs/decisions/0057). Nothing but speed rests on it.</summary>
+internal sealed class StoreFlow
+{
+    private static readonly AsyncLocal<StoreFlow?> Local = new();
+
+    /// <summary>Of whoever runs now; null outside of a request.</summary>
+    public static StoreFlow? Current => Local.Value;
+
+    /// <summary>From here on whoever runs is of a request, until it returns. A request inside of another is part of it: they end together.</summary>
+    public static StoreFlow Begin() => Local.Value ??= new StoreFlow();
+}
 
 /// <summary>The database or its folder cannot be used as it is: unreadable, of a newer program, not ours. The world is not as expected (exit code 3); nothing was touched.</summary>
 public class StoreException(string message, Exception? inner = null) : Exception(message, inner);

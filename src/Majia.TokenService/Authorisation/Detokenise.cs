@@ -66,6 +66,8 @@ public sealed partial class TokenServiceParty
             session => TokenRow.Find(session, index) is { } found ? (found, AccountRow.Find(session, found.PanIndex)) : default((TokenRow?, AccountRow?)),
             wanted =>
             {
+                // With it, for the deciding unit: one question fewer.
+                VerdictRow.Want(wanted, index, key.ToString());
                 if (TokenRow.Want(wanted, index) is { } token)
                 {
                     AccountRow.Want(wanted, token.PanIndex);

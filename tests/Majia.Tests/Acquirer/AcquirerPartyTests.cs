@@ -402,6 +402,29 @@ public sealed class AcquirerPartyTests
     }
 
     [Fact]
+    public async Task Two_nodes_draw_their_numbers_in_blocks_and_give_none_twice_over_the_hours()
+    {
+        await using var session = bench.NewStore();
+        var nodes = new[] { new TraceNumbers(session, TimeSpan.FromHours(8)), new TraceNumbers(session, TimeSpan.FromHours(8)) };
+        var at = new DateTimeOffset(2026, 3, 4, 13, 59, 59, TimeSpan.FromHours(8));
+        var numbers = new List<SystemTrace>();
+        foreach (var seconds in (int[])[0, 1, 1, -60, 3601])
+        {
+            numbers.AddRange(await Task.WhenAll(Enumerable.Range(0, 450).Select(async i => await nodes[i % 2].NextAsync(at.AddSeconds(seconds)))));
+        }
+
+        Assert.Equal(numbers.Count, numbers.Select(number => number.Rrn).Distinct().Count());
+        Assert.Equal(numbers.Count, numbers.Select(number => number.Trace).Distinct().Count());
+        Assert.Equal("606313000001", numbers[0].Rrn);
+        Assert.Contains(numbers, number => number.Rrn == "606314000001");
+        Assert.Contains(numbers, number => number.Rrn == "606315000001");
+
+        // What is drawn for once goes behind the blocks.
+        var one = await session.WriteAsync(s => SystemTrace.Next(s, at.AddSeconds(3601)));
+        Assert.DoesNotContain(numbers, number => number.Rrn == one.Rrn || number.Trace == one.Trace);
+    }
+
+    [Fact]
     public async Task A_message_with_a_wrong_mac_writes_nothing_into_the_history_of_the_payment_that_it_names()
     {
         var acquirer = await Open();

@@ -1,4 +1,5 @@
 using Majia.Storage;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Majia.Tests.Storage;
 
@@ -25,6 +26,9 @@ public sealed class PostgresBatchTests(PostgresServer server)
             s.Add(Table, new("a", "2", 0, null));
         });
         await Task.WhenAll(Enumerable.Range(0, 400).Select(i => (i % 2 == 0 ? one : two).WriteAsync(s => Add(s, i % 3 == 0 ? "1" : "2"), wanted => wanted.Row(Table, "a", i % 3 == 0 ? "1" : "2"))));
+
+        // The other node's last units are seen here when they are committed.
+        await two.DurableAsync();
         Assert.Equal([134, 266], await one.WriteAsync(s => s.Query("SELECT balance FROM test_hot ORDER BY id", row => row.GetInt64(0))));
     }
 
@@ -53,6 +57,48 @@ public sealed class PostgresBatchTests(PostgresServer server)
 
         Assert.Equal(24, await store.WriteAsync(s => s.Number("SELECT count(*) FROM test_hot")));
         Assert.Equal(12, await store.WriteAsync(s => s.Number("SELECT count(note) FROM test_hot")));
+    }
+
+    [Fact]
+    public async Task What_two_requests_do_is_one_commit_though_one_of_them_ends_before_the_other()
+    {
+        // Time stands still: nobody's patience ends meanwhile.
+        var time = new FakeTimeProvider();
+        await using var store = PostgresStore.Open(await server.NewDatabaseAsync(), [Schema], time, PostgresServer.Options);
+        var (written, goOn) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var slow = RequestAsync("slow", first => { written.SetResult(); return goOn.Task; });
+        await written.Task;
+        var quick = RequestAsync("quick", _ => { goOn.SetResult(); return Task.CompletedTask; });
+        await Task.WhenAll(slow, quick);
+        Assert.Equal(4, await store.WriteAsync(s => s.Number("SELECT count(*) FROM test_hot")));
+        Assert.Equal(1, await store.WriteAsync(s => s.Number("SELECT count(DISTINCT xmin::text) FROM test_hot")));
+
+        // One that never ends holds nobody up for long.
+        var never = new TaskCompletionSource();
+        var stuck = RequestAsync("stuck", _ => never.Task);
+        var free = RequestAsync("free", _ => Task.CompletedTask);
+        Assert.False(free.IsCompleted);
+        for (var step = 0; step < 1_000 && !free.IsCompleted; step++)
+        {
+            time.Advance(TimeSpan.FromMilliseconds(5));
+            await Task.Delay(TimeSpan.FromMilliseconds(5), TestContext.Current.CancellationToken);
+        }
+
+        await free.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        never.SetResult();
+        await stuck;
+        Assert.Equal(8, await store.WriteAsync(s => s.Number("SELECT count(*) FROM test_hot")));
+
+        async Task RequestAsync(string name, Func<string, Task> between)
+        {
+            var since = store.Mark();
+            await AddAsync("1");
+            await between(name);
+            await AddAsync("2");
+            await store.DurableAsync(since);
+
+            Task<bool> AddAsync(string id) => store.WriteAsync(s => s.TryAdd(Table, new(name, id, 0, null)), wanted => wanted.Row(Table, name, id));
+        }
     }
 
     [Fact]
