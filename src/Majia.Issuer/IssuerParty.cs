@@ -277,7 +277,7 @@ public sealed class IssuerParty : IMessageServer
         var tries = card.PinLocked ? 0 : PinTries.Left(session, options.Institution, card.Id, face, options.PinTries);
         var facts = plastic is null
             ? new SaleFacts(request.Amount, request.Verdict, pin, tries, options.NoPinLimit, BankTime.YearMonth(now), OverDeviceLimit: ObjectToAmount(session, request, card, account, now))
-            : new SaleFacts(request.Amount, TokenVerdict.Good, pin, tries, options.NoPinLimit, BankTime.YearMonth(now), ObjectToPlastic(session, request, plastic, card));
+            : new SaleFacts(request.Amount, TokenVerdict.Good, PlasticCheck.Pin(plastic, pin), tries, options.NoPinLimit, BankTime.YearMonth(now), ObjectToPlastic(session, request, plastic, card));
         var decision = AuthorisationDecider.Decide(facts, card, account);
 
         if (plastic is { CryptogramRight: true, Chip: { } chip } && request.IsContact && facts.Objection is null)
