@@ -115,7 +115,8 @@ public sealed class EveryPageTests(Browser browser) : IClassFixture<Browser>
             return;
         }
 
-        Assert.True(await window.ViolationsAsync() is { Count: 0 }, $"{moment}: {string.Join('\n', await window.ViolationsAsync())}");
+        var found = await window.ViolationsAsync();
+        Assert.True(found.Count == 0, $"{moment}: {string.Join('\n', found)}");
         var wide = await window.Page.EvaluateAsync<int>("document.documentElement.scrollWidth");
         Assert.True(wide <= width, $"{moment}: {wide} px in a window of {width} px");
     }
