@@ -74,7 +74,7 @@ internal static class NetworkMessages
             .Set(90, OriginalElements(original, options));
 
     private static string OriginalElements(PosTransaction original, AcquirerOptions options) =>
-        new Field90(Mti.FinancialRequest, SwitchKey.Of(original.Transmission!, original.Trace!, options.Institution, options.Institution)).Format();
+        new Field90(original.IsOffline ? Mti.FinancialAdvice : Mti.FinancialRequest, SwitchKey.Of(original.Transmission!, original.Trace!, options.Institution, options.Institution)).Format();
 
     private static IsoMessage Common(IsoMessage message, string transmission, string trace, DateTimeOffset local, TerminalPlace place, AcquirerOptions options)
     {

@@ -54,6 +54,9 @@ internal static class PosDecider
         SaleUndone = new(ResponseCode.InvalidTransaction, new("The sale is already voided or reversed.", "原交易已撤销或已冲正。")),
         BatchClosed = new(ResponseCode.InvalidTransaction, new("This batch is settled: nothing is added to it.", "该批次已结算，不再受理新交易。")),
         NotSettled = new(ResponseCode.InvalidTransaction, new("The sale's batch is not settled yet: void it instead.", "原交易所在批次尚未结算，请办理撤销。")),
+        OfflineSale = new(ResponseCode.InvalidTransaction, new("The card approved that sale by itself: it is neither voided nor refunded as an online one, but given back as an offline one.", "该笔为卡片脱机批准的交易，请办理脱机退货。")),
+        OnlineSale = new(ResponseCode.InvalidTransaction, new("The bank approved that sale online: it is not given back as an offline one.", "该笔为联机交易，不能办理脱机退货。")),
+        OnItsWay = new(ResponseCode.InvalidTransaction, new("The bank has not yet seen the card's approval: there is nothing to give back until it has.", "发卡行尚未收到该笔脱机交易，暂不能退货，请稍后再试。")),
         OverRefund = new(ResponseCode.OriginalAmountWrong, new("More than is left of the sale: refunds never exceed it.", "退货金额超过原交易剩余金额。")),
         OtherAmount = new(ResponseCode.OriginalAmountWrong, new("A void is for the full amount of its sale.", "撤销金额须与原交易金额一致。")),
         OtherNumber = new(ResponseCode.OriginalMismatch, new("The sale was made with another card.", "原交易使用的是另一张卡。")),
@@ -119,8 +122,10 @@ internal static class PosDecider
         }
 
         return sale.ReversedAt is not null || sale.UndoneBy is not null ? SaleUndone
+            : sale.IsOffline != (request.Kind == PosTransaction.OfflineRefundKind) ? sale.IsOffline ? OfflineSale : OnlineSale
             : !sale.Approved ? SaleNotApproved
-            : !settled ? NotSettled
+            : sale.IsOnItsWay ? OnItsWay
+            : !settled && !sale.IsOffline ? NotSettled // what cannot be voided is given back at once (docs/decisions/0034)
             : sale.Refunded + request.Amount > sale.Amount ? OverRefund
             : sale.Token is null != !request.NumberIsToken || (sale.Token is null && !sameNumber(sale)) ? OtherNumber
             : null;
@@ -134,7 +139,8 @@ internal static class PosDecider
             return NoSale;
         }
 
-        return sale.Batch != request.Batch ? OtherBatch
+        return sale.IsOffline ? OfflineSale
+            : sale.Batch != request.Batch ? OtherBatch
             : sale.ReversedAt is not null || sale.UndoneBy is not null ? SaleUndone
             : !sale.Approved ? SaleNotApproved
             : sale.Amount != request.Amount ? OtherAmount

@@ -29,6 +29,7 @@ internal sealed class PosRequest
         (200, Void, PosOperation.Void, [3, 4, 11, 22, 25, 37, 41, 42, 49, 60, 61]),
         (200, PosTransaction.OfflineKind, PosOperation.Offline, [3, 4, 11, 14, 22, 25, 41, 42, 49, 55, 60, 63]),
         (220, PosTransaction.RefundKind, PosOperation.Refund, [3, 4, 11, 22, 25, 37, 41, 42, 49, 60, 61, 63]),
+        (220, PosTransaction.OfflineRefundKind, PosOperation.Refund, [3, 4, 11, 22, 25, 37, 41, 42, 49, 60, 61, 63]),
         (400, Sale, PosOperation.Reversal, [3, 4, 11, 22, 25, 39, 41, 42, 49, 60]),
         (400, Void, PosOperation.Reversal, [3, 4, 11, 22, 25, 39, 41, 42, 49, 60, 61]),
     ];

@@ -16,7 +16,7 @@ internal sealed record PosTransaction(
     string Terminal, string Merchant, string Batch, string Stan, string Kind, byte[] Digest, string? Rrn, string? Transmission, string? Trace, DateTimeOffset At, DateTimeOffset Deadline,
     string? Token, byte[]? NumberBox, long Amount, string? Code, string? Authorisation, string? SettlementDate, string? Institutions, byte[]? ChipData, DateTimeOffset? ReversedAt, string? Undoes, string? UndoneBy)
 {
-    public const string TombstoneKind = "tombstone", RefundKind = "200000/25", OfflineKind = "000000/36";
+    public const string TombstoneKind = "tombstone", RefundKind = "200000/25", OfflineRefundKind = "200000/27", OfflineKind = "000000/36";
 
     private const string Columns =
         "terminal, merchant, batch, stan, kind, digest, rrn, transmission, trace, at, deadline, token, number_box, amount, code, authorisation, settlement_date, institutions, chip_data, reversed_at, undoes, undone_by";
@@ -35,7 +35,7 @@ internal sealed record PosTransaction(
     /// <summary>Fen of this sale that refunds have taken, approved or under way.</summary>
     public long Refunded { get; init; }
 
-    public bool IsRefund => Kind == RefundKind;
+    public bool IsRefund => Kind is RefundKind or OfflineRefundKind;
 
     /// <summary>A plastic card approved it by itself: taken over from the terminal, and sent on until the network has answered.</summary>
     public bool IsOffline => Kind == OfflineKind;

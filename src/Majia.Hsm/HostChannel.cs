@@ -104,6 +104,15 @@ public sealed class HostChannel
         }
     }
 
+    /// <summary>DGIs 8010 and 9010: the card's PIN as its chip verifies it, out of the offset that the bank keeps, under this session's DEK; the PIN itself does not leave.</summary>
+    public byte[] ReferencePinGroups(string verificationKey, Pan pan, ReadOnlySpan<char> offset, byte tries)
+    {
+        var block = module.ReferencePinBlock(verificationKey, pan, offset);
+        var box = SealPadded(block);
+        CryptographicOperations.ZeroMemory(block);
+        return [.. DataGrouping.Encode(0x8010, box), .. DataGrouping.Encode(0x9010, [tries, tries])];
+    }
+
     /// <summary>A fresh RSA key for the chip (exponent 3): DGIs 8201–8205 under this session's DEK. The private half is in them and nowhere else.</summary>
     public (CardRsaPublic Public, byte[] Groups) NewRsaChipKey(int bits)
     {

@@ -93,6 +93,21 @@ public sealed partial class KeyModule
         }
     }
 
+    /// <summary>For <see cref="HostChannel"/> alone, which enciphers it: the PIN that an offset stands for, as a block of format 2 (protocols.md 7.1).</summary>
+    internal byte[] ReferencePinBlock(string verificationKey, Pan pan, ReadOnlySpan<char> offset)
+    {
+        Span<char> pin = stackalloc char[offset.Length];
+        try
+        {
+            Ibm3624.Pin(Find(verificationKey, KeyUsage.PinVerification).Schedule!, Ibm3624.ValidationData(pan), Ibm3624.DecimalisationTable, offset, pin);
+            return PinBlock.Format2(pin);
+        }
+        finally
+        {
+            Wipe(pin);
+        }
+    }
+
     private bool TryTranslate(string fromKey, string toKey, ReadOnlySpan<byte> block, AccountNumber from, AccountNumber to, [NotNullWhen(true)] out byte[]? translated)
     {
         translated = null;

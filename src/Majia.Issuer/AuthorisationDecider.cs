@@ -140,7 +140,7 @@ public static class UndoDecider
     {
         if (original is null) return new(ResponseCode.NoOriginal, new("There is no such sale.", "找不到原交易。"));
         if (original.Account != account) return new(ResponseCode.OriginalMismatch, new("The sale was made with another account.", "原交易不属于该账户。"));
-        if (original.Operation != Operation.Sale) return new(ResponseCode.InvalidTransaction, new("Only a sale can be refunded.", "只有消费交易可以退货。"));
+        if (original.Operation is not (Operation.Sale or Operation.Offline)) return new(ResponseCode.InvalidTransaction, new("Only a sale can be refunded.", "只有消费交易可以退货。"));
         if (original.State == AuthorisationState.Declined) return new(ResponseCode.InvalidTransaction, new("The sale was declined: there is nothing to refund.", "原交易未成功，无可退回。"));
         if (original.State == AuthorisationState.Voided) return new(ResponseCode.InvalidTransaction, new("The sale has been voided: the money has gone back.", "原交易已撤销，款项已退回。"));
         if (original.State == AuthorisationState.Reversed) return new(ResponseCode.InvalidTransaction, new("The sale has been reversed: the money has gone back.", "原交易已冲正，款项已退回。"));

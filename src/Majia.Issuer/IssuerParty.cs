@@ -277,7 +277,7 @@ public sealed class IssuerParty : IMessageServer
         var tries = card.PinLocked ? 0 : PinTries.Left(session, options.Institution, card.Id, face, options.PinTries);
         var facts = plastic is null
             ? new SaleFacts(request.Amount, request.Verdict, pin, tries, options.NoPinLimit, BankTime.YearMonth(now), OverDeviceLimit: ObjectToAmount(session, request, card, account, now))
-            : new SaleFacts(request.Amount, TokenVerdict.Good, pin, tries, options.NoPinLimit, BankTime.YearMonth(now), ObjectToPlastic(session, request, plastic, card));
+            : new SaleFacts(request.Amount, TokenVerdict.Good, PlasticCheck.Pin(plastic, pin), tries, options.NoPinLimit, BankTime.YearMonth(now), ObjectToPlastic(session, request, plastic, card));
         var decision = AuthorisationDecider.Decide(facts, card, account);
 
         if (plastic is { CryptogramRight: true, Chip: { } chip } && request.IsContact && facts.Objection is null)
@@ -462,7 +462,7 @@ public sealed class IssuerParty : IMessageServer
             return PinEvidence.Absent;
         }
 
-        var offset = store.Read(session => session.Text("SELECT pin_offset FROM issuer_cards WHERE institution = $1 AND pan_index = $2", options.Institution, index));
+        var offset = store.ReadCold(session => session.Text("SELECT pin_offset FROM issuer_cards WHERE institution = $1 AND pan_index = $2", options.Institution, index));
         if (offset is null)
         {
             return PinEvidence.Malformed;

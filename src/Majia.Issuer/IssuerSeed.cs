@@ -51,7 +51,7 @@ public sealed record SeedCard(
     string Id, string Account, string Customer, string Bin, long Serial, int Length, CardKind Kind, Text Outcome,
     string Expiry = "3012", string Cvn2 = "123", string Pin = "123456", string SequenceNumber = "01", string Brands = "UNIONPAY",
     CardState State = CardState.Normal, PinPolicy PinPolicy = PinPolicy.OverLimit, EnrolmentRisk Risk = EnrolmentRisk.Yellow,
-    long? AmountLimit = null, bool PinLocked = false, bool Contactless = true, bool HasChip = true, long ElectronicCash = 0)
+    long? AmountLimit = null, bool PinLocked = false, bool Contactless = true, bool HasChip = true, long ElectronicCash = 0, bool OfflinePin = false)
 {
     public Pan Pan
     {

@@ -118,6 +118,9 @@ public sealed record PaymentTransaction(Aid Instance, ChipPort Port, ushort Atc,
     /// <summary>Null until the issuer's cryptogram was looked at.</summary>
     public bool? IssuerAuthenticated { get; init; }
 
+    /// <summary>GET CHALLENGE of this transaction, good for one enciphered PIN; empty: none.</summary>
+    public ReadOnlyMemory<byte> Challenge { get; init; }
+
     /// <summary>Offline PIN: null not tried, else its outcome.</summary>
     public bool? PinVerified { get; init; }
 

@@ -5,7 +5,7 @@ using Majia.Core.Primitives;
 
 namespace Majia.SecureElement;
 
-/// <summary>The chip's private key: RSA in five parts (DGI 8201–8205) or an SM2 scalar (DGI 8101). It signs dynamic data and nothing else.</summary>
+/// <summary>The chip's private key: RSA in five parts (DGI 8201–8205) or an SM2 scalar (DGI 8101). It signs dynamic data; an RSA key also opens a PIN block that was enciphered for this chip (EMV Book 2 §7), and neither operation gives out what the other makes.</summary>
 public sealed class ChipSigner
 {
     private readonly CardRsaPrivate? rsa;
@@ -47,6 +47,9 @@ public sealed class ChipSigner
         var head = OfflineCertificates.DynamicSm2(dynamicData);
         return [.. head, .. Sm2.Sign(Parts[0].Span, [.. head, .. terminalData], entropy)];
     }
+
+    /// <summary>The block inside an enciphered PIN; null when there is none, and with an SM2 key.</summary>
+    public byte[]? Decipher(ReadOnlySpan<byte> enciphered) => rsa?.Decipher(enciphered);
 
     public override string ToString() => IsSm2 ? "chip key (SM2)" : "chip key (RSA)";
 }

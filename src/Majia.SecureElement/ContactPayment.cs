@@ -63,10 +63,10 @@ internal static class ContactPayment
         return Chip.Answer(state, session with { Payment = transaction with { Signed = true } }, BerTlv.Encode(0x77, BerTlv.Encode(0x9F4B, signature)));
     }
 
-    /// <summary>Offline PIN in clear. The try is spent before anything is compared, and comes back with the right PIN.</summary>
+    /// <summary>Offline PIN, in clear or enciphered for this chip. A whole command spends a try, whatever its block turns out to hold; the right PIN gives the tries back.</summary>
     internal static ChipStep Verify(ChipState state, ChipSession session, PaymentInstance payment, CommandApdu apdu)
     {
-        if (apdu.P1 != 0 || apdu.P2 != 0x80)
+        if (apdu.P1 != 0 || apdu.P2 is not (PlainPin or EncipheredPin))
         {
             return Chip.Answer(state, session, Sw.WrongP1P2);
         }
@@ -77,10 +77,18 @@ internal static class ContactPayment
             return Chip.Answer(state, session, profile.Pin.IsEmpty ? Sw.Unreferenced : Sw.NotSatisfied);
         }
 
-        if (apdu.Data.Length != PinLength)
+        if (apdu.P2 == EncipheredPin && (profile.Signer is not { IsSm2: false } || transaction.Challenge.IsEmpty))
+        {
+            return Chip.Answer(state, session, Sw.NotSatisfied);
+        }
+
+        if (apdu.Data.Length != (apdu.P2 == PlainPin ? PinLength : profile.Signer!.SignatureLength))
         {
             return Chip.Answer(state, session, Sw.WrongLength);
         }
+
+        var challenge = transaction.Challenge;
+        transaction = transaction with { Challenge = default };
 
         var tries = PaymentApplet.Internal(profile, 0x9F17, stackalloc byte[1])[0];
         if (tries == 0)
@@ -88,13 +96,32 @@ internal static class ContactPayment
             return Chip.Answer(state, session with { Payment = transaction with { PinVerified = false } }, Sw.PinBlocked);
         }
 
-        var isRight = CryptographicOperations.FixedTimeEquals(profile.Pin.Span[1..], apdu.Data.Span);
+        var isRight = apdu.P2 == PlainPin
+            ? CryptographicOperations.FixedTimeEquals(profile.Pin.Span[1..], apdu.Data.Span)
+            : IsEnciphered(profile, challenge.Span, apdu.Data.Span);
         var left = isRight ? profile.Pin.Span[0] : (byte)(tries - 1);
         var next = left == tries ? state : state.With(payment with { Profile = PaymentApplet.WithInternal(profile, 0x9F17, [left]) });
         return Chip.Answer(next, session with { Payment = transaction with { PinVerified = isRight } }, isRight ? Sw.Ok : (ushort)(Sw.TriesLeft | Math.Min(left, (byte)0x0F)));
     }
 
-    internal const int PinLength = 8;
+    internal const int PinLength = 8, ChallengeLength = 8;
+
+    private const byte PlainPin = 0x80, EncipheredPin = 0x88, EncipheredHeader = 0x7F;
+
+    /// <summary>7F ‖ PIN block ‖ our challenge ‖ the PIN pad's padding (EMV Book 2 §7.1): all compared, so that a wrong one does not say where.</summary>
+    private static bool IsEnciphered(PaymentProfile profile, ReadOnlySpan<byte> challenge, ReadOnlySpan<byte> enciphered)
+    {
+        if (profile.Signer!.Decipher(enciphered) is not { } block)
+        {
+            return false;
+        }
+
+        byte[] expected = [EncipheredHeader, .. profile.Pin.Span[1..], .. challenge];
+        var isRight = CryptographicOperations.FixedTimeEquals(expected, block.AsSpan(0, expected.Length));
+        CryptographicOperations.ZeroMemory(expected);
+        CryptographicOperations.ZeroMemory(block);
+        return isRight;
+    }
 
     /// <summary>The issuer's cryptogram over ours and its response code (protocols.md 3.4): once in a transaction.</summary>
     internal static ChipStep ExternalAuthenticate(ChipState state, ChipSession session, PaymentInstance payment, CommandApdu apdu)
@@ -204,7 +231,7 @@ internal static class ContactPayment
         return Chip.Answer(ReferenceEquals(kept, payment) ? state : state.With(kept), session with { Payment = next }, data);
     }
 
-    private static PaymentTransaction? Of(ChipSession session, PaymentInstance payment) =>
+    internal static PaymentTransaction? Of(ChipSession session, PaymentInstance payment) =>
         session.Payment is { Port: ChipPort.Contact } transaction && transaction.Instance.Equals(payment.Aid) ? transaction : null;
 
     /// <summary>CDOL1 (8C) or CDOL2 (8D) stands in a record, where the terminal reads it.</summary>

@@ -74,7 +74,7 @@ public static class PaymentApplet
             (0x80, 0xA8) => ContactlessPayment.GetProcessingOptions(state, session, port, payment, apdu, entropy),
             (0x80, 0xCA) => GetData(state, session, payment, apdu),
             (0x00, 0xB2) => ReadRecord(state, session, port, payment, apdu),
-            (0x00, 0x84) => apdu.P1 == 0 && apdu.P2 == 0 ? Chip.Answer(state, session, entropy.Bytes(8)) : Chip.Answer(state, session, Sw.WrongP1P2),
+            (0x00, 0x84) => apdu.P1 == 0 && apdu.P2 == 0 ? GetChallenge(state, session, port, payment, entropy) : Chip.Answer(state, session, Sw.WrongP1P2),
             (0x00, 0xDA or 0xDC) or (0x80, 0x16 or 0x18 or 0x1E or 0x24) => Chip.Answer(state, session, Sw.NoMac),
             _ when port != ChipPort.Contact => Chip.Answer(state, session, Sw.NotSatisfied),
             (0x00, 0x88) => ContactPayment.InternalAuthenticate(state, session, payment, apdu, entropy),
@@ -141,6 +141,14 @@ public static class PaymentApplet
     {
         var label = BerTlv.TryFind(fci, 0x50, out var text) ? BerTlv.Encode(0x50, text) : [];
         return BerTlv.Encode(0x61, BerTlv.Encode(0x4F, payment.Aid.Bytes), label, BerTlv.Encode(0x87, [priority]));
+    }
+
+    /// <summary>8 random bytes; in a transaction over contacts they are what the next enciphered PIN is bound to (EMV Book 2 §7.2).</summary>
+    private static ChipStep GetChallenge(ChipState state, ChipSession session, ChipPort port, PaymentInstance payment, Entropy entropy)
+    {
+        var challenge = entropy.Bytes(ContactPayment.ChallengeLength);
+        var next = port == ChipPort.Contact && ContactPayment.Of(session, payment) is { } transaction ? session with { Payment = transaction with { Challenge = challenge } } : session;
+        return Chip.Answer(state, next, challenge);
     }
 
     /// <summary>GET DATA (EMV Book 3 §6.5.7): ATC and the internal data objects.</summary>

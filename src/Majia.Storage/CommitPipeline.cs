@@ -2,15 +2,6 @@ using Microsoft.Data.Sqlite;
 
 namespace Majia.Storage;
 
-/// <summary>When the writer commits without being asked.</summary>
-/// <param name="IdleMilliseconds">After this long with nothing to run and nobody waiting.</param>
-/// <param name="MaxUnits">Units in one commit.</param>
-/// <param name="MaxAgeMilliseconds">While somebody waits and others keep coming, the oldest unit waits no longer than this.</param>
-/// <param name="LogAfter">After so many large commits in a row that nobody wanted to look into, commits go into the log first (docs/decisions/0058).</param>
-/// <param name="Large">Units of a large commit.</param>
-/// <param name="LogRows">So many rows are written into the database together.</param>
-public sealed record GroupCommit(int IdleMilliseconds = 50, int MaxUnits = 512, int MaxAgeMilliseconds = 5, int LogAfter = 16, int Large = 32, int LogRows = 98_304);
-
 /// <summary>Runs units one after the other, gathers them into commits, and writes one commit while the units of the next run ahead of it (docs/decisions/0039).</summary>
 /// <remarks>
 /// Two things have one holder at a time. The <em>front</em>: the rows in memory and the commit that is being gathered; whoever runs a unit has it, a caller who finds it free on his own thread.
@@ -19,7 +10,7 @@ public sealed record GroupCommit(int IdleMilliseconds = 50, int MaxUnits = 512, 
 /// A unit with statements of its own waits until the connection is back, and all units after it, so the order stays. Commits are written in their order: a unit that saw rows not yet durable is durable after them, or not at all.
 /// The commit is driven by demand: as soon as somebody waits in <see cref="DurableAsync"/> and nothing is left to run, so a lone caller waits for one commit and not for company.
 /// </remarks>
-internal sealed class CommitPipeline
+internal sealed partial class CommitPipeline
 {
     /// <summary>A caller runs so many units of others behind his own, then somebody else does.</summary>
     private const int MostForOthers = 32;
@@ -42,21 +33,11 @@ internal sealed class CommitPipeline
     /// <summary>The commit under way.</summary>
     private Batch? flight;
 
-    /// <summary>Rows that are durable in the log and not yet in the database; null when there are none.</summary>
-    private LoggedRows? logged;
-
-    /// <summary>Rows on their way from the log into the database; the connection is the applying thread's.</summary>
-    private LoggedRows? applying;
-
-    /// <summary>Somebody waits for what is logged now.</summary>
-    private bool settle;
-
-    /// <summary>Large commits since somebody last wanted to look into the database early.</summary>
-    private int calm;
-    private long applied;
-
     /// <summary>The front has a holder.</summary>
     private bool busy;
+
+    /// <summary>Somebody of the pool will come and run what is queued.</summary>
+    private bool called;
     private bool due;
     private bool stopping;
     private StoreFailedException? failure;
@@ -64,17 +45,10 @@ internal sealed class CommitPipeline
     /// <summary>How long the writer's thread sleeps at most, in milliseconds: it is woken only where that is too long.</summary>
     private int patience = Timeout.Infinite;
 
-    // The writer thread's own.
-    private RedoLog? log;
-    private long last;
-
-    /// <summary>What was applied last: rows in memory may still be looked for in it.</summary>
-    private LoggedRows? gone;
-
     public CommitPipeline(SqliteSession writer, Checkpoints checkpoints, string logPath, GroupCommit policy, TimeProvider time)
     {
         (this.writer, this.checkpoints, this.logPath, this.policy, this.time) = (writer, checkpoints, logPath, policy, time);
-        last = applied = RedoLog.AppliedIn(writer);
+        last = applied = RedoRecovery.StandOf(writer).Applied;
 #pragma warning disable RS0030 // the one writer has a thread of its own: SQLite blocks, and a pool thread must not wait for the disk
         new Thread(Run) { IsBackground = true, Name = "storage writer" }.Start();
 #pragma warning restore RS0030
@@ -90,9 +64,6 @@ internal sealed class CommitPipeline
 
     /// <summary>Units may run: the connection is free, or every row that the database has not yet stands in memory and nobody waits for the connection.</summary>
     private bool Open => Free || (held is null && flight is not { OwnWrites: true });
-
-    /// <summary>What is logged is to go into the database now.</summary>
-    private bool ApplyDue => logged is not null && applying is null && failure is null && (settle || held is not null || stopping || logged.Count >= policy.LogRows);
 
     public Task<T> WriteAsync<T>(Func<Session, T> unit)
     {
@@ -150,32 +121,6 @@ internal sealed class CommitPipeline
         }
     }
 
-    /// <summary>Returns when every commit that is durable by now stands in the database. After a failure at once: then the database is as old as it is.</summary>
-    public void Settle()
-    {
-        Task whenApplied;
-        lock (gate)
-        {
-            if (failure is not null || (logged ?? applying) is not { } rows)
-            {
-                return;
-            }
-
-            if (logged is not null)
-            {
-                settle = true;
-                if (flight is null && !busy)
-                {
-                    Monitor.Pulse(gate);
-                }
-            }
-
-            whenApplied = rows.Applied.Task;
-        }
-
-        whenApplied.GetAwaiter().GetResult();
-    }
-
     /// <summary>What is queued still runs and is committed; false when it was stopped before.</summary>
     public bool Stop(out Task whenEnded)
     {
@@ -211,6 +156,22 @@ internal sealed class CommitPipeline
         }
     }
 
+    private void RunCalled()
+    {
+        lock (gate)
+        {
+            called = false;
+            if (busy || !HasUnits || !Open)
+            {
+                return; // whoever has the front, or gives it back, sees to it
+            }
+
+            busy = true;
+        }
+
+        RunQueued();
+    }
+
     private bool TryTake([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out IUnit? unit)
     {
         if ((unit = held) is not null)
@@ -234,10 +195,10 @@ internal sealed class CommitPipeline
                 Monitor.Pulse(gate);
             }
         }
-        else if (HasUnits && Open)
+        else if (HasUnits && Open && !called)
         {
-            busy = true;
-            ThreadPool.UnsafeQueueUserWorkItem(static pipeline => pipeline.RunQueued(), this, preferLocal: false);
+            called = true;
+            ThreadPool.UnsafeQueueUserWorkItem(static pipeline => pipeline.RunCalled(), this, preferLocal: false);
         }
     }
 
@@ -274,6 +235,12 @@ internal sealed class CommitPipeline
                 {
                     busy = true;
                     return commit ? Commit : RunAll;
+                }
+
+                if (!busy && Free && gone is not null)
+                {
+                    busy = true;
+                    return Tidy;
                 }
 
                 if (batch.Units == 0 && !HasUnits && stopping && !busy && logged is null && applying is null)
@@ -384,15 +351,22 @@ internal sealed class CommitPipeline
     private void Commit()
     {
         TakeIn();
+        var statements = logged is null ? [] : writer.Statements();
         var writes = writer.Seal();
         Batch done;
         bool toLog;
         lock (gate)
         {
+            if (failure is not null)
+            {
+                Release(); // the batch was told so
+                return;
+            }
+
             done = flight = batch;
             done.OwnWrites = writer.HasOwnWrites;
-            toLog = logged is not null || applying is not null || (calm >= policy.LogAfter && !done.OwnWrites);
-            calm = done.OwnWrites ? 0 : done.Units >= policy.Large ? calm + 1 : calm;
+            toLog = calm >= policy.LogAfter && !done.OwnWrites;
+            calm = done.OwnWrites || done.Units < policy.Large / 4 ? 0 : done.Units >= policy.Large ? Math.Min(calm + 1, policy.LogAfter) : calm;
             batch = new Batch();
             due = false;
             Release();
@@ -406,12 +380,15 @@ internal sealed class CommitPipeline
             }
             else
             {
+                ApplyAll(statements);
                 writer.Commit(writes);
             }
 
             StorageMeasures.CommitUnits.Record(done.Units);
         }
-        catch (SqliteException error)
+#pragma warning disable CA1031 // whatever it is, nothing that follows can be kept
+        catch (Exception error)
+#pragma warning restore CA1031
         {
             Fail(error, ownsConnection: !toLog);
             lock (gate)
@@ -436,96 +413,8 @@ internal sealed class CommitPipeline
         }
     }
 
-    /// <summary>As the front's holder: from here on rows are looked for in the commits that are in the log, and in none that the database has.</summary>
-    private void TakeIn()
-    {
-        lock (gate)
-        {
-            if (gone is not null && applying is null)
-            {
-                log!.Reuse(gone.Chunks);
-                gone = null;
-            }
-        }
-
-        logged?.TakeIn();
-        writer.LookInto(logged, gone);
-    }
-
-    /// <summary>The commit is durable in the log, and its rows are among those that go into the database next. Waits while too many do already.</summary>
-    private void Append(List<RowWrite> writes)
-    {
-        if (writes.Count == 0)
-        {
-            return; // they only looked
-        }
-
-        log ??= RedoLog.Create(logPath);
-        long upTo;
-        lock (gate)
-        {
-            while (applying is not null && logged?.Count >= 2 * policy.LogRows)
-            {
-                Monitor.Wait(gate);
-            }
-
-            upTo = applied;
-        }
-
-        var commit = log.Append(last + 1, writes, upTo);
-        last++;
-        lock (gate)
-        {
-            logged ??= new LoggedRows();
-            logged.Add(commit, last);
-        }
-    }
-
-    /// <summary>As the front's holder: what is logged goes into the database beside it.</summary>
-    private void Apply()
-    {
-        TakeIn();
-        log!.Cut();
-        var statements = writer.Statements();
-        LoggedRows rows;
-        lock (gate)
-        {
-            rows = applying = gone = logged!;
-            calm = settle && rows.Count < policy.LogRows / 8 ? 0 : calm;
-            (logged, settle) = (null, false);
-            writer.LookInto(null, gone);
-            Release();
-        }
-
-#pragma warning disable RS0030 // it waits for the disk, as the writer does
-        new Thread(() => Write(rows, statements)) { IsBackground = true, Name = "storage applier" }.Start();
-#pragma warning restore RS0030
-    }
-
-    private void Write(LoggedRows rows, string[] statements)
-    {
-        try
-        {
-            writer.Apply(rows, statements);
-            checkpoints.Committed();
-        }
-        catch (SqliteException error)
-        {
-            Fail(error, ownsConnection: true);
-        }
-
-        lock (gate)
-        {
-            applying = null;
-            applied = failure is null ? rows.UpTo : applied;
-            Monitor.Pulse(gate);
-        }
-
-        rows.Applied.TrySetResult();
-    }
-
     /// <summary>No commit any more: who waits and who comes is told so, and nothing that was not durable has been answered. A commit under way may still succeed; nothing that follows it can.</summary>
-    private void Fail(SqliteException error, bool ownsConnection)
+    private void Fail(Exception error, bool ownsConnection)
     {
         List<IUnit> refused = [];
         Batch lost;

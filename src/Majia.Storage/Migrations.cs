@@ -39,7 +39,7 @@ internal static class Migrations
         {
             Run(session.Connection, $"PRAGMA application_id = {ApplicationId}");
             Run(session.Connection, "CREATE TABLE IF NOT EXISTS schema_version (party TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID");
-            Run(session.Connection, "CREATE TABLE IF NOT EXISTS redo_applied (one INTEGER PRIMARY KEY, seq INTEGER NOT NULL)");
+            Run(session.Connection, "CREATE TABLE IF NOT EXISTS redo_applied (one INTEGER PRIMARY KEY, seq INTEGER NOT NULL, life INTEGER NOT NULL)");
             foreach (var schema in schemas)
             {
                 for (var version = Version(session, schema.Party); version < schema.Migrations.Count; version++)

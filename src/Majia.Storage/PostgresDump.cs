@@ -20,7 +20,7 @@ public static class PostgresDump
     /// <exception cref="StoreException">The database cannot be read, it has no party, or PostgreSQL's programs are not here.</exception>
     public static async Task<IReadOnlyList<PartyDump>> TakeAsync(string connectionString, string folder, IReadOnlyList<string> except)
     {
-        var target = new PostgresTarget(connectionString);
+        var target = new PostgresTarget(Patient(connectionString));
         try
         {
             await using var reader = target.OpenReader();
@@ -71,6 +71,7 @@ public static class PostgresDump
             throw new StoreException($"'{foreign}' is no party; nothing was touched");
         }
 
+        connectionString = Patient(connectionString);
         var place = new PostgresTarget(connectionString);
         PostgresTools tools;
         try
@@ -125,6 +126,15 @@ public static class PostgresDump
             }
         });
     }
+
+    /// <summary>Nobody stands at a till meanwhile: a busy server is given the time that it wants to take a connection.</summary>
+    private static string Patient(string connectionString)
+    {
+        var parsed = new PostgresTarget(connectionString).Parsed;
+        return parsed.ContainsTimeout() ? connectionString : new NpgsqlConnectionStringBuilder(parsed.ConnectionString) { Timeout = 30 }.ConnectionString;
+    }
+
+    private static bool ContainsTimeout(this NpgsqlConnectionStringBuilder parsed) => parsed.Keys.Cast<string>().Contains("Timeout", StringComparer.OrdinalIgnoreCase);
 
     /// <summary>One psql over a script that is written while it runs. It commits at the script's last word alone: a script that breaks off leaves nothing.</summary>
     private static async Task InOneTransactionAsync(PostgresTools tools, Func<StreamWriter, Task> write)

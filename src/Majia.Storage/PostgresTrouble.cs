@@ -54,7 +54,7 @@ internal static class PostgresTrouble
         PostgresException { SqlState: "57P03" } starting => $"PostgreSQL at {Place(target)} does not take connections yet: {starting.MessageText}",
         PostgresException { SqlState: "53300" } => $"PostgreSQL at {Place(target)} has no connection free (max_connections)",
         PostgresException other => $"PostgreSQL at {Place(target)} answers {other.SqlState}: {other.MessageText}",
-        _ => $"PostgreSQL at {Place(target)} cannot be reached: {Innermost(failure).Message}",
+        _ => $"PostgreSQL at {Place(target)} cannot be reached: {Innermost(failure).Message.TrimEnd('.')}",
     };
 
     public static string Place(NpgsqlConnectionStringBuilder target) =>

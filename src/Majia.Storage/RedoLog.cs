@@ -9,10 +9,10 @@ namespace Majia.Storage;
 /// </remarks>
 internal sealed class RedoLog : IDisposable
 {
-    private readonly string path;
-    private readonly SqliteSession session;
     private const int ChunkSize = 1 << 20;
 
+    private readonly string path;
+    private readonly SqliteSession session;
     private readonly HashSet<int> texts = [];
     private readonly Stack<byte[]> spare = new();
     private byte[] chunk = [];
@@ -20,15 +20,12 @@ internal sealed class RedoLog : IDisposable
 
     private RedoLog(string path, SqliteSession session) => (this.path, this.session) = (path, session);
 
-    /// <summary>Where the log of a database is.</summary>
-    public static string PathOf(string database) => database + "-redo";
-
-    /// <summary>Makes an empty log. Throws <see cref="SqliteException"/>, as its other methods do.</summary>
+    /// <summary>Makes an empty log. Throws <see cref="SqliteException"/> when it cannot.</summary>
     public static RedoLog Create(string path)
     {
-        Delete(path);
         try
         {
+            RedoRecovery.Delete(path);
             SqliteStore.CreateForOwner(path);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -40,7 +37,7 @@ internal sealed class RedoLog : IDisposable
         try
         {
             Migrations.Run(session.Connection, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 500");
-            Migrations.Run(session.Connection, "CREATE TABLE redo_text (id INTEGER PRIMARY KEY, text TEXT NOT NULL); CREATE TABLE redo (seq INTEGER PRIMARY KEY, rows BLOB NOT NULL)");
+            Migrations.Run(session.Connection, "CREATE TABLE redo_text (id INTEGER PRIMARY KEY, text TEXT NOT NULL); CREATE TABLE redo (seq INTEGER PRIMARY KEY, life INTEGER NOT NULL, rows BLOB NOT NULL)");
             return new RedoLog(path, session);
         }
         catch
@@ -52,8 +49,9 @@ internal sealed class RedoLog : IDisposable
 
     /// <summary>Durable when it returns.</summary>
     /// <param name="seq">One more than that of the record before.</param>
+    /// <param name="life">The database's (<see cref="RedoRecovery.Begin"/>).</param>
     /// <param name="applied">Records up to here stand in the database and are dropped.</param>
-    public LoggedCommit Append(long seq, List<RowWrite> writes, long applied)
+    public LoggedCommit Append(long seq, long life, List<RowWrite> writes, long applied)
     {
         var commit = Encode(writes);
         session.Run("BEGIN IMMEDIATE");
@@ -68,7 +66,7 @@ internal sealed class RedoLog : IDisposable
             }
 
             session.Run("DELETE FROM redo WHERE seq <= $1", applied);
-            session.Run("INSERT INTO redo (seq, rows) VALUES ($1, $2)", seq, commit.Bytes);
+            session.Run("INSERT INTO redo (seq, life, rows) VALUES ($1, $2, $3)", seq, life, commit.Bytes);
             session.Run("COMMIT");
             return commit;
         }
@@ -93,6 +91,13 @@ internal sealed class RedoLog : IDisposable
         {
             spare.Push(old);
         }
+    }
+
+    /// <summary>Nothing waits: what was kept for the next commits is let go.</summary>
+    public void Rest()
+    {
+        spare.Clear();
+        (chunk, used) = ([], 0);
     }
 
     private LoggedCommit Encode(List<RowWrite> writes)
@@ -125,117 +130,16 @@ internal sealed class RedoLog : IDisposable
         Dispose();
         if (empty)
         {
-            Delete(path);
+            try
+            {
+                RedoRecovery.Delete(path);
+            }
+            catch (IOException)
+            {
+                // Somebody looks at it. Nothing in it waits; the next start drops it.
+            }
         }
     }
 
     public void Dispose() => session.Dispose();
-
-    // ---- what a process left that ended without closing it ----
-
-    /// <summary>Whether records wait beside a database.</summary>
-    public static bool Waits(string database)
-    {
-        if (!File.Exists(PathOf(database)))
-        {
-            return false;
-        }
-
-        using var main = new SqliteSession(SqliteStore.Connect(database, SqliteOpenMode.ReadOnly));
-        using var log = new SqliteSession(SqliteStore.Connect(PathOf(database), SqliteOpenMode.ReadOnly));
-        return IsMade(log) && log.Number("SELECT 1 FROM redo WHERE seq > $1 LIMIT 1", AppliedIn(main)) is not null;
-    }
-
-    /// <summary>Writes into a database what its log, or the log that it was copied beside, has and it has not; all or nothing. Records that the log has dropped stand in the database already.</summary>
-    /// <param name="main">Nobody else writes to it.</param>
-    /// <exception cref="StoreException">A record is missing: the two files are not of one another.</exception>
-    public static void Replay(SqliteSession main, SqliteSession log)
-    {
-        if (!IsMade(log))
-        {
-            return;
-        }
-
-        var texts = log.Query("SELECT id, text FROM redo_text", static row => (Id: row.GetInt32(0), Text: row.GetString(1)));
-        var statements = new string[texts.Select(static text => text.Id + 1).DefaultIfEmpty().Max()];
-        foreach (var (id, text) in texts)
-        {
-            statements[id] = text;
-        }
-
-        var applied = AppliedIn(main);
-        var records = log.Query("SELECT seq, rows FROM redo WHERE seq > $1 ORDER BY seq", static row => (Seq: row.GetInt64(0), Rows: row.Bytes(1)), applied);
-        if (records.Count == 0)
-        {
-            return;
-        }
-
-        main.Run("BEGIN IMMEDIATE");
-        try
-        {
-            foreach (var (seq, rows) in records)
-            {
-                if (seq != ++applied)
-                {
-                    throw new StoreException($"the log beside {main.Connection.DataSource} goes on with record {seq}, expected {applied}: it is of another database; nothing was changed");
-                }
-
-                try
-                {
-                    for (ReadOnlyMemory<byte> rest = rows; !rest.IsEmpty;)
-                    {
-                        rest = rest[main.Run(statements, rest)..];
-                    }
-                }
-                catch (SqliteException error) when (error.SqliteErrorCode == SQLitePCL.raw.SQLITE_CONSTRAINT)
-                {
-                    throw new StoreException($"record {seq} of the log beside {main.Connection.DataSource} does not fit it: {error.Message}; nothing was changed", error);
-                }
-            }
-
-            Mark(main, applied);
-            main.Run("COMMIT");
-        }
-        catch
-        {
-            if (main.InTransaction)
-            {
-                main.Run("ROLLBACK");
-            }
-
-            throw;
-        }
-    }
-
-    /// <summary>A look at a log, at one moment of it; null when there is none.</summary>
-    public static SqliteSession? Look(string database)
-    {
-        if (!File.Exists(PathOf(database)))
-        {
-            return null;
-        }
-
-        var log = new SqliteSession(SqliteStore.Connect(PathOf(database), SqliteOpenMode.ReadOnly));
-        log.Run("BEGIN");
-        _ = IsMade(log);
-        return log;
-    }
-
-    /// <summary>How far a database has come.</summary>
-    public static long AppliedIn(SqliteSession main) =>
-        main.Number("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'redo_applied'") is null ? 0 : main.Number("SELECT max(seq) FROM redo_applied") ?? 0;
-
-    /// <summary>In the transaction that writes the rows.</summary>
-    public static void Mark(SqliteSession main, long applied) =>
-        main.Run("INSERT INTO redo_applied (one, seq) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET seq = excluded.seq", applied);
-
-    public static void Delete(string path)
-    {
-        foreach (var file in (string[])[path + "-wal", path + "-shm", path])
-        {
-            File.Delete(file);
-        }
-    }
-
-    private static bool IsMade(SqliteSession log) => log.Number("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'redo'") is not null;
 }

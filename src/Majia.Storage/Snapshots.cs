@@ -6,6 +6,8 @@ namespace Majia.Storage;
 /// <summary>Copies of databases, taken while they are used, and what a copy is looked at with.</summary>
 public static class Snapshots
 {
+    private static int looks;
+
     /// <summary>A whole and consistent copy of a database that a process may be writing to. Owner-readable only.</summary>
     /// <exception cref="StoreException">The source cannot be read, or the copy is there already.</exception>
     public static void Take(string source, string copy)
@@ -18,19 +20,26 @@ public static class Snapshots
             }
 
             // The log first: what it has dropped when the copy is taken stands in the copy.
-            using var log = RedoLog.Look(source);
-
-            // VACUUM INTO takes an empty file as its target.
-            SqliteStore.CreateForOwner(copy);
-            using (var reader = new SqliteSession(SqliteStore.Connect(source, SqliteOpenMode.ReadOnly)))
+            var left = RedoRecovery.Look(source);
+            try
             {
-                reader.Run("VACUUM INTO $1", copy);
+                // VACUUM INTO takes an empty file as its target.
+                SqliteStore.CreateForOwner(copy);
+                using (var reader = new SqliteSession(SqliteStore.Connect(source, SqliteOpenMode.ReadOnly)))
+                {
+                    reader.Run("VACUUM INTO $1", copy);
+                }
+
+                if (left is not null)
+                {
+                    using var writer = new SqliteSession(SqliteStore.Connect(copy, SqliteOpenMode.ReadWrite));
+                    RedoRecovery.Replay(writer, left);
+                }
             }
-
-            if (log is not null)
+            catch
             {
-                using var writer = new SqliteSession(SqliteStore.Connect(copy, SqliteOpenMode.ReadWrite));
-                RedoLog.Replay(writer, log);
+                File.Delete(copy);
+                throw;
             }
         }
         catch (Exception error) when (error is SqliteException or IOException or UnauthorizedAccessException)
@@ -42,17 +51,16 @@ public static class Snapshots
     /// <summary>A look at a copy that is thrown away: what waits in the log is in it.</summary>
     internal static T Look<T>(string source, Func<Session, T> query)
     {
-        var folder = Directory.CreateTempSubdirectory("majia-look-").FullName;
+        var copy = string.Create(CultureInfo.InvariantCulture, $"{source}-look-{Environment.ProcessId}-{Interlocked.Increment(ref looks)}");
         try
         {
-            var copy = Path.Combine(folder, "majia.db");
             Take(source, copy);
             using var reader = new SqliteSession(SqliteStore.Connect(copy, SqliteOpenMode.ReadOnly));
             return query(reader);
         }
         finally
         {
-            Directory.Delete(folder, recursive: true);
+            File.Delete(copy);
         }
     }
 
@@ -61,6 +69,16 @@ public static class Snapshots
         session.Query("SELECT party, version FROM schema_version ORDER BY party", static row => string.Create(CultureInfo.InvariantCulture, $"{row.GetString(0)}={row.GetInt64(1)}")));
 
     /// <summary>What SQLite itself finds wrong with a file; empty is good.</summary>
-    public static IReadOnlyList<string> Damage(string path) => SqliteStore.Peek(path, static session =>
-        session.Query("PRAGMA integrity_check", static row => row.GetString(0)).Where(static line => line != "ok").ToList());
+    public static IReadOnlyList<string> Damage(string path)
+    {
+        try
+        {
+            using var reader = new SqliteSession(SqliteStore.Connect(path, SqliteOpenMode.ReadOnly));
+            return reader.Query("PRAGMA integrity_check", static row => row.GetString(0)).Where(static line => line != "ok").ToList();
+        }
+        catch (SqliteException error)
+        {
+            throw new StoreException($"the database {path} cannot be read: {error.Message}", error);
+        }
+    }
 }

@@ -17,6 +17,7 @@ internal sealed class SqliteSession : Session, IDisposable
     private bool savepoint;
     private bool opened;
     private bool ahead;
+    private bool oneLook;
 
     /// <param name="writer">Runs units; a reader looks at committed rows only.</param>
     /// <param name="beside">Reads rows for units that run while this connection is busy with a commit.</param>
@@ -28,8 +29,8 @@ internal sealed class SqliteSession : Session, IDisposable
     }
 
     /// <summary>By the text's identity first: statements are constants, and hashing some hundred characters is not free.</summary>
-    private readonly Dictionary<string, Statement> constants = new(ReferenceComparer.Instance);
-    private readonly Dictionary<string, Statement> prepared = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SqliteStatement> constants = new(ReferenceComparer.Instance);
+    private readonly Dictionary<string, SqliteStatement> prepared = new(StringComparer.Ordinal);
 
     public SqliteConnection Connection { get; }
 
@@ -71,6 +72,20 @@ internal sealed class SqliteSession : Session, IDisposable
             }
 
             return raw.sqlite3_changes(Connection.Handle);
+        }
+        finally
+        {
+            statement.Reset();
+        }
+    }
+
+    /// <summary>A number that a statement of the store itself returns; units may run ahead meanwhile.</summary>
+    public long RunForNumber(string sql)
+    {
+        var statement = Bind(sql, []);
+        try
+        {
+            return statement.Step() ? statement.Row.GetInt64(0) : throw new InvalidOperationException($"no row: {sql}");
         }
         finally
         {
@@ -217,7 +232,13 @@ internal sealed class SqliteSession : Session, IDisposable
     public List<RowWrite> Seal() => hot!.Seal();
 
     /// <inheritdoc cref="RowCache.LookInto"/>
-    public void LookInto(LoggedRows? recent, LoggedRows? earlier) => hot!.LookInto(recent, earlier);
+    /// <remarks>While rows wait in a log, looks beside the writer are one transaction from call to call: each alone would ask the system for its locks.</remarks>
+    public void LookInto(LoggedRows? recent, LoggedRows? earlier)
+    {
+        hot!.LookInto(recent, earlier);
+        oneLook = recent is not null || earlier is not null;
+        beside?.Rollback();
+    }
 
     /// <inheritdoc cref="RowCache.Statements"/>
     public string[] Statements() => hot!.Statements();
@@ -231,7 +252,7 @@ internal sealed class SqliteSession : Session, IDisposable
             Run(statements, bytes);
         }
 
-        RedoLog.Mark(this, rows.UpTo);
+        RedoRecovery.Mark(this, rows.UpTo);
         Run("COMMIT");
     }
 
@@ -246,6 +267,8 @@ internal sealed class SqliteSession : Session, IDisposable
             while (statement.Step())
             {
             }
+
+            RedoRecovery.Changes(raw.sqlite3_changes(Connection.Handle), statements[record.Statement]);
         }
         finally
         {
@@ -356,6 +379,11 @@ internal sealed class SqliteSession : Session, IDisposable
     {
         if (ahead)
         {
+            if (oneLook && !beside!.InTransaction)
+            {
+                beside.Run("BEGIN");
+            }
+
             return beside!.Select(table, group, map);
         }
 
@@ -389,18 +417,18 @@ internal sealed class SqliteSession : Session, IDisposable
         Connection.Dispose();
     }
 
-    private Statement Bind(string sql, ReadOnlySpan<object?> parameters)
+    private SqliteStatement Bind(string sql, ReadOnlySpan<object?> parameters)
     {
         var statement = Prepared(sql, parameters.Length);
         statement.Bind(parameters);
         return statement;
     }
 
-    private Statement Prepared(string sql, int parameters)
+    private SqliteStatement Prepared(string sql, int parameters)
     {
         if (!constants.TryGetValue(sql, out var statement) && !prepared.TryGetValue(sql, out statement))
         {
-            statement = new Statement(Connection, sql, parameters);
+            statement = new SqliteStatement(Connection, sql, parameters);
             prepared.Add(sql, statement);
             if (string.IsInterned(sql) is { } constant && ReferenceEquals(constant, sql))
             {
@@ -409,160 +437,6 @@ internal sealed class SqliteSession : Session, IDisposable
         }
 
         return statement;
-    }
-
-    /// <summary>One prepared statement with the places of its parameters.</summary>
-    private sealed class Statement : IDisposable
-    {
-        private readonly SqliteConnection connection;
-        private readonly string sql;
-        private readonly sqlite3_stmt handle;
-        private readonly int[] places;
-        private bool open;
-
-        public Statement(SqliteConnection connection, string sql, int parameters)
-        {
-            this.connection = connection;
-            this.sql = sql;
-            SqliteException.ThrowExceptionForRC(raw.sqlite3_prepare_v2(connection.Handle, WithoutRowLocks(sql), out handle, out var rest), connection.Handle);
-            if (!string.IsNullOrWhiteSpace(rest))
-            {
-                handle.Dispose();
-                throw new ArgumentException($"more than one statement: {sql}");
-            }
-
-            // $1 is a name to SQLite: its place is where it first stands.
-            places = new int[parameters];
-            for (var i = 0; i < parameters; i++)
-            {
-                places[i] = raw.sqlite3_bind_parameter_index(handle, $"${i + 1}");
-            }
-
-            if (raw.sqlite3_bind_parameter_count(handle) != places.Count(static place => place > 0))
-            {
-                handle.Dispose();
-                throw Count(parameters);
-            }
-
-            Row = new SqliteRow(handle);
-        }
-
-        public SqliteRow Row { get; }
-
-        public void Bind(ReadOnlySpan<object?> parameters)
-        {
-            if (parameters.Length != places.Length)
-            {
-                throw Count(parameters.Length);
-            }
-
-            if (open)
-            {
-                throw new InvalidOperationException($"a statement inside its own rows: {sql}");
-            }
-
-            open = true;
-            try
-            {
-                for (var i = 0; i < parameters.Length; i++)
-                {
-                    if (places[i] > 0)
-                    {
-                        Check(BindOne(places[i], parameters[i]));
-                    }
-                }
-            }
-            catch
-            {
-                Reset();
-                throw;
-            }
-        }
-
-        /// <summary>True with a row, false at the end.</summary>
-        public bool Step()
-        {
-            var code = raw.sqlite3_step(handle);
-            if (code is not (raw.SQLITE_ROW or raw.SQLITE_DONE))
-            {
-                Check(code);
-            }
-
-            return code == raw.SQLITE_ROW;
-        }
-
-        public void Reset()
-        {
-            open = false;
-            _ = raw.sqlite3_reset(handle); // says again what Step said
-        }
-
-        public void Dispose() => handle.Dispose();
-
-        /// <summary>The record's length.</summary>
-        public int Bind(in RedoRecord record)
-        {
-            if (record.Count != places.Length)
-            {
-                throw Count(record.Count);
-            }
-
-            open = true;
-            var at = 0;
-            var values = record.Values;
-            while (values.MoveNext())
-            {
-                var place = places[at++];
-                if (place > 0)
-                {
-                    Check(BindOne(place, values.Current));
-                }
-            }
-
-            return record.LengthBut(values);
-        }
-
-        private ArgumentException Count(int parameters) => new($"{parameters} parameters do not fit the statement: {sql}");
-
-        private void Check(int code) => SqliteException.ThrowExceptionForRC(code, connection.Handle);
-
-        private int BindOne(int place, in RedoRecord.Parameter value)
-        {
-            if (value.IsNull)
-            {
-                return raw.sqlite3_bind_null(handle, place);
-            }
-
-            if (value.IsNumber)
-            {
-                return raw.sqlite3_bind_int64(handle, place, value.AsNumber);
-            }
-
-            return value.IsText
-                ? value.Bytes.IsEmpty ? raw.sqlite3_bind_text(handle, place, string.Empty) : raw.sqlite3_bind_text(handle, place, value.Bytes)
-                : value.Bytes.IsEmpty ? raw.sqlite3_bind_zeroblob(handle, place, 0) : raw.sqlite3_bind_blob(handle, place, value.Bytes);
-        }
-
-        private int BindOne(int place, object? value) => value switch
-        {
-            null => raw.sqlite3_bind_null(handle, place),
-            string text => BindText(place, text),
-            byte[] bytes => bytes.Length == 0 ? raw.sqlite3_bind_zeroblob(handle, place, 0) : raw.sqlite3_bind_blob(handle, place, bytes.AsSpan()),
-            ReadOnlyMemory<byte> bytes => raw.sqlite3_bind_blob(handle, place, bytes.Span),
-            _ => raw.sqlite3_bind_int64(handle, place, NumberOf(value)),
-        };
-
-        private int BindText(int place, string text)
-        {
-            const int Near = 512;
-            if (text.Length is 0 or > Near / 3)
-            {
-                return raw.sqlite3_bind_text(handle, place, text);
-            }
-
-            Span<byte> bytes = stackalloc byte[Near];
-            return raw.sqlite3_bind_text(handle, place, bytes[..Encoding.UTF8.GetBytes(text, bytes)]);
-        }
     }
 
     private sealed class ReferenceComparer : IEqualityComparer<string>

@@ -26,7 +26,7 @@ public sealed class SqliteStore : Store
         this.writer = writer;
         this.checkpoints = checkpoints;
         this.readerConnection = readerConnection;
-        pipeline = new CommitPipeline(writer, checkpoints, RedoLog.PathOf(path), policy, time);
+        pipeline = new CommitPipeline(writer, checkpoints, RedoRecovery.PathOf(path), policy, time);
     }
 
     /// <summary>Opens or creates the database, readable by its owner only, and migrates it. Throws <see cref="StoreException"/> when it cannot be used.</summary>
@@ -67,15 +67,12 @@ public sealed class SqliteStore : Store
     /// <summary>What the log has of an earlier process, by the schema of that process: before any migration.</summary>
     private static void TakeIn(SqliteSession writer, string path)
     {
-        using (var log = RedoLog.Look(path))
+        if (RedoRecovery.Look(path) is { } left)
         {
-            if (log is not null)
-            {
-                RedoLog.Replay(writer, log);
-            }
+            RedoRecovery.Replay(writer, left);
         }
 
-        RedoLog.Delete(RedoLog.PathOf(path));
+        RedoRecovery.Delete(RedoRecovery.PathOf(path));
     }
 
     /// <summary>Looks at the committed rows of a database that another process may hold open, or has left. Throws <see cref="StoreException"/> when there is none.</summary>
@@ -83,7 +80,7 @@ public sealed class SqliteStore : Store
     {
         try
         {
-            if (RedoLog.Waits(path))
+            if (RedoRecovery.Waits(path))
             {
                 return Snapshots.Look(path, query);
             }
@@ -105,13 +102,18 @@ public sealed class SqliteStore : Store
 
     public override T Read<T>(Func<Session, T> query)
     {
+        pipeline.Settle();
+        return ReadCold(query);
+    }
+
+    public override T ReadCold<T>(Func<Session, T> query)
+    {
         SqliteSession? reader;
         lock (idleReaders)
         {
             idleReaders.TryPop(out reader);
         }
 
-        pipeline.Settle();
         reader ??= OpenReader(readerConnection);
         try
         {

@@ -37,6 +37,9 @@ public abstract class Store : IAsyncDisposable
     /// <summary>Reads committed rows on a reader's own connection.</summary>
     public abstract T Read<T>(Func<Session, T> query);
 
+    /// <summary>As <see cref="Read{T}"/>, of rows and columns that no hot table writes: on a path that may not wait for those.</summary>
+    public virtual T ReadCold<T>(Func<Session, T> query) => Read(query);
+
     /// <summary>Why nothing can be written any more; null while all is well. Whoever takes in requests refuses new ones at once when it is not null: they could not be kept.</summary>
     public abstract StoreFailedException? Failure { get; }
 

@@ -81,7 +81,7 @@ public sealed record Slip(
     public string LastFour => MaskedNumber.Length < 4 ? string.Empty : MaskedNumber[^4..];
 
     [JsonIgnore]
-    public bool PinEntered => Cvm is CvmResult.OnlinePin or CvmResult.CdcvmAndOnlinePin;
+    public bool PinEntered => Cvm is CvmResult.OnlinePin or CvmResult.CdcvmAndOnlinePin or CvmResult.OfflinePin;
 
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
@@ -130,7 +130,7 @@ internal sealed class SlipPaper(int columns)
         Between("收单行 ACQUIRER:", slip.Acquirer);
         Line("卡号 CARD NO:");
         Right($"{slip.MaskedNumber} /{slip.Entry}");
-        Between("交易类型 TRANS TYPE:", slip.Kind switch { TransactionKind.Sale => "消费 SALE", TransactionKind.Void => "消费撤销 VOID", TransactionKind.Offline => "脱机消费 OFFLINE SALE", _ => "退货 REFUND" });
+        Between("交易类型 TRANS TYPE:", slip.Kind switch { TransactionKind.Sale => "消费 SALE", TransactionKind.Void => "消费撤销 VOID", TransactionKind.Offline => "脱机消费 OFFLINE SALE", TransactionKind.OfflineRefund => "脱机退货 OFFLINE REFUND", _ => "退货 REFUND" });
         Between("批次号 BATCH NO:", slip.Batch);
         Between("凭证号 VOUCHER NO:", slip.Voucher);
         if (slip.OriginalVoucher is not null)

@@ -47,6 +47,8 @@ public sealed partial class TerminalDevice
         }
     }
 
+    private static Text CancelledAtPinPad => new("Cancelled at the PIN pad. Nothing was sent.", "已在密码键盘上取消，交易未发送。");
+
     private static Text NoChip => new("Nothing in the slot answers: this card has a magnetic stripe alone, which this terminal does not take.", "卡槽中的卡片没有应答：该卡仅有磁条，本终端不受理。");
 
     private async Task<SaleResult> InsertedOnceAsync(Amount amount, ICardChannel slot, IKeypad holder, bool bankAsked, CancellationToken cancellation)
@@ -65,6 +67,16 @@ public sealed partial class TerminalDevice
                 return Ended(start, SaleOutcome.EndApplication, why);
             }
 
+            if (cvm.Result == CvmResult.OfflinePin)
+            {
+                Show(DisplayMessage.Of(UiMessage.EnterPin, cvm.Why));
+                cvm = await chip.VerifyByChipAsync(pinPad, holder, cancellation);
+                if (cvm is null)
+                {
+                    return Ended(start with { MaskedNumber = number.Masked }, SaleOutcome.Cancelled, CancelledAtPinPad);
+                }
+            }
+
             start = start with { MaskedNumber = number.Masked, Verification = cvm, Cvm = cvm.Result };
             byte[] block = [];
             if (cvm is { Accepted: true, AsksPin: true })
@@ -73,7 +85,7 @@ public sealed partial class TerminalDevice
                 var entry = await pinPad.AskAsync(holder, number, amount, cvm.Why, bankAsked, cancellation);
                 if (entry.Verdict == PinPad.Verdict.Cancelled)
                 {
-                    return Ended(start, SaleOutcome.Cancelled, new("Cancelled at the PIN pad. Nothing was sent.", "已在密码键盘上取消，交易未发送。"));
+                    return Ended(start, SaleOutcome.Cancelled, CancelledAtPinPad);
                 }
 
                 block = entry.Verdict == PinPad.Verdict.Bypassed ? [] : entry.Block;

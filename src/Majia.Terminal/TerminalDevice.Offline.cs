@@ -7,7 +7,7 @@ using Majia.Terminal.Line;
 namespace Majia.Terminal;
 
 /// <summary>A sale that the plastic approved by itself, its signature verified: the goods go over the counter now, the chip's approval to the bank later (docs/decisions/0034).</summary>
-/// <remarks>Kept with its slip before the screen says so; sent before the next transaction and before the batch is closed, unchanged, until the acquirer has it. It has no reversal.</remarks>
+/// <remarks>Kept with its slip before the screen says so; sent before the next transaction and before the batch is closed, unchanged, until the acquirer has it. It has no reversal and no void: it is refunded.</remarks>
 public sealed partial class TerminalDevice
 {
     private async Task<SaleResult> ApproveOfflineAsync(SaleResult start, PresentationResult.Approved approved)

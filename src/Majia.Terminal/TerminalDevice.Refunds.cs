@@ -108,11 +108,12 @@ public sealed partial class TerminalDevice
     public static Text? RefuseRefund(JournalRow? sale, string batch, Amount amount, Amount left) => sale switch
     {
         null => new("This terminal has no such payment.", "本终端没有该笔交易。"),
-        { Request.Kind: not TransactionKind.Sale } => new("Only a sale is refunded.", "只有消费交易可以退货。"),
+        { Request.Kind: not (TransactionKind.Sale or TransactionKind.Offline) } => new("Only a sale is refunded.", "只有消费交易可以退货。"),
         { State: JournalState.Voided } => new("The payment has been voided: the money has gone back.", "该笔交易已撤销，款项已退回。"),
         { State: JournalState.Reversed } => new("The payment was reversed: nothing is charged.", "该笔交易已冲正，未扣款。"),
+        { Request.Kind: TransactionKind.Offline, Rrn: null } => new("The acquirer has not taken the card's approval over: there is nothing to refund yet.", "收单行尚未受理该笔脱机交易，暂不能退货。"),
         { State: not JournalState.Approved } => new("The payment was not approved: there is nothing to refund.", "该笔交易未获批准，无可退回。"),
-        _ when sale.Request.Batch == batch => new("The batch of that payment is not settled yet: void it instead.", "该笔交易所在批次尚未结算，请办理撤销。"),
+        _ when sale.Request.Batch == batch && sale.Request.Kind != TransactionKind.Offline => new("The batch of that payment is not settled yet: void it instead.", "该笔交易所在批次尚未结算，请办理撤销。"),
         _ when left.Minor == 0 => new("The payment has been refunded already.", "该笔交易已全部退货。"),
         _ when amount > left => new($"Only {left} is left of the payment.", $"该笔交易仅余 {left} 元可退。"),
         _ when amount.Minor <= 0 => new("The amount is zero.", "退货金额为零。"),
@@ -143,7 +144,7 @@ public sealed partial class TerminalDevice
         }
 
         var request = new Request(
-            TransactionKind.Refund, batch, stan, amount, Expiry: null, "072", SequenceNumber: null, default,
+            sale.Request.Kind == TransactionKind.Offline ? TransactionKind.OfflineRefund : TransactionKind.Refund, batch, stan, amount, Expiry: null, "072", SequenceNumber: null, default,
             sale.Rrn, sale.Authorisation, new Field61Pos(sale.Request.Batch, sale.Request.Stan, sale.HostDate).Format());
         var row = new JournalRow(request, number.Masked, Seal(request, number), CvmResult.None.Name(), JournalState.Sent, null, null, null, null, sale.Request.Stan, clock.GetUtcNow(), null);
         await store.CommitAsync(session => TerminalSchema.BeginAdvice(session, row));

@@ -162,8 +162,8 @@ public sealed partial class TerminalDevice : IDisposable
     public static Text? Refuse(JournalRow? sale, string batch) => sale switch
     {
         null => new("This terminal has no such payment in its batch.", "本终端当前批次中没有该笔交易。"),
-        { Request.Kind: TransactionKind.Refund } => new("That voucher is a refund: it is not undone.", "该凭证号对应的是一笔退货，不可撤销。"),
-        { Request.Kind: TransactionKind.Offline } => new("The card approved that payment by itself: its money has left the chip and is not given back here.", "该笔为卡片脱机批准的交易，款项已从卡内扣除，本终端不能撤销。"),
+        { Request.IsRefund: true } => new("That voucher is a refund: it is not undone.", "该凭证号对应的是一笔退货，不可撤销。"),
+        { Request.Kind: TransactionKind.Offline } => new("The card approved that payment by itself: it is not voided. Refund it: the amount goes to the account behind the card.", "该笔为卡片脱机批准的交易，不能撤销；请办理退货，款项退回卡片对应的账户。"),
         { Request.Kind: TransactionKind.Void } => new("That voucher is a void itself.", "该凭证号对应的是一笔撤销交易。"),
         { State: JournalState.Voided } => new("The payment has been voided already.", "该笔交易已撤销。"),
         { State: JournalState.Reversed } => new("The payment was reversed: nothing is charged.", "该笔交易已冲正，未扣款。"),

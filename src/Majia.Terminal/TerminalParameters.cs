@@ -99,8 +99,8 @@ public sealed record TerminalParameters(
     /// <summary>The same, with a contactless floor limit (DF19) on every AID: up to it a card may approve by itself.</summary>
     public TerminalParameters WithFloor(Amount limit) => this with { Aids = [.. Aids.Select(row => row with { FloorLimit = limit })] };
 
-    /// <summary>9F33: chip and magnetic stripe; online PIN, signature, no CVM; SDA, DDA, CDA (EMV Book 4 annex A2).</summary>
-    public ReadOnlyMemory<byte> Capabilities { get; init; } = Convert.FromHexString("E0E9C8");
+    /// <summary>9F33: chip and magnetic stripe; offline PIN plain and enciphered, online PIN, signature, no CVM; SDA, DDA, CDA (EMV Book 4 annex A2).</summary>
+    public ReadOnlyMemory<byte> Capabilities { get; init; } = Convert.FromHexString("E0F9C8");
 
     /// <summary>9F35: attended, online and offline, merchant.</summary>
     public byte TerminalType { get; init; } = 0x22;

@@ -128,7 +128,10 @@ public static class TerminalSchema
             "UPDATE terminal_journal SET state = $3, response_code = $4, rrn = $5, authorisation = $6, host_date = $7, slip = $8 WHERE batch = $1 AND stan = $2",
             batch, stan, state.ToString(), responseCode, rrn, authorisation, hostDate, slip);
         session.Execute("DELETE FROM terminal_advice WHERE batch = $1 AND stan = $2", batch, stan);
-        Forget(session, batch, stan);
+        if (row.Request.Kind != TransactionKind.Offline || !new ResponseCode(responseCode).IsApproval)
+        {
+            Forget(session, batch, stan); // an offline sale that was taken over may be refunded, as any other
+        }
     }
 
     public static List<(string Batch, string Stan)> PendingAdvices(Session session) =>
@@ -136,13 +139,13 @@ public static class TerminalSchema
 
     /// <summary>Fen that refunds have given back of a sale, or are about to.</summary>
     public static long Refunded(Session session, string rrn) =>
-        session.Number("SELECT COALESCE(SUM(amount), 0) FROM terminal_journal WHERE original_rrn = $1 AND kind = 'Refund' AND state IN ('Approved', 'Sent')", rrn) ?? 0;
+        session.Number("SELECT COALESCE(SUM(amount), 0) FROM terminal_journal WHERE original_rrn = $1 AND kind IN ('Refund', 'OfflineRefund') AND state IN ('Approved', 'Sent')", rrn) ?? 0;
 
     /// <summary>What stands in a batch: sales that were not undone, and refunds.</summary>
     public static SettlementTotals Totals(Session session, string batch) => session.One(
         """
         SELECT COALESCE(SUM(CASE WHEN kind IN ('Sale', 'Offline') THEN amount ELSE 0 END), 0), COALESCE(SUM(CASE WHEN kind IN ('Sale', 'Offline') THEN 1 ELSE 0 END), 0),
-          COALESCE(SUM(CASE WHEN kind = 'Refund' THEN amount ELSE 0 END), 0), COALESCE(SUM(CASE WHEN kind = 'Refund' THEN 1 ELSE 0 END), 0)
+          COALESCE(SUM(CASE WHEN kind IN ('Refund', 'OfflineRefund') THEN amount ELSE 0 END), 0), COALESCE(SUM(CASE WHEN kind IN ('Refund', 'OfflineRefund') THEN 1 ELSE 0 END), 0)
         FROM terminal_journal WHERE batch = $1 AND state = 'Approved'
         """,
         row => new SettlementTotals(row.GetInt64(0), (int)row.GetInt64(1), row.GetInt64(2), (int)row.GetInt64(3)), batch)!;

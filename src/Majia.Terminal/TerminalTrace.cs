@@ -67,6 +67,11 @@ internal sealed class TerminalTrace(ITrace trace, TimeProvider clock)
         0xA4 => command.Data.Span.SequenceEqual("2PAY.SYS.DDF01"u8) ? new("SELECT PPSE", "选择 PPSE") : new("SELECT application", "选择应用"),
         0xA8 => new("GET PROCESSING OPTIONS", "取处理选项（GPO）"),
         0xB2 => new("READ RECORD", "读记录"),
+        0x20 => new("VERIFY", "验证密码"),
+        0x84 => new("GET CHALLENGE", "取随机数"),
+        0x88 => new("INTERNAL AUTHENTICATE", "内部认证"),
+        0xAE => new("GENERATE AC", "生成应用密文"),
+        0x82 => new("EXTERNAL AUTHENTICATE", "外部认证"),
         _ => new("command", "命令"),
     };
 

@@ -31,6 +31,13 @@ public sealed class PostgresCommandTests(PostgresServer server) : IDisposable
         Assert.False(File.Exists(Path.Combine(folder, "postgres", "cluster", "postmaster.pid")), "the private server still runs");
         Assert.False(File.Exists(Path.Combine(folder, "majia.db")));
 
+        // What happened to a payment is told from the data folder, with its database stopped.
+        var paid = said.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement).First(step => step.GetProperty("step").GetString() == "pay").GetProperty("rrn").GetString()!;
+        said = await RunAsync([], "trace", paid, "--json", "--data", folder);
+        Assert.True(said.ExitCode == 0, said.Errors);
+        var kinds = said.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("kind").GetString()).ToHashSet();
+        Assert.Superset(new HashSet<string?> { "apdu", "iso8583", "key", "ledger", "decision" }, kinds);
+
         // The books of what it did agree, and one fen that somebody moved by hand is found.
         await ExpectAsync(0, "nothing found", [], "verify", "--store", "postgres");
         Assert.False(File.Exists(Path.Combine(folder, "postgres", "cluster", "postmaster.pid")), "the private server still runs");

@@ -275,6 +275,56 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
         Assert.Empty(window.Complaints);
     }
 
+    [Fact]
+    [Rule("R12")]
+    [Rule("R15")]
+    public async Task Plastic_is_held_to_the_reader_or_put_into_the_slot_and_one_without_antenna_says_so()
+    {
+        await using var running = await RunningPage.StartAsync();
+        await using var window = await browser.OpenAsync(running);
+        var till = running.System.Terminals["10000001"];
+        await window.ClickAsync("[data-pad=cancel]");
+        await window.SeesAsync(".lcd-sum", "¥0.00");
+        foreach (var digit in "8800")
+        {
+            await window.ClickAsync($"[data-digit='{digit}']");
+        }
+
+        await window.SeesAsync(".lcd-sum", "¥88.00");
+        await window.ClickAsync("#plastic summary");
+        Assert.Empty(await window.ViolationsAsync());
+        await window.ClickAsync("#hold-plastic");
+        await window.SeesAsync("#outcome", "Approved");
+        Assert.Equal("none", till.Journal(1)[0].Cvm);
+
+        // In the slot, where its chip verifies the PIN that is typed on the terminal.
+        await window.ClickAsync("#plastic summary");
+        await window["#plastic-card"].SelectOptionAsync("mingyue-10");
+        await window.ClickAsync("#insert-plastic");
+        await Assertions.Expect(window[".lcd-pin"]).ToHaveCountAsync(1, new LocatorAssertionsToHaveCountOptions { Timeout = Patience });
+        foreach (var digit in SeedData.TestPin)
+        {
+            await window.ClickAsync($"[data-digit='{digit}']");
+        }
+
+        await window.ClickAsync("[data-pad=ok]");
+        await window.SeesAsync("#outcome", "Approved");
+        Assert.Equal("offline-pin", till.Journal(1)[0].Cvm);
+
+        // Without an antenna nothing happens at the reader; the slot is its way.
+        await window.ClickAsync("#plastic summary");
+        await window["#plastic-card"].SelectOptionAsync("mingyue-14");
+        await window.ClickAsync("#hold-plastic");
+        await window.SeesAsync("#plastic-says", "no contactless chip");
+        await window.ClickAsync("#insert-plastic");
+        await Assertions.Expect(window[".lcd-pin"]).ToHaveCountAsync(1, new LocatorAssertionsToHaveCountOptions { Timeout = Patience });
+        await window.ClickAsync("[data-pad=cancel]");
+        await window.SeesAsync("#outcome", "Cancelled");
+        Assert.Empty(window.Complaints);
+        Secrets.AssertNoPan(await window.EverythingReceivedAsync());
+        Secrets.AssertNoPan(await window.Page.ContentAsync());
+    }
+
     private static async Task OpenAppAsync(Window window, string app)
     {
         await window.ClickAsync("[data-key=home]");

@@ -108,6 +108,10 @@ public sealed class CardRsaPrivate
         return Fixed(engine.ProcessBlock(new BigInteger(1, block)), Length);
     }
 
+    /// <summary>What was enciphered under the public half; null when it is not as long as the modulus, or not below it.</summary>
+    public byte[]? Decipher(ReadOnlySpan<byte> block) =>
+        block.Length == Length && new BigInteger(1, block).CompareTo(key.Modulus) < 0 ? Sign(block) : null;
+
     private byte[] Part(BigInteger value) => Fixed(value, Length / 2);
 
     internal static byte[] Fixed(BigInteger value, int length) => CardRsa.Fixed(value, length);

@@ -43,6 +43,26 @@ public static class PinBlock
         _ => 0,
     };
 
+    /// <summary>2 ‖ L ‖ PIN ‖ F…: what a chip card compares (protocols.md 7.1). It knows no number.</summary>
+    public static byte[] Format2(ReadOnlySpan<char> pin)
+    {
+        if (pin.Length is < MinDigits or > MaxDigits || pin.ContainsAnyExceptInRange('0', '9'))
+        {
+            throw new ArgumentException("a PIN has 4 to 12 digits", nameof(pin)); // the value stays out of the message
+        }
+
+        var block = new byte[8];
+        block.AsSpan().Fill(0xFF);
+        block[0] = (byte)(0x20 | pin.Length);
+        for (var i = 0; i < pin.Length; i++)
+        {
+            var (at, digit) = (1 + (i / 2), (byte)(pin[i] - '0'));
+            block[at] = i % 2 == 0 ? (byte)((digit << 4) | 0x0F) : (byte)((block[at] & 0xF0) | digit);
+        }
+
+        return block;
+    }
+
     /// <summary>The clear block; of ISO 4 the PIN field.</summary>
     /// <param name="pin">4 to 12 digits.</param>
     /// <param name="number">12 to 19 digits, the last one the check digit; they go into ISO 0, ISO 3 and the SM4 format.</param>

@@ -33,6 +33,9 @@ public readonly record struct CvmResults(uint Value)
     // protocols.md 1.5: what POS software fills in at the contactless interface.
     public static readonly CvmResults OnlinePin = new(0x020000), Signature = new(0x1E0000), NoCvm = new(0x1F0002);
 
+    /// <summary>The chip compared the PIN, and it was right: where the terminal supports it.</summary>
+    public static readonly CvmResults OfflinePin = new(0x040302);
+
     /// <summary>Verified on the phone: some kernels write this value, no public text fixes one (protocols.md 1.5).</summary>
     public static readonly CvmResults Cdcvm = new(0x010002);
 

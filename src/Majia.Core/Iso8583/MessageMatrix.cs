@@ -61,6 +61,7 @@ public static class MessageMatrix
         Pos("sale", "sale", "消费", 200, "000000", "00", "22", null, SaleRequest, SaleAnswer),
         Pos("void", "void", "消费撤销", 200, "200000", "00", "23", null, VoidRequest, VoidAnswer),
         Pos("refund", "refund", "退货", 220, "200000", "00", "25", null, "2c 3 4 11 14c 22 23c 25 26c 35c 36c 37 38c 41 42 49 52c 53c 55c 60 61 62c 63 64c", VoidAnswer),
+        Pos("offline-refund", "refund of an offline approval", "脱机退货", 220, "200000", "00", "27", null, "2c 3 4 11 14c 22 23c 25 26c 35c 36c 37 38c 41 42 49 52c 53c 60 61 62c 63 64c", VoidAnswer),
         Pos("offline-upload", "upload of an offline approval", "脱机交易上送", 200, "000000", "00", "36", null, "2c 3 4 11 14c 22 23c 25 26c 35c 36c 41 42 49 52c 53c 55c 59c 60 63 64c", "2c 3 4 11 12 13 14c 15c 23c 25 32 37 39 41 42 44 49 55c 60 63 64c"),
         Pos("pre-authorisation", "pre-authorisation", "预授权", 100, "030000", "06", "10", null, SaleRequest, "2c 3 4 11 12 13 14c 15c 23c 25 32 37 38c 39 41 42 44 49 53c 54c 55c 60 63c 64c"),
         Pos("pre-authorisation-void", "pre-authorisation void", "预授权撤销", 100, "200000", "06", "11", null, "2c 3 4 11 14c 22 23c 25 26c 35c 36c 38 41 42 49 52c 53c 55c 60 61 62c 64", CompletionAnswer),

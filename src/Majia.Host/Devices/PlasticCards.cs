@@ -145,7 +145,7 @@ public sealed class PlasticCards : IDisposable
             {
                 if (memory.Load() is null)
                 {
-                    await MakeAsync(memory, institution, Order(card, bank is null ? "CARDHOLDER TEST" : SeedData.CustomerOf(card).Pinyin));
+                    await MakeAsync(memory, institution, WithPin(Order(card, bank is null ? "CARDHOLDER TEST" : SeedData.CustomerOf(card).Pinyin), card, keys($"issuer-{institution}")));
                 }
 
                 var device = new ChipDevice(memory, entropy);
@@ -175,6 +175,10 @@ public sealed class PlasticCards : IDisposable
     }
 
     private static PlasticOrder Order(SeedCard card, string holder) => new(card.Pan, card.Expiry, card.SequenceNumber, card.Kind, holder, card.PinPolicy, card.Brands, card.Contactless, card.ElectronicCash);
+
+    /// <summary>A bank's plastic gets the PIN that the bank's books have.</summary>
+    private static PlasticOrder WithPin(PlasticOrder order, SeedCard card, KeyModule bank) =>
+        card.OfflinePin ? order with { OfflinePin = bank.PinOffset(PlasticIssuing.PinVerification, card.Pan, card.Pin) } : order;
 
     /// <summary>Made in memory and written when it is whole: a crash in between leaves no card.</summary>
     private async Task MakeAsync(ChipMemoryFile memory, string institution, PlasticOrder order)

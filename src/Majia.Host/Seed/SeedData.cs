@@ -57,7 +57,7 @@ public static class SeedData
                 new("mingyue-07", "mingyue-ye-debit", "ye-zhiqiu", "629901", 7, 19, CardKind.Debit, new("Reported lost: refused, 41 at a terminal.", "已挂失：拒绝添加，终端交易返回 41。"), State: CardState.Lost),
                 new("mingyue-08", "mingyue-ye-empty", "ye-zhiqiu", "629901", 8, 19, CardKind.Debit, new("5.00 on the account: anything above is 51.", "余额 5.00 元：超出返回 51。"), Risk: EnrolmentRisk.Green),
                 new("mingyue-09", "mingyue-ye-debit", "ye-zhiqiu", "629901", 9, 19, CardKind.Debit, new("At most 500.00 for one transaction: above is 61.", "单笔限额 500.00 元：超出返回 61。"), Risk: EnrolmentRisk.Green, AmountLimit: 50_000),
-                new("mingyue-10", "mingyue-ye-debit", "ye-zhiqiu", "629901", 10, 19, CardKind.Debit, new("PIN always.", "每笔均须验密。"), Risk: EnrolmentRisk.Green, PinPolicy: PinPolicy.Always),
+                new("mingyue-10", "mingyue-ye-debit", "ye-zhiqiu", "629901", 10, 19, CardKind.Debit, new("PIN always; in the slot its own chip verifies it.", "每笔均须验密；插卡时由芯片自行验证密码。"), Risk: EnrolmentRisk.Green, PinPolicy: PinPolicy.Always, OfflinePin: true),
                 new("mingyue-11", "mingyue-ye-debit", "ye-zhiqiu", "629901", 11, 19, CardKind.Debit, new("PIN never (unless the shop asks).", "银行不要求验密（商户要求除外）。"), Risk: EnrolmentRisk.Green, PinPolicy: PinPolicy.Never),
                 new("mingyue-12", "mingyue-ye-debit", "ye-zhiqiu", "629901", 12, 19, CardKind.Debit, new("PIN locked: 75 at a terminal.", "密码已锁定：终端交易返回 75。"), Risk: EnrolmentRisk.Green, PinLocked: true),
                 new("mingyue-13", "mingyue-ye-credit", "ye-zhiqiu", "629901", 13, 16, CardKind.Credit, new("Expired: refused.", "已过期：拒绝添加。"), Expiry: "2406"),

@@ -68,6 +68,17 @@ internal static class PlasticCheck
         };
     }
 
+    /// <summary>What is known of the PIN: the block's verdict where one came; else the chip's own word, which its cryptogram vouches for.</summary>
+    internal static PinEvidence Pin(PlasticEvidence evidence, PinEvidence typed)
+    {
+        if (typed != PinEvidence.Absent || evidence is not { CryptogramRight: true, Chip: { } chip } || !CardVerificationResults.TryParse(chip.Input.CardVerificationResults.Span, out var said, out _))
+        {
+            return typed;
+        }
+
+        return said is { OfflinePinPerformed: true, OfflinePinFailed: false } ? PinEvidence.Right : typed;
+    }
+
     /// <summary>Field 55 of the answer: 91 = ARPC ‖ response code, and what the bank has to tell its card (protocols.md 3.4, 3.5, 6.5). The same for a repeat: nothing in it is drawn.</summary>
     internal static byte[]? Answer(KeyModule keys, AuthorisationRequest request, PlasticEvidence? evidence, ResponseCode code, IReadOnlyList<PlasticScript> scripts)
     {

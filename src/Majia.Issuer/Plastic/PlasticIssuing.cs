@@ -20,7 +20,10 @@ public sealed class PlasticIssuing(KeyModule module, IssuerCertificate certifica
     /// <summary>Names of the bank's keys for its plastic.</summary>
     public const string KeySet = "plastic", Certification = "card.certification", CryptogramMaster = "imk.ac", IntegrityMaster = "imk.mac", ConfidentialityMaster = "imk.enc";
 
-    private const byte KeyVersion = 0x01, SecurityLevel = 0x33;
+    /// <summary>The bank's key that its PIN offsets are made with.</summary>
+    public const string PinVerification = IssuerKeys.PinVerification;
+
+    private const byte KeyVersion = 0x01, SecurityLevel = 0x33, PinTries = 3;
 
     private const int MaxData = 231;
 
@@ -56,7 +59,7 @@ public sealed class PlasticIssuing(KeyModule module, IssuerCertificate certifica
         {
             await WrappedAsync(0xE6, 0x04, 0x00, [.. Counted(Package.Bytes), .. Counted(Module.Bytes), .. Counted(instance.Bytes), 0x01, 0x00, 0x02, 0xC9, 0x00, 0x00]);
             await WrappedAsync(0xE6, 0x20, 0x00, [0x00, 0x00, .. Counted(instance.Bytes), 0x00, 0x00, 0x00]);
-            byte[] groups = [.. ChipKey(host, order, rsaBits, out var chain, out var length), .. host.CardKeyGroups(CryptogramMaster, IntegrityMaster, ConfidentialityMaster, order.Pan, order.SequenceNumber), .. PlasticProfile.Groups(order, chain, length).SelectMany(static group => group)];
+            byte[] groups = [.. ChipKey(host, order, rsaBits, out var chain, out var length), .. host.CardKeyGroups(CryptogramMaster, IntegrityMaster, ConfidentialityMaster, order.Pan, order.SequenceNumber), .. ReferencePin(host, order), .. PlasticProfile.Groups(order, chain, length).SelectMany(static group => group)];
             for (int at = 0, block = 0; at < groups.Length; at += MaxData, block++)
             {
                 var end = Math.Min(groups.Length, at + MaxData);
@@ -108,6 +111,9 @@ public sealed class PlasticIssuing(KeyModule module, IssuerCertificate certifica
         signatureLength = key.Length;
         return parts;
     }
+
+    private static byte[] ReferencePin(HostChannel host, PlasticOrder order) =>
+        order.OfflinePin is { } offset ? host.ReferencePinGroups(PinVerification, order.Pan, offset, PinTries) : [];
 
     private static byte[] Counted(ReadOnlySpan<byte> bytes) => [(byte)bytes.Length, .. bytes];
 }

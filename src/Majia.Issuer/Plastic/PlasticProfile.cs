@@ -13,7 +13,8 @@ namespace Majia.Issuer.Plastic;
 /// <param name="Brands">UNIONPAY, UNIONPAY+VISA or VISA: which applications the chip gets.</param>
 /// <param name="Contactless">With an antenna, or contacts alone.</param>
 /// <param name="ElectronicCash">Minor units that the card may spend offline; 0: always online.</param>
-public sealed record PlasticOrder(Pan Pan, string Expiry, string SequenceNumber, CardKind Kind, string Holder, PinPolicy PinPolicy, string Brands = "UNIONPAY", bool Contactless = true, long ElectronicCash = 0);
+/// <param name="OfflinePin">Offset of the PIN that the chip itself verifies over contacts; null: its bank alone does.</param>
+public sealed record PlasticOrder(Pan Pan, string Expiry, string SequenceNumber, CardKind Kind, string Holder, PinPolicy PinPolicy, string Brands = "UNIONPAY", bool Contactless = true, long ElectronicCash = 0, string? OfflinePin = null);
 
 /// <summary>What a bank personalises into its plastic besides keys and certificates (protocols.md 1.2, 5.5): records, options and settings of both interfaces.</summary>
 internal static class PlasticProfile
@@ -49,7 +50,7 @@ internal static class PlasticProfile
     [
         .. BerTlv.Encode(0x5A, CompressedNumber(order.Pan)), .. BerTlv.Encode(0x5F24, Day(order.Expiry, last: true)), .. BerTlv.Encode(0x5F25, Convert.FromHexString("200101")),
         .. BerTlv.Encode(0x5F28, [0x01, 0x56]), .. BerTlv.Encode(0x5F34, Sequence(order)), .. BerTlv.Encode(0x9F07, [0xFF, 0x00]),
-        .. BerTlv.Encode(0x8E, CvmList(order.PinPolicy)),
+        .. BerTlv.Encode(0x8E, CvmList(order)),
         .. BerTlv.Encode(0x9F0D, Convert.FromHexString("D86004A800")), .. BerTlv.Encode(0x9F0E, Convert.FromHexString("0010000000")), .. BerTlv.Encode(0x9F0F, Convert.FromHexString("D86804F800")),
         .. BerTlv.Encode(0x8C, Convert.FromHexString("9F02069F03069F1A0295055F2A029A039F21039C019F3704")), .. BerTlv.Encode(0x8D, Convert.FromHexString("8A029F02069F03069F1A0295055F2A029A039F21039C019F3704")),
         .. BerTlv.Encode(0x9F49, Convert.FromHexString("9F3704")), .. BerTlv.Encode(0x9F4A, [0x82]), .. BerTlv.Encode(0x9F08, [0x00, 0x30]), .. BerTlv.Encode(0x5F30, [0x02, 0x20]),
@@ -116,8 +117,9 @@ internal static class PlasticProfile
         return Convert.FromHexString(string.Create(CultureInfo.InvariantCulture, $"{expiry}{(last ? DateTime.DaysInMonth(year, month) : 1):00}"));
     }
 
-    /// <summary>Online PIN where the bank wants it ever, then signature, then none (EMV Book 3 annex C3).</summary>
-    private static byte[] CvmList(PinPolicy policy) => Convert.FromHexString("0000000000000000" + (policy == PinPolicy.Never ? "" : "4203") + "1E031F03");
+    /// <summary>The chip's own PIN where it has one, enciphered before plain; online PIN where the bank wants it ever, then signature, then none (EMV Book 3 annex C3).</summary>
+    private static byte[] CvmList(PlasticOrder order) =>
+        Convert.FromHexString("0000000000000000" + (order.OfflinePin is null ? "" : "44034103") + (order.PinPolicy == PinPolicy.Never ? "" : "4203") + "1E031F03");
 
     private static byte[] InternalData(PlasticOrder order)
     {

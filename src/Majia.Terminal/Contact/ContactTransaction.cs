@@ -29,6 +29,9 @@ internal sealed class ContactTransaction(TerminalOptions options, TimeProvider c
     private ApplicationSelection.Selected application = null!;
     private TerminalVerificationResults results;
     private CardAnswer? asked;
+    private CertifiedKey? chipKey;
+    private ListedVerification listed = null!;
+    private bool bankAsks;
 
     /// <summary>Select, GPO, records, authentication, restrictions; then how the holder is to be verified. Why not, when it goes no further.</summary>
     public async Task<(CvmDecision? Cvm, AccountNumber? Number, Text Why)> BeginAsync(Amount amount, bool bankAsked, CancellationToken cancellation)
@@ -52,19 +55,89 @@ internal sealed class ContactTransaction(TerminalOptions options, TimeProvider c
             return No("The card's records hold no number and expiry date.", "卡片记录中没有卡号和有效期。");
         }
 
-        var home = read.Find(Tags.ApplicationCurrencyCode) is not { Length: 2 } currency || currency.Span.SequenceEqual(data.Value(0x5F2A)!.Value.Span);
-        var listed = VerificationList.Decide(
-            read.Find(Tags.CvmList).Span, (Profile & HolderVerificationSupported) != 0, amount, home, options.Parameters.Qualifiers, options.Parameters.PinRule, bankAsked);
-        data = data with { HolderVerification = listed.Results };
-        results = results with { VerificationFailed = !listed.Decision.Accepted, OverFloorLimit = true };
+        bankAsks = bankAsked;
+        results = results with { OverFloorLimit = true };
+        Take(Listed(from: 0));
         return (listed.Decision, number, listed.Decision.Why);
     }
+
+    /// <summary>Where the list wants the chip to compare the PIN: the holder types it, the card says whether it is right, and the list goes on where that leads to nothing (EMV Book 3 §10.5.1). Null: cancelled.</summary>
+    public async Task<CvmDecision?> VerifyByChipAsync(PinPad pinPad, IKeypad holder, CancellationToken cancellation)
+    {
+        var over = listed.IsOfflinePin && await TriesLeftAsync() == 0;
+        results = results with { PinTriesExceeded = over };
+        while (listed.IsOfflinePin)
+        {
+            if (!over)
+            {
+                var (verdict, right) = await pinPad.PresentAsync(holder, data.Amount, listed.Decision.Why, listed.IsEnciphered ? EncipherAsync : null, PresentAsync, cancellation);
+                if (verdict == PinPad.Verdict.Cancelled)
+                {
+                    return null;
+                }
+
+                if (right)
+                {
+                    trace.Decision(reference, new("The card's own chip has verified the PIN.", "芯片已自行验证密码。"));
+                    return listed.Decision;
+                }
+
+                // Not given, or not right to the end: it is not asked for a second time under another rule.
+                over = true;
+                results = verdict == PinPad.Verdict.Bypassed ? results with { PinNotEntered = true } : results with { PinTriesExceeded = true };
+            }
+
+            Take(listed.Next is { } next ? Listed(next) : VerificationList.Fail(listed.Results));
+        }
+
+        trace.Decision(reference, listed.Decision.Why);
+        return listed.Decision;
+    }
+
+    private ListedVerification Listed(int from)
+    {
+        var home = read.Find(Tags.ApplicationCurrencyCode) is not { Length: 2 } currency || currency.Span.SequenceEqual(data.Value(0x5F2A)!.Value.Span);
+        return VerificationList.Decide(
+            read.Find(Tags.CvmList).Span, (Profile & HolderVerificationSupported) != 0, data.Amount, home, options.Parameters.Qualifiers, options.Parameters.PinRule, bankAsks,
+            new CardPin(Possible: true, Enciphered: chipKey is { IsSm2: false }), from);
+    }
+
+    private void Take(ListedVerification way)
+    {
+        listed = way;
+        data = data with { HolderVerification = way.Results };
+        results = results with { VerificationFailed = !way.Decision.Accepted };
+    }
+
+    /// <summary>9F17; null where the card does not tell.</summary>
+    private async Task<int?> TriesLeftAsync() =>
+        await SendAsync(CommandApdu.Of(0x80, 0xCA, 0x9F, 0x17, [])) is { Status.IsOk: true } answer && BerTlv.TryFind(answer.Data.Span, 0x9F17, out var left) && left.Length == 1 ? left[0] : null;
+
+    /// <summary>7F ‖ PIN block ‖ the card's challenge ‖ padding, under the chip's certified key (EMV Book 2 §7.1).</summary>
+    private async Task<byte[]?> EncipherAsync(byte[] block)
+    {
+        if (await SendAsync(CommandApdu.Of(0x00, 0x84, 0x00, 0x00, [])) is not { Status.IsOk: true, Data.Length: 8 } challenge)
+        {
+            return null;
+        }
+
+        byte[] clear = [0x7F, .. block, .. challenge.Data.Span, .. entropy.Bytes(chipKey!.Value.Length - 17)];
+        var enciphered = chipKey.Rsa.Recover(clear);
+        Array.Clear(clear);
+        return enciphered;
+    }
+
+    /// <summary>VERIFY. Null: right; else the tries left, none also where the card knows no such command.</summary>
+    private async Task<int?> PresentAsync(byte[] block) =>
+        await SendAsync(CommandApdu.Of(0x00, 0x20, 0x00, listed.IsEnciphered ? (byte)0x88 : (byte)0x80, block)) is { } answer
+            ? answer.Status.IsOk ? null : (answer.Status.Value & 0xFFF0) == 0x63C0 ? answer.Status.Value & 0x0F : 0
+            : 0;
 
     /// <summary>Terminal and card action analysis: the request for the bank, or why there is none (EMV Book 3 §10.7, 10.8).</summary>
     /// <param name="pin">What the PIN pad came to: entered, confirmed empty, or not asked.</param>
     public async Task<(CardAnswer? Card, Text Why)> AskAsync(bool pinEntered, bool pinBypassed)
     {
-        results = results with { OnlinePinEntered = pinEntered, PinNotEntered = pinBypassed };
+        results = results with { OnlinePinEntered = pinEntered, PinNotEntered = pinBypassed || results.PinNotEntered };
         data = data with { Results = results.ToBytes() };
         var denied = Meets(read.Find(Tags.IssuerActionCodeDenial).Span);
         var answer = await GenerateAsync(denied ? AskDecline : AskRequest, Tags.CardRiskManagementDol1);
@@ -204,6 +277,7 @@ internal sealed class ContactTransaction(TerminalOptions options, TimeProvider c
         var rid = application.Candidate.Aid.ToString()[..10];
         var chip = OfflineDataAuthentication.ChipKey(read, await options.Authorities(cancellation), issuers, rid, DateOnly.FromDateTime(data.LocalTime.DateTime));
         var authentication = OfflineDataAuthentication.VerifyDynamic(chip, signed, sent);
+        chipKey = authentication.Good ? chip.Value : null;
         results = results with { DynamicAuthenticationFailed = !authentication.Good };
         trace.Decision(reference, authentication.Why);
     }

@@ -39,7 +39,7 @@ internal sealed class ContactlessReader(TerminalOptions options, TimeProvider cl
         var parameters = options.Parameters;
 
         // Start A.
-        var indicators = PreProcessing.Run(parameters, presentation.Amount);
+        var indicators = PreProcessing.Run(parameters, presentation.Amount, presentation.NumberOnly);
         foreach (var alike in indicators.GroupBy(row => (row.Why, row.Qualifiers)))
         {
             var aids = string.Join(' ', alike.Select(row => row.Row.Aid));

@@ -11,13 +11,14 @@ public static class PreProcessing
     public sealed record Indicators(AidParameters Row, TerminalTransactionQualifiers Qualifiers, bool Allowed, Text Why);
 
     /// <summary>One row each, in the order of the parameters.</summary>
-    public static IReadOnlyList<Indicators> Run(TerminalParameters parameters, Amount amount) =>
-        [.. parameters.Aids.Select(row => Decide(row, parameters.Qualifiers, amount))];
+    /// <param name="numberOnly">Nothing is bought: a card that approved by itself would spend its electronic cash on a void or refund.</param>
+    public static IReadOnlyList<Indicators> Run(TerminalParameters parameters, Amount amount, bool numberOnly = false) =>
+        [.. parameters.Aids.Select(row => Decide(row, parameters.Qualifiers, amount, numberOnly))];
 
-    public static Indicators Decide(AidParameters row, TerminalTransactionQualifiers configured, Amount amount)
+    public static Indicators Decide(AidParameters row, TerminalTransactionQualifiers configured, Amount amount, bool numberOnly = false)
     {
         // Book A, 3.1.1.3: status check, one unit of currency.
-        var online = row.StatusCheck && amount.Minor == 100;
+        var online = numberOnly || (row.StatusCheck && amount.Minor == 100);
 
         // 3.1.1.4–5: zero amount.
         if (amount.Minor == 0)

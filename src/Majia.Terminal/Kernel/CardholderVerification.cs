@@ -10,17 +10,21 @@ public enum CvmResult
     Cdcvm,
     CdcvmAndOnlinePin,
     OnlinePin,
+
+    /// <summary>The chip itself compared it; over contacts alone.</summary>
+    OfflinePin,
     Signature,
 }
 
 public static class CvmResultWords
 {
-    /// <summary><c>cdcvm, cdcvm+online-pin, online-pin, signature, none</c>.</summary>
+    /// <summary><c>cdcvm, cdcvm+online-pin, online-pin, offline-pin, signature, none</c>.</summary>
     public static string Name(this CvmResult result) => result switch
     {
         CvmResult.Cdcvm => "cdcvm",
         CvmResult.CdcvmAndOnlinePin => "cdcvm+online-pin",
         CvmResult.OnlinePin => "online-pin",
+        CvmResult.OfflinePin => "offline-pin",
         CvmResult.Signature => "signature",
         _ => "none",
     };
@@ -29,6 +33,7 @@ public static class CvmResultWords
     public static CvmResults Tag9F34(this CvmResult result) => result switch
     {
         CvmResult.OnlinePin or CvmResult.CdcvmAndOnlinePin => CvmResults.OnlinePin,
+        CvmResult.OfflinePin => CvmResults.OfflinePin,
         CvmResult.Signature => CvmResults.Signature,
         CvmResult.Cdcvm => CvmResults.Cdcvm,
         _ => CvmResults.NoCvm,

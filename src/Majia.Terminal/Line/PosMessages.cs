@@ -16,6 +16,9 @@ public enum TransactionKind
 
     /// <summary>A sale that the plastic approved by itself, and its upload.</summary>
     Offline,
+
+    /// <summary>Of such a sale, the whole or a part: at once, since it is not voided.</summary>
+    OfflineRefund,
 }
 
 /// <summary>F39 of a 0400: why it is sent (protocols.md 6.4).</summary>
@@ -52,8 +55,11 @@ public sealed record Request(
 {
     public string ProcessingCode => Kind is TransactionKind.Sale or TransactionKind.Offline ? "000000" : "200000";
 
-    /// <summary>F60.1: 22 sale, 23 void, 25 refund, 36 upload of an offline approval (protocols.md 6.3).</summary>
-    public string Type => Kind switch { TransactionKind.Sale => "22", TransactionKind.Void => "23", TransactionKind.Offline => "36", _ => "25" };
+    /// <summary>F60.1: 22 sale, 23 void, 25 refund, 27 refund of an offline sale, 36 upload of an offline approval (protocols.md 6.3).</summary>
+    public string Type => Kind switch { TransactionKind.Sale => "22", TransactionKind.Void => "23", TransactionKind.Offline => "36", TransactionKind.OfflineRefund => "27", _ => "25" };
+
+    /// <summary>Money goes back by an advice.</summary>
+    public bool IsRefund => Kind is TransactionKind.Refund or TransactionKind.OfflineRefund;
 }
 
 /// <summary>Requests and reversals of the POS line, field by field in the table's order (protocols.md 6.4).</summary>
@@ -64,7 +70,7 @@ public static class PosMessages
     /// <param name="pinBlock">Empty when no PIN was entered.</param>
     public static IsoMessage Financial(TerminalOptions terminal, Request request, AccountNumber number, CardAnswer? card, CvmResult cvm, ReadOnlySpan<byte> pinBlock)
     {
-        var message = Common(new IsoMessage(request.Kind == TransactionKind.Refund ? Mti.FinancialAdvice : Mti.FinancialRequest), terminal, request, number);
+        var message = Common(new IsoMessage(request.IsRefund ? Mti.FinancialAdvice : Mti.FinancialRequest), terminal, request, number);
         if (card is not null)
         {
             message.Set(35, card.Track2).Set(55, Field55.Request(card, cvm, terminal.TerminalId, request.Stan));
@@ -76,7 +82,7 @@ public static class PosMessages
         }
 
         // 63.1: the card organisation, wanted of a refund (protocols.md 6.4).
-        return message.Set(37, request.OriginalRrn).Set(38, request.OriginalAuthorisation).Set(63, request.Kind == TransactionKind.Refund ? "CUP" : null);
+        return message.Set(37, request.OriginalRrn).Set(38, request.OriginalAuthorisation).Set(63, request.IsRefund ? "CUP" : null);
     }
 
     /// <summary>0200 of type 36: what a card approved by itself, with the chip's own approval in F55.</summary>

@@ -53,9 +53,12 @@ public sealed class RestoreTests(PostgresServer server)
         }
         else
         {
+            File.WriteAllText(Path.Combine(two.VaultData, "majia.db-redo"), "commits of the old database, left by a process that was killed");
             var (restored, aside) = two.RestoreVault(backup, null);
             Assert.Contains("majia.db", restored);
             Assert.True(File.Exists(Path.Combine(aside!, "majia.db")), "the old database is kept aside");
+            Assert.True(File.Exists(Path.Combine(aside!, "majia.db-redo")), "and its log with it");
+            Assert.False(File.Exists(Path.Combine(two.VaultData, "majia.db-redo")));
         }
 
         await two.StartTokenAsync();

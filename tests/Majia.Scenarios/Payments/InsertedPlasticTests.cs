@@ -49,6 +49,58 @@ public sealed class InsertedPlasticTests
         Assert.Equal((SaleOutcome.Approved, 2), (sale.Outcome, hand.Prompts.Count));
     }
 
+    [Theory]
+    [InlineData(0, CvmResult.OfflinePin, 1)]
+    [InlineData(2, CvmResult.OfflinePin, 3)]
+    [InlineData(3, CvmResult.OnlinePin, 4)] // the chip takes no more: its list goes on to the bank
+    [Rule("R15")]
+    public async Task Its_own_chip_verifies_the_PIN_enciphered_for_it(int wrong, CvmResult cvm, int prompts)
+    {
+        await using var world = await World.OpenAsync(210);
+        var (before, chip) = (world.Account("mingyue-10"), new Recorder());
+        var hand = new Fingers([.. Enumerable.Repeat(World.WrongPin, wrong), World.Pin]);
+        var sale = await InsertAsync(world, "mingyue-10", 8_800, hand, chip);
+        Assert.Equal((SaleOutcome.Approved, cvm, prompts), (sale.Outcome, sale.Cvm, hand.Prompts.Count));
+        Assert.Equal(before.Balance - 8_800, world.Account("mingyue-10").Balance);
+        Assert.Equal(cvm == CvmResult.OfflinePin ? "9000" : "63C0", chip.Status(0x20));
+        Assert.Equal(10, chip.Answers.First(row => row.Ins == 0x84).Answer.Length / 2);
+        Assert.All(chip.Answers.Where(row => row.Ins == 0xAE), row => Assert.Contains("9F36", row.Answer, StringComparison.Ordinal));
+
+        // Wrong at the chip is no try at the bank, and the next sale finds the chip as the last one left it.
+        if (cvm == CvmResult.OnlinePin)
+        {
+            var next = new Fingers(World.Pin);
+            Assert.Equal((SaleOutcome.Approved, CvmResult.OnlinePin), ((await InsertAsync(world, "mingyue-10", 100, next)) is { } again ? (again.Outcome, again.Cvm) : default));
+            Assert.Single(next.Prompts);
+        }
+
+        world.BooksHold();
+        world.NothingPending();
+    }
+
+    [Fact]
+    [Rule("R15")]
+    public async Task A_wedge_that_says_the_PIN_was_right_is_found_out_by_the_bank()
+    {
+        await using var world = await World.OpenAsync(211);
+        var hand = new Fingers(World.WrongPin);
+        var slot = (await world.System.Plastics.InSlotAsync("mingyue-10"))!;
+        var sale = await world.System.Terminals[World.Books].SellInsertedAsync(Core.Primitives.Amount.Cny(8_800), new Wedge(slot), hand, CancellationToken.None);
+        Assert.NotEqual(SaleOutcome.Approved, sale.Outcome);
+        Assert.Equal("55", sale.ResponseCode?.Value);
+    }
+
+    [Fact]
+    [Rule("R15")]
+    public async Task A_PIN_that_is_not_given_to_the_chip_is_asked_by_the_bank_and_cancelled_ends_it()
+    {
+        await using var world = await World.OpenAsync(212);
+        Assert.Equal(CvmResult.OnlinePin, (await InsertAsync(world, "mingyue-10", 8_800, new Fingers("", World.Pin))).Cvm);
+        var cancelled = await InsertAsync(world, "mingyue-10", 8_800, new Fingers((string?)null));
+        Assert.Equal(SaleOutcome.Cancelled, cancelled.Outcome);
+        world.NothingPending();
+    }
+
     [Fact]
     [Rule("R12")]
     public async Task A_stripe_alone_and_a_foreign_brand_end_with_their_reason()
@@ -142,6 +194,13 @@ public sealed class InsertedPlasticTests
     {
         var slot = (await world.System.Plastics.InSlotAsync(id))!;
         return await world.System.Terminals[World.Books].SellInsertedAsync(Core.Primitives.Amount.Cny(minor), chip?.Over(slot) ?? slot, hand ?? new Fingers(World.Pin), CancellationToken.None);
+    }
+
+    /// <summary>Between card and slot: VERIFY is answered without the card.</summary>
+    private sealed class Wedge(ICardChannel card) : ICardChannel
+    {
+        public async ValueTask<ReadOnlyMemory<byte>> TransmitAsync(ReadOnlyMemory<byte> command, CancellationToken cancellation) =>
+            command.Span[1] == 0x20 ? (byte[])[0x90, 0x00] : await card.TransmitAsync(command, cancellation);
     }
 
     /// <summary>Listens at the contacts; spoils one command, or pulls the card before it.</summary>

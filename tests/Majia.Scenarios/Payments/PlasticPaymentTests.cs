@@ -5,6 +5,7 @@ using Majia.Issuer;
 using Majia.Scenarios.Stage;
 using Majia.Terminal;
 using Majia.Terminal.Kernel;
+using Majia.Terminal.Line;
 using Majia.Tests;
 
 namespace Majia.Scenarios.Payments;
@@ -138,6 +139,49 @@ public sealed class PlasticPaymentTests
         var phone = await world.SellAsync(await world.AddAsync("mingyue-16"), 1_000, Canteen);
         Assert.Equal("00", phone.ResponseCode?.Value);
         world.BooksHold();
+    }
+
+    [Fact]
+    [Rule("R20")]
+    public async Task What_the_chip_approved_by_itself_goes_back_to_the_account_in_parts_and_at_once()
+    {
+        await using var world = await World.OpenAsync(199);
+        var (canteen, desk, before) = (world.System.Terminals[Canteen], world.Desk("mingyue-16"), world.Account("mingyue-16"));
+        var nobody = new Visit();
+        world.System.Wires.PosLine.Set(LinkFault.Cut);
+        var sale = await world.SellAsync(3_000, Canteen, new Fingers(World.Pin), () => TapAsync(world, "mingyue-16"));
+        Assert.Equal(SaleOutcome.Approved, sale.Outcome);
+
+        // Not taken over yet: nobody knows of it but the card and this terminal.
+        var (early, _) = await world.OutwaitAsync(world.System.Wires.PosLine, () => canteen.RefundAsync(sale.Voucher!, null, nobody, CancellationToken.None), TimeSpan.FromSeconds(60));
+        Assert.Equal(SaleOutcome.Refused, early.Outcome);
+        Assert.Contains("has not taken", early.Why.En, StringComparison.Ordinal);
+
+        // Taken over, and the bank has not looked: nothing to give back until it has.
+        world.System.Wires.PosLine.Clear();
+        Assert.Equal(0, await canteen.ResolvePendingAsync(CancellationToken.None));
+        var rrn = canteen.Journal().Single(row => row.Request.Kind == TransactionKind.Offline).Rrn!;
+        Assert.Equal("12", (await canteen.RefundAsync(rrn, null, nobody, CancellationToken.None)).ResponseCode?.Value);
+        await world.PumpAsync();
+        Assert.Equal(47_000, desk.ElectronicCash.Minor);
+        Assert.Contains("not voided", (await canteen.VoidAsync(rrn, nobody, CancellationToken.None)).Why.En, StringComparison.Ordinal);
+
+        // In parts, in the same batch; what was spent on the chip comes back on the account, with its points.
+        var part = await canteen.RefundAsync(rrn, Majia.Core.Primitives.Amount.Cny(1_000), nobody, CancellationToken.None);
+        Assert.Equal((SaleOutcome.Refunded, "00"), (part.Outcome, part.ResponseCode?.Value));
+        Assert.Contains("脱机退货", part.Slip!.Print(SlipCopy.Merchant), StringComparison.Ordinal);
+        Assert.Contains("20.00", (await canteen.RefundAsync(rrn, Majia.Core.Primitives.Amount.Cny(2_001), nobody, CancellationToken.None)).Why.En, StringComparison.Ordinal);
+        Assert.Equal(SaleOutcome.Refunded, (await canteen.RefundAsync(rrn, null, nobody, CancellationToken.None)).Outcome);
+        Assert.Contains("already", (await canteen.RefundAsync(rrn, null, nobody, CancellationToken.None)).Why.En, StringComparison.Ordinal);
+        Assert.Equal(before.Balance + 3_000, world.Account("mingyue-16").Balance);
+        Assert.Equal(before.Points, world.Account("mingyue-16").Points);
+        Assert.Equal(47_000, desk.ElectronicCash.Minor);
+        Assert.Equal(0, nobody.Polls);
+
+        var batch = await canteen.SettleAsync(CancellationToken.None);
+        Assert.Equal((SettlementOutcome.Balanced, 3_000, 3_000), (batch.Outcome, batch.Slip!.Own.Debit, batch.Slip.Own.Credit));
+        world.BooksHold();
+        world.NothingPending();
     }
 
     [Fact]

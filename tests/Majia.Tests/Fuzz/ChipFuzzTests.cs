@@ -57,7 +57,7 @@ public sealed class ChipFuzzTests
     private static readonly byte[][] PlasticCommands =
     [
         Convert.FromHexString("00A404000E315041592E5359532E444446303100"), Convert.FromHexString("00A4040008A00000033301010100"), Convert.FromHexString("00B2010C00"), Convert.FromHexString("80A8000002830000"),
-        Convert.FromHexString("80A800002383212600008000000000123400000000000001560000000000015626112500A1B2C3D400"), Convert.FromHexString("0088000004A1B2C3D400"), Convert.FromHexString("002000800824123456FFFFFFFF"),
+        Convert.FromHexString("80A800002383212600008000000000123400000000000001560000000000015626112500A1B2C3D400"), Convert.FromHexString("0088000004A1B2C3D400"), Convert.FromHexString("002000800824123456FFFFFFFF"), Convert.FromHexString("0084000000"), [0x00, 0x20, 0x00, 0x88, 144, .. Enumerable.Repeat((byte)0x31, 144)],
         CommandApdu.Of(0x80, 0xAE, 0x80, 0x00, Convert.FromHexString(PlasticBench.FirstData)).ToBytes(), CommandApdu.Of(0x80, 0xAE, 0x40, 0x00, Convert.FromHexString(PlasticBench.SecondData)).ToBytes(),
         Convert.FromHexString("008200000A00112233445566773030"), Convert.FromHexString("841E000004AABBCCDD"), Convert.FromHexString("84160000040011223344"), Convert.FromHexString("04DA9F790A00000010000000112233"),
         Convert.FromHexString("00C0000000"), Convert.FromHexString("80CA9F7900"), Convert.FromHexString("00B2011400"), Convert.FromHexString("00A4040000"), Convert.FromHexString("8050000008010203040506070800"),

@@ -5,7 +5,7 @@ using Majia.SecureElement;
 
 namespace Majia.Tests.SecureElement;
 
-/// <summary>VERIFY and PIN CHANGE/UNBLOCK over the contacts (EMV Book 3 §6.5.12, §6.5.10; protocols.md 3.5). The banks here personalise no PIN; a card that has one keeps these rules.</summary>
+/// <summary>VERIFY and PIN CHANGE/UNBLOCK over the contacts (EMV Book 3 §6.5.12, §6.5.10; protocols.md 3.5). A card that has a PIN keeps these rules.</summary>
 public sealed class OfflinePinTests
 {
     private const string Right = "0020008008246135FFFFFFFFFF", Wrong = "0020008008246136FFFFFFFFFF", Changed = "0020008008247890FFFFFFFFFF";
@@ -54,6 +54,43 @@ public sealed class OfflinePinTests
         bench.Begin();
         Assert.Equal(status, bench.Send(ChipPort.Contact, command).Status.ToString());
         Assert.Equal("9F170103", Convert.ToHexString(bench.Send(ChipPort.Contact, "80CA9F1700").Data.Span));
+    }
+
+    [Fact]
+    public void Enciphered_for_the_chip_it_is_good_for_one_challenge()
+    {
+        var bench = WithPin();
+        bench.Begin();
+        var enciphered = Enciphered(bench, "246135FFFFFFFFFF");
+        Assert.Equal("9000", bench.Send(ChipPort.Contact, enciphered).Status.ToString());
+        Assert.Equal("6985", bench.Send(ChipPort.Contact, enciphered).Status.ToString()); // its challenge is spent
+        bench.Send(ChipPort.Contact, "0084000000");
+        Assert.Equal("63C2", bench.Send(ChipPort.Contact, enciphered).Status.ToString()); // another challenge: a replay is a wrong PIN
+        Assert.Equal("9000", bench.Send(ChipPort.Contact, Enciphered(bench, "246135FFFFFFFFFF")).Status.ToString());
+        Assert.Equal("63C2", bench.Send(ChipPort.Contact, Enciphered(bench, "246136FFFFFFFFFF")).Status.ToString());
+        Assert.Equal("63C1", bench.Send(ChipPort.Contact, Enciphered(bench, "246135FFFFFFFFFF", header: 0x6A)).Status.ToString());
+        bench.Send(ChipPort.Contact, "0084000000");
+        Assert.Equal("63C0", bench.Send(ChipPort.Contact, CommandApdu.Of(0x00, 0x20, 0x00, 0x88, [.. Enumerable.Repeat((byte)0xFF, 144)])).Status.ToString()); // not below the modulus
+        bench.Send(ChipPort.Contact, "0084000000");
+        Assert.Equal("6983", bench.Send(ChipPort.Contact, Enciphered(bench, "246135FFFFFFFFFF")).Status.ToString());
+    }
+
+    [Fact]
+    public void Without_challenge_key_or_its_length_nothing_is_compared_and_no_try_spent()
+    {
+        var bench = WithPin();
+        bench.Begin();
+        var block = Enumerable.Repeat((byte)0x11, 144).ToArray();
+        Assert.Equal("6985", bench.Send(ChipPort.Contact, CommandApdu.Of(0x00, 0x20, 0x00, 0x88, block)).Status.ToString());
+        bench.Send(ChipPort.Contact, "0084000000");
+        Assert.Equal("6700", bench.Send(ChipPort.Contact, CommandApdu.Of(0x00, 0x20, 0x00, 0x88, block[..143])).Status.ToString());
+        bench.Begin(); // a new transaction: the challenge was the old one's
+        Assert.Equal("6985", bench.Send(ChipPort.Contact, CommandApdu.Of(0x00, 0x20, 0x00, 0x88, block)).Status.ToString());
+        Assert.Equal("9F170103", Convert.ToHexString(bench.Send(ChipPort.Contact, "80CA9F1700").Data.Span));
+        var sm2 = WithPin(new PlasticBench(sm2: true));
+        sm2.Begin();
+        sm2.Send(ChipPort.Contact, "0084000000");
+        Assert.Equal("6985", sm2.Send(ChipPort.Contact, CommandApdu.Of(0x00, 0x20, 0x00, 0x88, block)).Status.ToString());
     }
 
     [Fact]
@@ -121,9 +158,9 @@ public sealed class OfflinePinTests
     }
 
     /// <summary>A card that was personalised with 246135's first digits as its PIN (format 2: 24 61 35), three tries.</summary>
-    private static PlasticBench WithPin()
+    private static PlasticBench WithPin(PlasticBench? made = null)
     {
-        var bench = new PlasticBench();
+        var bench = made ?? new PlasticBench();
         var state = bench.State;
         var payment = state.Payments[0];
         var profile = payment.Profile!;
@@ -140,6 +177,15 @@ public sealed class OfflinePinTests
         bench.Memory.Save(ChipImage.Write(state.With(payment with { Profile = profile with { Pin = Convert.FromHexString("03246135FFFFFFFFFF"), InternalData = inside.ToArray() } })));
         bench.Restart();
         return bench;
+    }
+
+    /// <summary>VERIFY of header ‖ block ‖ a challenge asked for now ‖ padding, under the chip's public key.</summary>
+    private static CommandApdu Enciphered(PlasticBench bench, string block, byte header = 0x7F)
+    {
+        var key = CardRsaPrivate.FromParts([.. bench.State.Payments[0].Profile!.Signer!.Parts.Select(static part => part.ToArray())])!.Public;
+        var challenge = bench.Send(ChipPort.Contact, "0084000000").Data.ToArray();
+        byte[] clear = [header, .. Convert.FromHexString(block), .. challenge, .. Enumerable.Repeat((byte)0x5C, key.Length - 17)];
+        return CommandApdu.Of(0x00, 0x20, 0x00, 0x88, key.Recover(clear)!);
     }
 
     /// <summary>Length ‖ block, padded, under the session ENC key.</summary>

@@ -135,6 +135,17 @@ public sealed class OfflineAuthenticationTests
     }
 
     [Fact]
+    [Rule("R20")]
+    public async Task A_card_that_is_read_to_undo_a_payment_spends_nothing_of_its_electronic_cash()
+    {
+        var bench = new PlasticBench(electronicCash: 10_000);
+        var before = bench.State.Payments[0].Profile!.InternalData.ToArray();
+        var outcome = await TapAsync(bench, numberOnly: true);
+        Assert.Equal(CryptogramKind.OnlineRequest, Assert.IsType<PresentationResult.Read>(outcome).Card.Kind);
+        Assert.Equal(before, bench.State.Payments[0].Profile!.InternalData.ToArray());
+    }
+
+    [Fact]
     public async Task Without_the_authoritys_key_an_offline_approval_is_declined()
     {
         var outcome = await TapAsync(new PlasticBench(electronicCash: 10_000), authorities: []);
@@ -172,14 +183,14 @@ public sealed class OfflineAuthenticationTests
     public void Every_row_of_what_becomes_of_an_offline_approval(ProcessingRestrictions.Restriction restriction, bool authenticated, int ctq, OfflineFallback? expected) =>
         Assert.Equal(expected, CardActionAnalysis.Judge(restriction, authenticated, new CardTransactionQualifiers((ushort)ctq), canGoOnline: true));
 
-    private static async Task<PresentationResult> TapAsync(PlasticBench bench, long floor = 50_000, IReadOnlyList<AuthorityKey>? authorities = null, DateTimeOffset? at = null, int? touch = null)
+    private static async Task<PresentationResult> TapAsync(PlasticBench bench, long floor = 50_000, IReadOnlyList<AuthorityKey>? authorities = null, DateTimeOffset? at = null, int? touch = null, bool numberOnly = false)
     {
         var parameters = TerminalParameters.Default with { Aids = [.. TerminalParameters.Default.Aids.Select(row => row with { FloorLimit = Amount.Cny(floor) })], Qualifiers = new TerminalTransactionQualifiers(0x26004080) };
         var options = new TerminalOptions("10000001", "990031058120001", new("Shop", "商店")) { Parameters = parameters, Authorities = _ => ValueTask.FromResult(authorities ?? PlasticBench.Authorities) };
         var clock = new FakeTimeProvider(at ?? new DateTimeOffset(2026, 7, 1, 4, 0, 0, TimeSpan.Zero));
         var reader = new ContactlessReader(options, clock, new SeededEntropy(5), new TerminalTrace(NoTrace.Instance, clock), new VerifiedIssuers(), static _ => { });
         var channel = new TouchedChannel(bench.Device.Contactless, touch);
-        return await reader.ReadAsync(new Presentation(Amount.Cny(1_234), 0x00, NumberOnly: false, BankAsked: false, "test"), new FakeField(channel), TestContext.Current.CancellationToken);
+        return await reader.ReadAsync(new Presentation(Amount.Cny(1_234), 0x00, numberOnly, BankAsked: false, "test"), new FakeField(channel), TestContext.Current.CancellationToken);
     }
 
     /// <summary>Somebody between card and reader who turns the last bit of one value.</summary>

@@ -48,6 +48,17 @@ public sealed class PinTests
         Assert.True(Ibm3624.Verify(key, vector.Hex("validation"), vector["table"], vector["pin"], vector["offset"]));
     }
 
+    [Theory]
+    [InlineData("1234", "241234FFFFFFFFFF")] // protocols.md 7.1
+    [InlineData("12345", "2512345FFFFFFFFF")]
+    [InlineData("123456789012", "2C123456789012FF")]
+    public void What_a_chip_compares_is_format_2(string pin, string block)
+    {
+        Assert.Equal(block, Convert.ToHexString(PinBlock.Format2(pin)));
+        Assert.Throws<ArgumentException>(() => PinBlock.Format2("12a4"));
+        Assert.Throws<ArgumentException>(() => PinBlock.Format2("123"));
+    }
+
     [Fact]
     public void Every_PIN_comes_out_of_its_block_again() =>
         Gen.Select(Formats, Pins, Numbers, Gen.Long).Sample((format, pin, number, seed) =>

@@ -11,6 +11,7 @@ public sealed class MessageMatrixTests
         ("sale", "SALE"),
         ("void", "VOID"),
         ("refund", "REFUND"),
+        ("offline-refund", "E_REFUND"),
         ("pre-authorisation", "AUTH"),
         ("offline-upload", "IC_OFFLINE_UPLOAD"),
         ("pre-authorisation-void", "CANCEL"),
@@ -40,6 +41,7 @@ public sealed class MessageMatrixTests
     {
         ["echo PACK +11c"] = "a trace number lets an echo's answer find its question",
         ["echo UNPACK +11c"] = "the same",
+        ["offline-refund PACK +37m"] = "the sale that is given back is found by its reference number, as with any refund (decision 0034)",
         ["pre-authorisation-void-reversal PACK -52c"] = "a reversal carries no PIN: nothing would check it, and a PIN block that is not needed is not sent",
         ["settlement PACK +64c"] = "whoever closes a batch decides when its sales can no longer be voided: it bears a MAC (decision 0030)",
         ["settlement UNPACK +39c"] = "a settlement that cannot be read is refused with its code",

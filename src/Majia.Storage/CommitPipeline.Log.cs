@@ -1,0 +1,197 @@
+using Microsoft.Data.Sqlite;
+
+namespace Majia.Storage;
+
+/// <content>Commits that are durable in a log before their rows stand in the database (docs/decisions/0058).</content>
+internal sealed partial class CommitPipeline
+{
+    // Under the gate.
+
+    /// <summary>Rows that are durable in the log and not yet in the database; null when there are none.</summary>
+    private LoggedRows? logged;
+
+    /// <summary>Rows on their way from the log into the database; the connection is the applying thread's.</summary>
+    private LoggedRows? applying;
+
+    /// <summary>Somebody waits for what is logged now.</summary>
+    private bool settle;
+
+    /// <summary>Large commits since somebody last wanted to look into the database early.</summary>
+    private int calm;
+    private long applied;
+
+    // The writer thread's own.
+    private RedoLog? log;
+    private long last;
+
+    /// <summary>The database's; null when it had commits since that did not go through the log.</summary>
+    private long? life;
+
+    /// <summary>What was applied last: rows in memory may still be looked for in it.</summary>
+    private LoggedRows? gone;
+
+    /// <summary>What is logged is to go into the database now.</summary>
+    private bool ApplyDue => logged is not null && applying is null && failure is null && (settle || held is not null || stopping || calm < policy.LogAfter || logged.Count >= policy.LogRows);
+
+    /// <summary>Returns when every commit that is durable by now stands in the database. After a failure at once: then the database is as old as it is.</summary>
+    public void Settle()
+    {
+        Task whenApplied;
+        lock (gate)
+        {
+            if (failure is not null || (logged ?? applying) is not { } rows)
+            {
+                return;
+            }
+
+            if (logged is not null)
+            {
+                settle = true;
+                if (flight is null && !busy)
+                {
+                    Monitor.Pulse(gate);
+                }
+            }
+
+            whenApplied = rows.Applied.Task;
+        }
+
+        whenApplied.GetAwaiter().GetResult();
+    }
+
+    /// <summary>The database has everything: what was kept to look into is let go.</summary>
+    private void Tidy()
+    {
+        TakeIn();
+        log!.Rest();
+        RunQueued();
+    }
+
+    /// <summary>As the front's holder: from here on rows are looked for in the commits that are in the log, and in none that the database has.</summary>
+    private void TakeIn()
+    {
+        lock (gate)
+        {
+            if (gone is not null && applying is null)
+            {
+                log!.Reuse(gone.Chunks);
+                gone = null;
+            }
+        }
+
+        logged?.TakeIn();
+        writer.LookInto(logged, gone);
+    }
+
+    /// <summary>The commit is durable in the log, and its rows are among those that go into the database next. Waits while too many do already.</summary>
+    private void Append(List<RowWrite> writes)
+    {
+        if (writes.Count == 0)
+        {
+            return; // they only looked
+        }
+
+        log ??= RedoLog.Create(logPath);
+        life ??= RedoRecovery.Begin(writer); // nothing waits or is applied: the connection is the commit's
+        long upTo;
+        lock (gate)
+        {
+            while (applying is not null && logged?.Count >= 2 * policy.LogRows)
+            {
+                Monitor.Wait(gate);
+            }
+
+            upTo = applied;
+        }
+
+        var commit = log.Append(last + 1, life.Value, writes, upTo);
+        last++;
+        lock (gate)
+        {
+            if (failure is null)
+            {
+                logged ??= new LoggedRows();
+                logged.Add(commit, last);
+            }
+        }
+    }
+
+    /// <summary>Before a commit that goes straight into the database, on the writer's thread: what is logged stands there first.</summary>
+    private void ApplyAll(string[] statements)
+    {
+        life = null;
+        LoggedRows? rows;
+        lock (gate)
+        {
+            while (applying is not null)
+            {
+                Monitor.Wait(gate);
+            }
+
+            if (failure is not null)
+            {
+                throw failure;
+            }
+
+            rows = logged;
+            if (rows is null)
+            {
+                return;
+            }
+
+            log!.Cut();
+            (applying, gone, logged, settle) = (rows, rows, null, false);
+        }
+
+        Write(rows, statements);
+        if (failure is not null)
+        {
+            throw failure;
+        }
+    }
+
+    /// <summary>As the front's holder: what is logged goes into the database beside it.</summary>
+    private void Apply()
+    {
+        TakeIn();
+        log!.Cut();
+        var statements = writer.Statements();
+        LoggedRows rows;
+        lock (gate)
+        {
+            rows = applying = gone = logged!;
+            calm = (settle || held is not null) && rows.Count < policy.LogRows / 8 ? 0 : calm;
+            (logged, settle) = (null, false);
+            writer.LookInto(null, gone);
+            Release();
+        }
+
+#pragma warning disable RS0030 // it waits for the disk, as the writer does
+        new Thread(() => Write(rows, statements)) { IsBackground = true, Name = "storage applier" }.Start();
+#pragma warning restore RS0030
+    }
+
+    private void Write(LoggedRows rows, string[] statements)
+    {
+        try
+        {
+            writer.Apply(rows, statements);
+            checkpoints.Committed();
+        }
+#pragma warning disable CA1031 // whatever it is, nothing that follows can be kept; the log has it
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            Fail(error, ownsConnection: true);
+        }
+
+        lock (gate)
+        {
+            applying = null;
+            applied = failure is null ? rows.UpTo : applied;
+            Monitor.Pulse(gate);
+        }
+
+        rows.Applied.TrySetResult();
+    }
+}
