@@ -10,6 +10,9 @@ internal sealed partial class CommitPipeline
     /// <summary>Rows that are durable in the log and not yet in the database; null when there are none.</summary>
     private LoggedRows? logged;
 
+    /// <summary>When the first of them came.</summary>
+    private long loggedSince;
+
     /// <summary>Rows on their way from the log into the database; the connection is the applying thread's.</summary>
     private LoggedRows? applying;
 
@@ -31,7 +34,20 @@ internal sealed partial class CommitPipeline
     private LoggedRows? gone;
 
     /// <summary>What is logged is to go into the database now.</summary>
-    private bool ApplyDue => logged is not null && applying is null && failure is null && (settle || held is not null || stopping || calm < policy.LogAfter || logged.Count >= policy.LogRows);
+    private bool ApplyDue => logged is not null && applying is null && failure is null && (settle || held is not null || stopping || calm < policy.LogAfter || logged.Count >= policy.LogRows || IsOld);
+
+    private bool IsOld => time.GetElapsedTime(loggedSince).TotalMilliseconds >= policy.LogMilliseconds;
+
+    /// <summary>Large commits lead into the log, a small one in between does not; what leads out is somebody who looks, or that little comes (<see cref="Apply"/>).</summary>
+    private int Calm(Batch commit)
+    {
+        if (commit.OwnWrites || (calm < policy.LogAfter && commit.Units < policy.Large / 4))
+        {
+            return 0;
+        }
+
+        return commit.Units >= policy.Large ? Math.Min(calm + 1, policy.LogAfter) : calm;
+    }
 
     /// <summary>Returns when every commit that is durable by now stands in the database. After a failure at once: then the database is as old as it is.</summary>
     public void Settle()
@@ -110,7 +126,11 @@ internal sealed partial class CommitPipeline
         {
             if (failure is null)
             {
-                logged ??= new LoggedRows();
+                if (logged is null)
+                {
+                    (logged, loggedSince) = (new LoggedRows(), time.GetTimestamp());
+                }
+
                 logged.Add(commit, last);
             }
         }
@@ -160,7 +180,7 @@ internal sealed partial class CommitPipeline
         lock (gate)
         {
             rows = applying = gone = logged!;
-            calm = (settle || held is not null) && rows.Count < policy.LogRows / 8 ? 0 : calm;
+            calm = (settle || held is not null || IsOld) && rows.Count < policy.LogRows / 4 ? 0 : calm;
             (logged, settle) = (null, false);
             writer.LookInto(null, gone);
             Release();

@@ -366,7 +366,7 @@ internal sealed partial class CommitPipeline
             done = flight = batch;
             done.OwnWrites = writer.HasOwnWrites;
             toLog = calm >= policy.LogAfter && !done.OwnWrites;
-            calm = done.OwnWrites || done.Units < policy.Large / 4 ? 0 : done.Units >= policy.Large ? Math.Min(calm + 1, policy.LogAfter) : calm;
+            calm = Calm(done);
             batch = new Batch();
             due = false;
             Release();
