@@ -99,8 +99,23 @@ public sealed class PostgresEdgeTests(PostgresServer server)
 
             await cluster.StartAsync();
             await UntilAsync(() => world.Store.Failure is null);
-            Assert.Equal("00", Code(taps, await terminal.ExchangeAsync(taps.Next().Frame, Given).WaitAsync(Patience, Given)));
-            Assert.Equal(2, world.Sales());
+
+            // A connection that broke is found out when somebody uses it: that request is in doubt and hears nothing. The next one is answered.
+            var (code, unheard) = ((string?)null, 0);
+            while (code is null)
+            {
+                try
+                {
+                    code = Code(taps, await terminal.ExchangeAsync(taps.Next().Frame, Given).WaitAsync(AtOnce, Given));
+                }
+                catch (TimeoutException)
+                {
+                    Assert.InRange(++unheard, 1, 5);
+                }
+            }
+
+            Assert.Equal("00", code);
+            Assert.InRange(world.Sales(), 2, 2 + unheard);
             Assert.Equal(0, world.BooksSum());
             Assert.True(!first.IsCompletedSuccessfully || Code(taps, await first) == "96", "a payment was answered that is in no book");
             await terminal.DisposeAsync();
