@@ -66,7 +66,7 @@ public sealed class TokenApiTests : IAsyncLifetime
         Assert.Equal(served, described);
         Assert.Equal(
             ["accountClosed", "accountUpdate", "activate", "checkEligibility", "delete", "deleteDevice", "digitize", "expiryUpdate", "getAsset", "getPublicKey", "getTask", "getToken", "notifyProvisioningResult",
-                "provision", "requestActivationCode", "requestActivationMethods", "searchTokens", "suspend", "unsuspend"],
+                "provision", "requestActivationCode", "requestActivationMethods", "searchTokens", "setDomain", "suspend", "unsuspend"],
             OpenApiDocument.Says.Keys);
 
         // Every reference leads somewhere, and every operation says what it takes, gives and refuses.

@@ -31,6 +31,7 @@ public static class OpenApiDocument
         ["requestActivationCode"] = new("Has the bank send its code to the holder.", "请银行向持卡人发送验证码。"),
         ["requestActivationMethods"] = new("The bank's ways to verify this holder.", "银行可用的验证方式。"),
         ["searchTokens"] = new("Live device cards of a chip, or all of a plastic.", "查询某芯片的有效设备卡，或某实体卡的全部设备卡。"),
+        ["setDomain"] = new("Restricts a device card to merchants, for the caller's side; an empty list lifts it again.", "限定设备卡可用商户（仅限调用方自身的限定）；空列表表示解除。"),
         ["suspend"] = new("Holds a device card back; each party lifts its own hold only.", "暂停设备卡；各方只能解除自己的暂停。"),
         ["unsuspend"] = new("Lifts one's own hold; the card is active when the last one is lifted.", "解除己方暂停；全部解除后恢复使用。"),
     };
