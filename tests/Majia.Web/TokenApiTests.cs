@@ -140,7 +140,7 @@ public sealed class TokenApiTests : IAsyncLifetime
             var properties = (await DocumentAsync())["components"]!["schemas"]![schema]!["properties"]?.AsObject();
             if (isBanks && properties?.ContainsKey("tokenUniqueReference") == true)
             {
-                var body = properties.ToDictionary(property => property.Key, property => property.Key switch { "tokenUniqueReference" => tur, "causedBy" => "ISSUER", _ => Guid.NewGuid().ToString("N") });
+                var body = properties.ToDictionary(property => property.Key, property => property.Key switch { "tokenUniqueReference" => tur, "causedBy" => "ISSUER", "merchants" => (object)Array.Empty<string>(), _ => Guid.NewGuid().ToString("N") });
                 var (status, refused) = await PostAsync(path, body, OtherBank);
                 Assert.Equal((path, HttpStatusCode.NotFound, "NOT_FOUND"), (path, status, (string)refused["errorCode"]!));
             }
