@@ -176,7 +176,10 @@ internal sealed class IssuerBench : IAsyncDisposable
         CallAsync<TokenIssuer.DeliverActivationCodeRequest, TokenIssuer.DeliverActivationCodeReply>(TokenIssuer.Operations.DeliverActivationCode, new(request, reference, "SMS"));
 
     public async Task<TokenIssuer.ValidateActivationCodeReply> ValidateAsync(string request, string code, string reference = "tur-1") =>
-        (await CallAsync<TokenIssuer.ValidateActivationCodeRequest, TokenIssuer.ValidateActivationCodeReply>(TokenIssuer.Operations.ValidateActivationCode, new(request, reference, code))).Value!;
+        (await CallAsync<TokenIssuer.ValidateActivationCodeRequest, TokenIssuer.ValidateActivationCodeReply>(TokenIssuer.Operations.ValidateActivationCode, new(request, reference, EncryptCode(code)))).Value!;
+
+    /// <summary>A code as the token service sends it.</summary>
+    public string EncryptCode(string code) => Jwe.Encrypt(Keys.PublicJwk("jwe"), JsonSerializer.SerializeToUtf8Bytes(new TypedCode(code), JsonEndpoint.Json));
 
     public Task<ApiReply<TokenIssuer.Done>> ActivatedAsync(string request = "r-activated", string reference = "tur-1", string? lastFour = null) =>
         CallAsync<TokenIssuer.NotifyServiceActivatedRequest, TokenIssuer.Done>(TokenIssuer.Operations.NotifyServiceActivated, new(request, reference, lastFour ?? Token.LastFour, "Mi 5"));
