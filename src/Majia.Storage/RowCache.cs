@@ -1,5 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-
 namespace Majia.Storage;
 
 /// <summary>One statement of a commit: INSERT or UPDATE of a row, with its parameters.</summary>
@@ -19,7 +17,7 @@ internal readonly record struct RowWrite(string Sql, object?[] Values, int State
 /// <param name="select">Loads the rows of one group.</param>
 /// <param name="execute">Runs INSERT or UPDATE.</param>
 /// <param name="values">As <paramref name="select"/>, the values of the columns; where there is a log.</param>
-internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, Action<string, object?[]> execute, Func<HotTable, object?[], List<object?[]>>? values = null)
+internal sealed partial class RowCache(Func<HotTable, object?[], List<object>> select, Action<string, object?[]> execute, Func<HotTable, object?[], List<object?[]>>? values = null)
 {
     /// <summary>So many groups of one table stay from commit to commit, and as many that were looked at before them.</summary>
     private const int MostThatStay = 16_384;
@@ -195,7 +193,7 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
                 switch (entry.State)
                 {
                     case State.New:
-                        writes.Add(new RowWrite(table.Insert, entry.Values!, statement, entry.Key, GroupLength(table, entry)));
+                        writes.Add(new RowWrite(table.Insert, entry.Values ??= table.ValuesOf(entry.Row), statement, entry.Key, GroupLength(table, entry)));
                         break;
                     case State.Changed:
                         writes.Add(new RowWrite(table.Update, table.UpdateValues(entry.Values ??= table.ValuesOf(entry.Row)), statement + 1, entry.Key, GroupLength(table, entry)));
@@ -203,6 +201,10 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
                 }
 
                 entry.State = State.Clean;
+                if (table.Group == table.Keys)
+                {
+                    entry.Values = null; // the row has them; a row that stays need not hold them twice
+                }
             }
 
             groups.Dirty.Clear();
@@ -301,7 +303,11 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
         }
 
         entry.Listed = true;
-        entry.Key = KeyOf((entry.Values ??= entry.Table.ValuesOf(entry.Row)).AsSpan(0, entry.Table.Keys));
+        if (entry.Key.Length == 0 || entry.Table.Group < entry.Table.Keys)
+        {
+            entry.Key = KeyOf((entry.Values ??= entry.Table.ValuesOf(entry.Row)).AsSpan(0, entry.Table.Keys));
+        }
+
         if (entry.Of.Number < 0)
         {
             entry.Of.Number = written.Count;
@@ -380,117 +386,5 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
         }
 
         return text[..length];
-    }
-
-    /// <summary>Rows of one table: what was looked at since the last seal (or the last so many), and what was before that.</summary>
-    private sealed class Groups
-    {
-        private Dictionary<string, List<Entry>> recent = new(StringComparer.Ordinal), earlier = new(StringComparer.Ordinal);
-        private Dictionary<string, List<Entry>>.AlternateLookup<ReadOnlySpan<char>> inRecent, inEarlier;
-
-        public Groups(HotTable table)
-        {
-            Table = table;
-            (inRecent, inEarlier) = (recent.GetAlternateLookup<ReadOnlySpan<char>>(), earlier.GetAlternateLookup<ReadOnlySpan<char>>());
-        }
-
-        public HotTable Table { get; }
-
-        /// <summary>Among the tables that were written to; -1 when none of its rows was.</summary>
-        public int Number { get; set; } = -1;
-
-        /// <summary>Rows to be written.</summary>
-        public List<Entry> Dirty { get; } = [];
-
-        /// <summary>Groups that were looked at lately.</summary>
-        public int Count => recent.Count;
-
-        public bool TryGet(ReadOnlySpan<char> key, [NotNullWhen(true)] out List<Entry>? rows)
-        {
-            if (inRecent.TryGetValue(key, out rows))
-            {
-                return true;
-            }
-
-            if (earlier.Count > 0 && inEarlier.Remove(key, out var text, out rows))
-            {
-                recent.Add(text, rows);
-                return true;
-            }
-
-            return false;
-        }
-
-        /// <summary>As <see cref="TryGet"/>, and it is not looked at for it.</summary>
-        public bool TryPeek(string key, [NotNullWhen(true)] out List<Entry>? rows) => recent.TryGetValue(key, out rows) || earlier.TryGetValue(key, out rows);
-
-        public void Add(string key, List<Entry> rows) => recent.Add(key, rows);
-
-        public void Remove(string key)
-        {
-            recent.Remove(key);
-            earlier.Remove(key);
-        }
-
-        /// <summary>What is recent becomes earlier, and what was earlier goes.</summary>
-        public void Turn()
-        {
-            (recent, earlier, inRecent, inEarlier) = (earlier, recent, inEarlier, inRecent);
-            recent.Clear();
-        }
-
-        public void Clear()
-        {
-            recent.Clear();
-            earlier.Clear();
-            Dirty.Clear();
-        }
-    }
-
-    private enum State
-    {
-        /// <summary>As the database has it; or not there any more.</summary>
-        Clean,
-        New,
-        Changed,
-    }
-
-    private sealed class Entry(Groups of, object row, object?[]? values, State state)
-    {
-        public Groups Of { get; } = of;
-
-        public HotTable Table => Of.Table;
-
-        public object Row { get; set; } = row;
-
-        public object?[]? Values { get; set; } = values;
-
-        public State State { get; set; } = state;
-
-        public string Key { get; set; } = string.Empty;
-
-        /// <summary>Among those to be written.</summary>
-        public bool Listed { get; set; }
-    }
-
-    /// <summary>One change of the running unit, with what was before it. Swapped, it holds what came after.</summary>
-    private sealed class Change(Entry entry, List<Entry> rows, object? row, object?[]? values, State state)
-    {
-        private object? row = row;
-        private object?[]? values = values;
-        private State state = state;
-
-        public Entry Entry { get; } = entry;
-
-        public List<Entry> Rows { get; } = rows;
-
-        public bool Added { get; } = row is null;
-
-        public void Swap()
-        {
-            (Entry.Row, row) = (row ?? Entry.Row, Entry.Row);
-            (Entry.Values, values) = (values, Entry.Values);
-            (Entry.State, state) = (state, Entry.State);
-        }
     }
 }
