@@ -78,7 +78,7 @@ internal sealed class Spare<T>(Func<T> make)
 internal sealed class RecentKeys
 {
     /// <summary>Cards in one generation; some 2 kB each.</summary>
-    private const int Capacity = 8192;
+    private const int Capacity = 16_384;
 
     private readonly Lock gate = new();
     private ConcurrentDictionary<(string Number, string Sequence), CipherKey> young = new();
