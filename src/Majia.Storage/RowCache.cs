@@ -20,7 +20,7 @@ internal readonly record struct RowWrite(string Sql, object?[] Values, int State
 internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, Action<string, object?[]> execute, Func<HotTable, object?[], List<object?[]>>? values = null)
 {
     /// <summary>So many groups of one table stay from commit to commit, and as many that were looked at before them.</summary>
-    private const int MostThatStay = 16_384;
+    public int MostThatStay { get; init; } = 16_384;
 
     private readonly Dictionary<HotTable, Groups> tables = [];
     private readonly List<(HotTable Table, List<Entry> Dirty)> written = [];
@@ -82,6 +82,20 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
         var known = tables.TryGetValue(table, out var groups) && (groups.Recent.TryGetValue(key, out var rows) || groups.Earlier.TryGetValue(key, out rows)) ? rows : null;
         row = known is { Count: > 0 } ? known[0].Row : null;
         return known is not null;
+    }
+
+    /// <summary>A group as the database has it, unless it is known already.</summary>
+    public void TakeIn(HotTable table, string key, List<object> found)
+    {
+        if (!Knows(table, key))
+        {
+            if (!tables.TryGetValue(table, out var groups))
+            {
+                tables.Add(table, groups = new());
+            }
+
+            groups.Recent.Add(key, found.ConvertAll(row => new Entry(table, row, null, State.Clean) { Key = key }));
+        }
     }
 
     /// <summary>The group is read again when somebody asks for it; false when something of it was made or changed here.</summary>

@@ -122,7 +122,7 @@ public static class PostgresBench
         }
     }
 
-    private static async Task RunAsync(PrivatePostgres server, string database, string sql)
+    internal static async Task RunAsync(PrivatePostgres server, string database, string sql)
     {
         await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(server.AdministratorString) { Database = database, Pooling = false, CommandTimeout = 600 }.ConnectionString);
         await connection.OpenAsync();
@@ -131,7 +131,7 @@ public static class PostgresBench
     }
 
     /// <summary>CPU of the postmaster's children that live now: backends, log and checkpoint writers.</summary>
-    private static TimeSpan OfServer(PrivatePostgres server)
+    internal static TimeSpan OfServer(PrivatePostgres server)
     {
         var ticks = 0L;
         foreach (var process in Directory.GetDirectories("/proc").Where(folder => int.TryParse(Path.GetFileName(folder), out var _)))
