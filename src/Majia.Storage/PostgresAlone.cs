@@ -58,13 +58,15 @@ internal sealed partial class PostgresAlone
     /// <summary>Whether these tables are written by nobody else.</summary>
     public bool Has(string role) => roles.Contains(role);
 
-    /// <summary>Runs it, now or soon; false when it is over, or will be.</summary>
+    /// <summary>Runs it, now or soon; false when it is over, or will be. A unit of a party that was not there when it began ends it: the next time its tables are among them.</summary>
     public bool TryGather(IStoreUnit unit)
     {
         lock (gate)
         {
+            leaving |= !roles.Contains(unit.Role);
             if (leaving || over)
             {
+                Monitor.PulseAll(gate);
                 return false;
             }
 
@@ -185,12 +187,6 @@ internal sealed partial class PostgresAlone
 
     private void RunOne(IStoreUnit unit, int rounds)
     {
-        if (!roles.Contains(unit.Role))
-        {
-            unit.Alone();
-            return;
-        }
-
         if (!rows.HasAllOf(unit))
         {
             Wait(unit, rounds);
