@@ -28,28 +28,9 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
 
     private async Task<ApiReply<AuthorizeServiceReply>> AuthorizeAsync(AuthorizeServiceRequest request, CancellationToken cancellation)
     {
-        if (!keys.TryDecryptJwe(IssuerKeys.Jwe, request.EncryptedCard, out var plain))
+        if (Open<CardToEnrol>("encryptedCard", request.EncryptedCard, out var wrong) is not { } typed)
         {
-            return new ApiError("CRYPTOGRAPHY_ERROR", "encryptedCard does not open with the bank's key.");
-        }
-
-        CardToEnrol? typed;
-        try
-        {
-            typed = JsonSerializer.Deserialize<CardToEnrol>(plain, JsonEndpoint.Json);
-        }
-        catch (JsonException)
-        {
-            typed = null;
-        }
-        finally
-        {
-            CryptographicOperations.ZeroMemory(plain);
-        }
-
-        if (typed is null)
-        {
-            return new ApiError("INVALID_FIELD_FORMAT", "encryptedCard does not hold a card.", [new FieldError("encryptedCard", "a card to enrol", "something else")]);
+            return wrong!;
         }
 
         // Without the CVN2, of which nothing is kept once it has been compared.
@@ -74,6 +55,31 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
             : reply.Error == OtherContent ? OtherContent.Why!
             : new("This token reference has been decided already.", "该标记引用已有决定。"));
         return reply;
+    }
+
+    /// <summary>What is in a JWE to the bank's key; null with what is wrong, which quotes nothing of it.</summary>
+    private T? Open<T>(string field, string jwe, out ApiError? wrong)
+        where T : class
+    {
+        wrong = new ApiError("CRYPTOGRAPHY_ERROR", $"{field} does not open with the bank's key.", [new FieldError(field, "a JWE to the bank's key", "something else")]);
+        if (!keys.TryDecryptJwe(IssuerKeys.Jwe, jwe, out var plain))
+        {
+            return null;
+        }
+
+        wrong = new ApiError("INVALID_FIELD_FORMAT", $"{field} does not hold what it should.", [new FieldError(field, $"a {typeof(T).Name}", "something else")]);
+        try
+        {
+            return JsonSerializer.Deserialize<T>(plain, JsonEndpoint.Json);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(plain);
+        }
     }
 
     private AuthorizeServiceReply Authorize(Session session, AuthorizeServiceRequest request, Records? records, IdentityEvidence? evidence, DateTimeOffset now)
@@ -212,7 +218,12 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
 
     private async Task<ApiReply<ValidateActivationCodeReply>> ValidateAsync(ValidateActivationCodeRequest request, CancellationToken cancellation)
     {
-        var call = Called(Operations.ValidateActivationCode, request.RequestId, request.TokenUniqueReference, request.Code);
+        if (Open<TypedCode>("encryptedCode", request.EncryptedCode, out var wrong) is not { } typed)
+        {
+            return wrong!;
+        }
+
+        var call = Called(Operations.ValidateActivationCode, request.RequestId, request.TokenUniqueReference, typed.Code);
         while (true)
         {
             var now = time.GetUtcNow();
@@ -224,7 +235,7 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
 
             // Compared before the unit, in constant time; whether it counts is decided inside it, one attempt after another.
             var right = before.CodeBox is { } box
-                && Same(request.Code, Open(box, IssuerKeys.CodeContext(options.Institution, request.TokenUniqueReference, before.Code.Generation)));
+                && Same(typed.Code, Open(box, IssuerKeys.CodeContext(options.Institution, request.TokenUniqueReference, before.Code.Generation)));
             var reply = await store.WriteAsync(session =>
             {
                 if (Stored<ValidateActivationCodeReply>(session, call) is { } same) return same;

@@ -44,16 +44,11 @@ public sealed partial class PhoneDevice
                 return EnrolmentOutcome.At(EnrolmentStep.FingerprintNeeded);
             }
 
-            var key = await wallet.CallAsync<PhoneWallet.GetEnrolmentKeyRequest, PhoneWallet.GetEnrolmentKeyReply>(PhoneWallet.Operations.GetEnrolmentKey, new(), cancellation);
-            if (key.Value is not { } enrolment)
-            {
-                return EnrolmentOutcome.Refused(null, Said(key.Error));
-            }
-
             // From here on the number exists only inside the JWE, and the request can be repeated as it is.
-            if (!Jwe.TryEncrypt(enrolment.Jwk, JsonSerializer.SerializeToUtf8Bytes(card, JsonEndpoint.Json), out var encrypted))
+            var (encrypted, noKey) = await EncryptAsync(card, cancellation);
+            if (encrypted is null)
             {
-                return EnrolmentOutcome.Refused(null, Reasons.Of(new ApiError(Reasons.InvalidKey, "The service sent a key that is none.")));
+                return EnrolmentOutcome.Refused(null, noKey!);
             }
 
             await SaveAsync(state with { Pending = new PendingCard(entropy.NewId(), encrypted, source) });
@@ -109,7 +104,15 @@ public sealed partial class PhoneDevice
             // Kept until there is an answer: a right code counts once at the bank, and its repeat has to be known as one (R8).
             var fresh = entropy.NewId();
             var id = await store.CommitAsync(session => PhoneTables.CodeRequest(session, cardReference, code, fresh));
-            var request = new PhoneWallet.ActivateRequest(id, cardReference, code);
+
+            // The cloud relays it and cannot read it.
+            var (encrypted, noKey) = await EncryptAsync(new TypedCode(code), cancellation);
+            if (encrypted is null)
+            {
+                return EnrolmentOutcome.Refused(cardReference, noKey!) with { Methods = Methods(cardReference) };
+            }
+
+            var request = new PhoneWallet.ActivateRequest(id, cardReference, encrypted);
             var reply = await AskAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, request, cancellation);
             if (reply.Error is null || !Reasons.IsPassing(reply.Error))
             {
@@ -134,6 +137,15 @@ public sealed partial class PhoneDevice
             return EnrolmentOutcome.At(EnrolmentStep.Interrupted, cardReference);
         }
     });
+
+    /// <summary>To the token service's key, which the cloud passes on.</summary>
+    private async Task<(string? Jwe, Refusal? Why)> EncryptAsync<T>(T secret, CancellationToken cancellation)
+    {
+        var key = await wallet.CallAsync<PhoneWallet.GetEnrolmentKeyRequest, PhoneWallet.GetEnrolmentKeyReply>(PhoneWallet.Operations.GetEnrolmentKey, new(), cancellation);
+        return key.Value is not { } enrolment ? (null, Said(key.Error))
+            : Jwe.TryEncrypt(enrolment.Jwk, JsonSerializer.SerializeToUtf8Bytes(secret, JsonEndpoint.Json), out var encrypted) ? (encrypted, null)
+            : (null, Reasons.Of(new ApiError(Reasons.InvalidKey, "The service sent a key that is none.")));
+    }
 
     /// <summary>Asks the bank for a (new) code; the first method when none is named.</summary>
     public Task<EnrolmentOutcome> ResendCodeAsync(string cardReference, string? methodId = null, CancellationToken cancellation = default) => AloneAsync(async () =>

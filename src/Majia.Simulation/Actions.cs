@@ -86,7 +86,9 @@ public static class SimActions
         new("settle", "", 16, "till: closes its batch", (luck, _) => [luck.Below(Tills)]),
         new("refund", "", 40, "till (or the next that has any), which of its settled sales from the last, percent of it (0: all that is left)", (luck, _) => [luck.Below(Tills), luck.Below(4), luck.OneIn(2) ? 0 : luck.Between(1, 110)]),
         new("aeroplane", "life", 3, "phone, seconds without network", (luck, _) => [luck.Below(Phones), luck.Between(1, 90)]),
-        new("lost", "life", 2, "plastic: reported lost, or the report lifted", (luck, _) => [luck.Below(SmallWorld.Cast.Plastics.Count)]),
+        new("lost", "life", 4, "plastic: reported lost", (luck, _) => [luck.Below(SmallWorld.Cast.Plastics.Count)]),
+        new("found", "life", 6, "plastic: the report lifted", (luck, _) => [luck.Below(SmallWorld.Cast.Plastics.Count)]),
+        new("replace", "life", 5, "plastic, what becomes of its device cards (0 they go 1 they move to the new plastic)", (luck, _) => [luck.Below(SmallWorld.Cast.Plastics.Count), luck.Below(2)]),
     ];
 
     /// <summary>The names that <c>--faults</c> knows.</summary>

@@ -1,5 +1,6 @@
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
+using Majia.Issuer;
 
 namespace Majia.Simulation;
 
@@ -22,10 +23,10 @@ public sealed partial class Actors
         var suspends = operation == WalletToken.Operations.Suspend;
         if (!suspends)
         {
-            world.Watch.Unbar(token);
+            world.Watch.Unbar(BarredBy.Holder, token);
         }
 
-        var since = world.Watch.BarOf(token);
+        var since = world.Watch.BarOf(BarredBy.Holder, token);
         var request = new WalletToken.ChangeStateRequest(world.Entropy.NewId(), tur, "CARDHOLDER", suspends ? "LOST" : "FOUND", world.NextOrder());
         Spawn(node.Process, operation, async () =>
         {
@@ -35,7 +36,7 @@ public sealed partial class Actors
                 await node.Store.DurableAsync();
                 if (suspends && reply.Value is { State: TokenState.Suspended })
                 {
-                    world.Watch.Bar(token, since);
+                    world.Watch.Bar(BarredBy.Holder, token, since);
                 }
             }
             catch (PartyUnreachableException)
@@ -90,17 +91,64 @@ public sealed partial class Actors
             return (await handset.Device.ResumeAsync()).Count;
         }
 
-        var outcome = await handset.Device.AddCardAsync(world.Cast.AsTyped(world.Cast.Plastics[plastic]));
+        var outcome = await handset.Device.AddCardAsync(world.Plastics.AsTyped(plastic));
         return (int)outcome.Step;
     });
 
-    private void ReportLost(int plastic)
+    /// <summary>R23: from the hotline's word on neither the plastic nor any device card of it pays.</summary>
+    private void ReportLost(int plastic) => AtTheBank(plastic, "hotline", async (desk, card) =>
     {
-        var card = world.Cast.Plastics[plastic];
-        var bank = world.Cast.BankOf(card)!.Institution;
+        var tokens = TokensOf(plastic, card).Select(token => (Token: token, Since: world.Watch.BarOf(BarredBy.Bank, token))).ToList();
+        if (await desk.ReportLostAsync(card))
+        {
+            tokens.ForEach(each => world.Watch.Bar(BarredBy.Bank, each.Token, each.Since));
+        }
+    });
+
+    private void LiftReport(int plastic) => AtTheBank(plastic, "hotline", async (desk, card) =>
+    {
+        TokensOf(plastic, card).ForEach(token => world.Watch.Unbar(BarredBy.Bank, token));
+        await desk.LiftReportAsync(card);
+    });
+
+    /// <summary>R22: from the bank's unit on the old number's device cards decline for good, or they are the new plastic's and pay again.</summary>
+    private void Replace(int plastic, bool moves) => AtTheBank(plastic, "replacement", async (desk, card) =>
+    {
+        var tokens = TokensOf(plastic, card);
+        if (moves)
+        {
+            tokens.ForEach(token => world.Watch.Unbar(BarredBy.Bank, token));
+        }
+
+        if ((await desk.ReplaceAsync(card, moves ? ReplacementPolicy.MoveTokens : ReplacementPolicy.DeleteAndAddAgain)).Done is { } done)
+        {
+            world.Watch.LookOutFor(done.Embossing.Pan);
+            world.Plastics.Arrived(plastic, done);
+            if (!moves)
+            {
+                tokens.ForEach(world.Watch.BarForGood);
+            }
+        }
+    });
+
+    private void AtTheBank(int plastic, string what, Func<IssuerDesk, string, Task> work)
+    {
+        var bank = world.Cast.BankOf(world.Cast.Plastics[plastic])!.Institution;
         if (world.Up($"issuer-{bank}") is { } node)
         {
-            Spawn(node.Process, "hotline", async () => await node.Issuers[bank].Desk.ReportLostAsync(card.Id) || await node.Issuers[bank].Desk.LiftReportAsync(card.Id));
+            Spawn(node.Process, what, async () =>
+            {
+                await work(node.Issuers[bank].Desk, world.Plastics.Latest(plastic).Card);
+                return true;
+            });
         }
+    }
+
+    /// <summary>The device numbers of a card, as its bank lists them.</summary>
+    private List<string> TokensOf(int plastic, string card)
+    {
+        var bank = world.Cast.BankOf(world.Cast.Plastics[plastic])!.Institution;
+        return [.. world.Read($"issuer-{bank}", session => session.Query("SELECT token_reference FROM issuer_devices WHERE institution = $1 AND card = $2 ORDER BY token_reference", static row => row.GetString(0), bank, card))
+            .Select(world.Watch.TokenOf).OfType<string>()];
     }
 }

@@ -125,6 +125,12 @@ public sealed partial class Actors(World world)
             case "lost":
                 ReportLost(action[0] % world.Cast.Plastics.Count);
                 break;
+            case "found":
+                LiftReport(action[0] % world.Cast.Plastics.Count);
+                break;
+            case "replace":
+                Replace(action[0] % world.Cast.Plastics.Count, moves: action[1] % 2 == 1);
+                break;
         }
     }
 

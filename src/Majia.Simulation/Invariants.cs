@@ -55,6 +55,7 @@ public static class Invariants
         new("nothing-waits", true, NothingWaits),
         new("terminals-and-books-agree", true, TerminalsAndBooksAgree),
         new("refunds-arrive", true, RefundsArrive),
+        new("device-cards-follow-their-plastic", true, DeviceCardsFollowTheirPlastic),
         new("everyone-has-the-same-cards", true, EveryoneHasTheSameCards),
         new("no-pan-in-wallet-or-phone", true, NoPanAtRest),
     ];
@@ -123,6 +124,14 @@ public static class Invariants
             if (world.Read(role, session => session.One($"SELECT kind, reference, attempts, COALESCE(why, 'not delivered') FROM {prefix}_outbox ORDER BY id", static row => string.Create(CultureInfo.InvariantCulture, $"{row.GetString(0)} of {row.GetString(1)}, {row.GetInt64(2)} tries: {row.GetString(3)}"))) is { } waiting)
             {
                 return $"{role} still keeps {waiting}";
+            }
+        }
+
+        foreach (var bank in world.Cast.Banks)
+        {
+            if (world.Read($"issuer-{bank.Institution}", session => session.One("SELECT operation, card, attempts FROM issuer_errands WHERE institution = $1 AND done_at IS NULL ORDER BY sequence", static row => string.Create(CultureInfo.InvariantCulture, $"{row.GetString(0)} of {row.GetString(1)}, {row.GetInt64(2)} tries"), bank.Institution)) is { } untold)
+            {
+                return $"bank {bank.Institution} has not told the token service {untold}";
             }
         }
 
@@ -216,6 +225,38 @@ public static class Invariants
                 if (books[row.Rrn!].Sum(booked => booked.Amount) is var booked && booked != row.Request.Amount.Minor)
                 {
                     return string.Create(CultureInfo.InvariantCulture, $"terminal {counter.Till.Terminal} gave back {row.Request.Amount.Minor} fen ({row.Rrn}), the bank booked {booked}");
+                }
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>R22: a plastic that was replaced has no living device card. What moved is the vault's and the bank's alike, on the newest plastic, under the device number of before.</summary>
+    private static string? DeviceCardsFollowTheirPlastic(Evidence evidence)
+    {
+        var world = evidence.World;
+        foreach (var bank in world.Cast.Banks)
+        {
+            var states = world.Read($"issuer-{bank.Institution}", session => session.Query(
+                "SELECT card, state FROM issuer_cards WHERE institution = $1", static row => (Card: row.GetString(0), State: row.GetString(1)), bank.Institution)).ToDictionary(StringComparer.Ordinal);
+            var devices = world.Read($"issuer-{bank.Institution}", session => session.Query(
+                "SELECT token_reference, card, last_four FROM issuer_devices WHERE institution = $1", static row => (Tur: row.GetString(0), Known: (Card: row.GetString(1), Face: row.GetString(2))), bank.Institution)).ToDictionary(StringComparer.Ordinal);
+            foreach (var plastic in world.Plastics.Of(bank))
+            {
+                var index = world.Keys["token-service"].Index("vault.index", plastic.Pan);
+                foreach (var (tur, token) in world.Read("token-service", session => session.Query(
+                    "SELECT tur, token FROM token_token WHERE pan_index = $1 AND state <> 'Deactivated' ORDER BY tur", static row => (row.GetString(0), row.GetString(1)), index)))
+                {
+                    if (states[plastic.Card] == nameof(CardState.Replaced))
+                    {
+                        return $"plastic {plastic.Card} was replaced, and the vault keeps the device card {tur} of it alive";
+                    }
+
+                    if (devices.TryGetValue(tur, out var known) && known != (plastic.Card, token[^4..]))
+                    {
+                        return $"device card {tur} is …{token[^4..]} of {plastic.Card} at the vault, and …{known.Face} of {known.Card} at the bank";
+                    }
                 }
             }
         }

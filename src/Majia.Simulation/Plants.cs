@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Majia.Core.Contracts;
 using Majia.Core.Cryptography;
 using Majia.Core.Iso8583;
@@ -32,6 +33,9 @@ public enum Plant
 
     /// <summary>The vault judges by a copy of its rows in which nothing is suspended.</summary>
     StaleVerdict,
+
+    /// <summary>Somebody between bank and token service acknowledges what became of a plastic and throws it away.</summary>
+    ForgetReplacement,
 }
 
 public sealed class Plants(World world, Plant plant)
@@ -48,6 +52,7 @@ public sealed class Plants(World world, Plant plant)
         ("skip-purge", Plant.SkipPurge),
         ("forget-slot", Plant.ForgetSlot),
         ("stale-verdict", Plant.StaleVerdict),
+        ("forget-replacement", Plant.ForgetReplacement),
     ];
 
     /// <summary>An answer that comes from nobody.</summary>
@@ -61,6 +66,11 @@ public sealed class Plants(World world, Plant plant)
         var answer = message.Copy(message.Mti.Response).Remove(128).Set(39, "00");
         return SwitchFrame.Write(source, destination, Seal(answer, $"zak.{SmallWorld.Acquirer}"));
     }
+
+    /// <summary>The same on a JSON line.</summary>
+    internal byte[]? Instead(Wire wire, string operation) => plant == Plant.ForgetReplacement && wire.Name == "issuer-token" && operation is IssuerToken.Operations.AccountUpdate or IssuerToken.Operations.AccountClosed
+        ? JsonSerializer.SerializeToUtf8Bytes(new ApiReply<IssuerToken.TokensReply>(new IssuerToken.TokensReply([])), JsonEndpoint.Json)
+        : null;
 
     /// <summary>A request that nobody sent.</summary>
     internal byte[]? Also(Wire wire, byte[] request)

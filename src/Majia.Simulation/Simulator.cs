@@ -24,8 +24,9 @@ public sealed record Finding(string Invariant, int Step, string Says);
 /// <param name="Barred">Sales sent with a device card whose suspension or deletion had been acknowledged.</param>
 /// <param name="Purges">Phones with cards that were signed out.</param>
 /// <param name="Refunds">Refunds that a terminal printed.</param>
+/// <param name="Replaced">Plastics that a bank replaced.</param>
 /// <param name="RanAhead">Units that ran while an earlier commit of their store was under way.</param>
-public sealed record RunCounts(int Approved, int Reversals, int Voids, int Thefts, int Crashes, int Barred, int Purges, int Refunds, long RanAhead);
+public sealed record RunCounts(int Approved, int Reversals, int Voids, int Thefts, int Crashes, int Barred, int Purges, int Refunds, int Replaced, long RanAhead);
 
 /// <summary>One run.</summary>
 /// <param name="Hash">Of everything that went over a wire, and when: the same for the same seed.</param>
@@ -70,7 +71,7 @@ public sealed class Simulator
         }
 
         return new SimulationRun(seed, actions, finding, world.Watch.Hash, world.Watch.Frames,
-            new RunCounts(actors.Approved, world.Watch.Reversed.Count, world.Watch.Voided.Count, world.Watch.Thefts.Count, actors.Crashes, world.Watch.SentWhileBarred, actors.Purged, actors.Refunded, world.RanAhead));
+            new RunCounts(actors.Approved, world.Watch.Reversed.Count, world.Watch.Voided.Count, world.Watch.Thefts.Count, actors.Crashes, world.Watch.SentWhileBarred, actors.Purged, actors.Refunded, world.Plastics.Replacements, world.RanAhead));
     }
 
     /// <summary>Fewer and fewer of the actions, as long as the same invariant breaks (delta debugging).</summary>

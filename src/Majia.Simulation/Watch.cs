@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Text.Json;
 using Majia.Core.Contracts;
 using Majia.Core.Iso8583;
+using Majia.Core.Primitives;
 using Majia.Core.Tlv;
 using Majia.Storage;
 
@@ -10,21 +11,25 @@ namespace Majia.Simulation;
 /// <summary>A request on the POS line, as somebody who watches the wire reads it.</summary>
 /// <param name="Key">Terminal, batch and trace number.</param>
 /// <param name="Atc">9F36, or empty.</param>
-/// <param name="Barred">When it was first sent the token was suspended or deleted, and somebody had been told so.</param>
-/// <param name="Bar">Which of the token's bars that was.</param>
-public sealed record PosExchange(int Mti, string Key, string Terminal, bool IsVoid, string Token, string Atc, byte[] Frame, bool Barred, int Bar);
+/// <param name="Bars">When it was first sent the token was suspended, deleted or its plastic reported lost, and somebody had been told so: each bar, and which of its kind it was.</param>
+public sealed record PosExchange(int Mti, string Key, string Terminal, bool IsVoid, string Token, string Atc, byte[] Frame, IReadOnlyList<(BarredBy By, int Version)> Bars);
+
+/// <summary>Who has said that a device card does not pay. Each lifts only its own bar; the last one is never lifted.</summary>
+public enum BarredBy
+{
+    Holder,
+    Bank,
+    Deletion,
+}
 
 /// <summary>What went over the wires: the run's fingerprint, and the memory of who was told what.</summary>
 public sealed class Watch(World world)
 {
     private readonly SortedDictionary<string, PosExchange> first = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, string> spent = new(StringComparer.Ordinal);
-    private readonly SortedDictionary<string, (bool Barred, int Version)> bars = new(StringComparer.Ordinal);
-    private readonly SortedSet<string> gone = new(StringComparer.Ordinal);
-    private readonly string[] pans = [.. world.Cast.Plastics.Select(card => card.Pan.Reveal())];
+    private readonly Dictionary<(BarredBy By, string Token), (bool Stands, int Version)> bars = [];
+    private readonly List<(string Digits, byte[] Text)> pans = [.. world.Cast.Plastics.Select(card => Looked(card.Pan))];
     private readonly SortedSet<string> shown = new(StringComparer.Ordinal);
-
-    private readonly byte[][] panBytes = [.. world.Cast.Plastics.Select(card => System.Text.Encoding.ASCII.GetBytes(card.Pan.Reveal()))];
 
     /// <summary>The same for the same seed: every frame, when and where.</summary>
     public ulong Hash { get; private set; }
@@ -56,32 +61,24 @@ public sealed class Watch(World world)
     public string? BarBroken { get; private set; }
 
     /// <summary>Deleted, and somebody outside has been told: it never pays again.</summary>
-    public void BarForGood(string token)
-    {
-        gone.Add(token);
-        bars[token] = (true, bars.GetValueOrDefault(token).Version + 1);
-    }
+    public void BarForGood(string token) => bars[(BarredBy.Deletion, token)] = (true, 1);
 
-    /// <summary>Suspended, and somebody outside has been told: it does not pay from now on. Not so when a resumption was asked for meanwhile.</summary>
-    /// <param name="since"><see cref="BarOf"/> when the suspension was asked for.</param>
-    public void Bar(string token, int since)
+    /// <summary>Held, and somebody outside has been told: it does not pay from now on. Not so when a release was asked for meanwhile.</summary>
+    /// <param name="since"><see cref="BarOf"/> when the hold was asked for.</param>
+    public void Bar(BarredBy by, string token, int since)
     {
-        if (BarOf(token) == since)
+        if (BarOf(by, token) == since)
         {
-            bars[token] = (true, since + 1);
+            bars[(by, token)] = (true, since + 1);
         }
     }
 
-    /// <summary>Somebody has asked to let it pay again: from now on it may.</summary>
-    public void Unbar(string token)
-    {
-        if (!gone.Contains(token))
-        {
-            bars[token] = (false, bars.GetValueOrDefault(token).Version + 1);
-        }
-    }
+    /// <summary>Whoever held it has asked to let it pay again: from now on it may.</summary>
+    public void Unbar(BarredBy by, string token) => bars[(by, token)] = (false, BarOf(by, token) + 1);
 
-    public int BarOf(string token) => bars.GetValueOrDefault(token).Version;
+    public int BarOf(BarredBy by, string token) => bars.GetValueOrDefault((by, token)).Version;
+
+    private List<(BarredBy By, int Version)> Standing(string token) => [.. Enum.GetValues<BarredBy>().Where(by => bars.GetValueOrDefault((by, token)).Stands).Select(by => (by, BarOf(by, token)))];
 
     internal PosExchange? Sent(Wire wire, Process client, byte[] frame)
     {
@@ -113,10 +110,9 @@ public sealed class Watch(World world)
         var isVoid = message.Text(3) == "200000";
         if (!first.TryGetValue(key, out var exchange))
         {
-            var bar = bars.GetValueOrDefault(token);
-            exchange = new PosExchange(message.Mti.Value, key, terminal, isVoid, token, Atc(message), frame, bar.Barred, bar.Version);
+            exchange = new PosExchange(message.Mti.Value, key, terminal, isVoid, token, Atc(message), frame, Standing(token));
             first.Add(key, exchange);
-            SentWhileBarred += bar.Barred && !isVoid ? 1 : 0;
+            SentWhileBarred += exchange.Bars.Count > 0 && !isVoid ? 1 : 0;
             if (!isVoid && client.Name != "thief")
             {
                 Overheard.Add(exchange);
@@ -157,9 +153,9 @@ public sealed class Watch(World world)
         }
 
         Spend(seen.Token, seen.Atc, $"POS {seen.Key}", "pos");
-        if (seen.Barred && bars[seen.Token] is var bar && bar.Barred && bar.Version == seen.Bar)
+        foreach (var bar in seen.Bars.Intersect(Standing(seen.Token)))
         {
-            BarBroken ??= $"{seen.Key} was sent after its device card {Masked(seen.Token)} had been suspended or deleted and that had been acknowledged, and was approved";
+            BarBroken ??= $"{seen.Key} was sent after its device card {Masked(seen.Token)} {Had(bar.By)} and that had been acknowledged, and was approved";
         }
     }
 
@@ -194,9 +190,9 @@ public sealed class Watch(World world)
     internal bool HoldsPan(ReadOnlySpan<byte> bytes, bool onTheWay = false)
     {
         var hex = Convert.ToHexString(bytes);
-        for (var i = 0; i < pans.Length; i++)
+        foreach (var (digits, text) in pans)
         {
-            if ((!onTheWay || !shown.Contains(pans[i])) && (bytes.IndexOf(panBytes[i]) >= 0 || hex.Contains(pans[i], StringComparison.Ordinal)))
+            if ((!onTheWay || !shown.Contains(digits)) && (bytes.IndexOf(text) >= 0 || hex.Contains(digits, StringComparison.Ordinal)))
             {
                 return true;
             }
@@ -225,7 +221,14 @@ public sealed class Watch(World world)
     }
 
     /// <summary>A plastic was held to a terminal: its own number is now the merchant's to send.</summary>
-    internal void Shown(Core.Primitives.Pan plastic) => shown.Add(plastic.Reveal());
+    internal void Shown(Pan plastic) => shown.Add(plastic.Reveal());
+
+    /// <summary>A bank has made a new number: from now on it is looked for as well.</summary>
+    internal void LookOutFor(Pan plastic) => pans.Add(Looked(plastic));
+
+    private static (string Digits, byte[] Text) Looked(Pan plastic) => (plastic.Reveal(), System.Text.Encoding.ASCII.GetBytes(plastic.Reveal()));
+
+    private static string Had(BarredBy by) => by switch { BarredBy.Holder => "had been suspended", BarredBy.Bank => "had been stopped by the report of its plastic's loss", _ => "had been deleted" };
 
     private void LookForPan(Wire wire, byte[] bytes)
     {

@@ -166,7 +166,11 @@ internal sealed class SimJsonLink(World world, Wire wire, Process client, Func<T
 
         var answered = new TaskCompletionSource<byte[]?>(TaskCreationOptions.RunContinuationsAsynchronously);
         world.Scheduler.After(Patience, client, () => answered.TrySetResult(null));
-        if (fault != Fault.DropRequest)
+        if (world.Plants.Instead(wire, operation) is { } forged)
+        {
+            world.Scheduler.After(wire.Latency(), world.Air, () => answered.TrySetResult(forged));
+        }
+        else if (fault != Fault.DropRequest)
         {
             Deliver(operation, body, wire.Latency() + (fault == Fault.DelayRequest ? late : default), answered, fault == Fault.DropAnswer ? null : fault == Fault.DelayAnswer ? late : TimeSpan.Zero);
         }

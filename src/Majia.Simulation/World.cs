@@ -114,6 +114,7 @@ public sealed class World : IDisposable
         Scheduler = new Scheduler(image.Now, new Luck(seed, "turns"));
         Air = new Process("air", Scheduler);
         disks = new Luck(seed, "disks");
+        Plastics = new Plastics(Cast);
         Watch = new Watch(this);
         Plants = new Plants(this, plant);
         foreach (var name in Cast.WireNames)
@@ -148,6 +149,8 @@ public sealed class World : IDisposable
     public Process Air { get; }
 
     public Watch Watch { get; }
+
+    public Plastics Plastics { get; }
 
     /// <summary>Numbers of the owner's orders over device cards, rising.</summary>
     public long NextOrder() => ++orders;

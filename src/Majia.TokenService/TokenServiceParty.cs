@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text.Json;
 using Majia.Core.Contracts;
 using Majia.Core.Cryptography;
@@ -114,10 +115,11 @@ public sealed partial class TokenServiceParty : IMessageServer
             .Map<WalletToken.DigitizeRequest, WalletToken.DigitizeReply>(WalletToken.Operations.Digitize, (request, cancellation) => DigitizeAsync(trid, request, cancellation))
             .Map<WalletToken.ProvisionRequest, WalletToken.ProvisionReply>(WalletToken.Operations.Provision, (request, _) => ProvisionAsync(trid, request))
             .Map<WalletToken.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(WalletToken.Operations.RequestActivationCode, (request, cancellation) => OnceAsync(trid, WalletToken.Operations.RequestActivationCode, request.RequestId, request.TokenUniqueReference, request, () => RequestActivationCodeAsync(trid, request, cancellation)))
-            .Map<WalletToken.ActivateRequest, WalletToken.ActivateReply>(WalletToken.Operations.Activate, (request, cancellation) => OnceAsync(trid, WalletToken.Operations.Activate, request.RequestId, request.TokenUniqueReference, request, () => ActivateAsync(trid, request, cancellation)))
+            .Map<WalletToken.ActivateRequest, WalletToken.ActivateReply>(WalletToken.Operations.Activate, (request, cancellation) => ActivateOnceAsync(trid, request, cancellation))
             .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Suspend, (request, _) => OnceAsync(trid, WalletToken.Operations.Suspend, request.RequestId, request.TokenUniqueReference, request, () => ChangeAsync(trid, request, LifecycleStep.Suspend)))
             .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Unsuspend, (request, _) => OnceAsync(trid, WalletToken.Operations.Unsuspend, request.RequestId, request.TokenUniqueReference, request, () => ChangeAsync(trid, request, LifecycleStep.Unsuspend)))
             .Map<WalletToken.ChangeStateRequest, WalletToken.TokenReply>(WalletToken.Operations.Delete, (request, _) => OnceAsync(trid, WalletToken.Operations.Delete, request.RequestId, request.TokenUniqueReference, request, () => ChangeAsync(trid, request, LifecycleStep.Delete)))
+            .Map<WalletToken.SetDomainRequest, WalletToken.TokenReply>(WalletToken.Operations.SetDomain, (request, _) => OnceAsync(trid, WalletToken.Operations.SetDomain, request.RequestId, request.TokenUniqueReference, request, () => SetDomainByRequestorAsync(trid, request)))
             .Map<WalletToken.GetTokenRequest, WalletToken.TokenReply>(WalletToken.Operations.GetToken, (request, _) => GetTokenAsync(trid, request))
             .Map<WalletToken.SearchTokensRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.SearchTokens, (request, _) => SearchTokensAsync(trid, request))
             .Map<WalletToken.DeleteDeviceRequest, WalletToken.SearchTokensReply>(WalletToken.Operations.DeleteDevice, (request, _) => OnceAsync(trid, WalletToken.Operations.DeleteDevice, request.RequestId, null, request, () => DeleteDeviceAsync(trid, request)))
@@ -151,9 +153,10 @@ public sealed partial class TokenServiceParty : IMessageServer
     private void Called(string reference, string peer, string link, TraceDirection direction, string operation, string en, string zh) =>
         trace.Record(new TraceEvent(reference, clock.GetUtcNow(), "token-service", peer, link, TraceKind.Json, direction, "", new Text($"{operation}: {en}", $"{operation}：{zh}")));
 
-    private bool TryOpen(string jwe, [NotNullWhen(true)] out CardToEnrol? card)
+    private bool TryOpen<T>(string jwe, [NotNullWhen(true)] out T? secret)
+        where T : class
     {
-        card = null;
+        secret = null;
         if (!module.TryDecryptJwe(JweKey, jwe, out var plain))
         {
             return false;
@@ -161,7 +164,7 @@ public sealed partial class TokenServiceParty : IMessageServer
 
         try
         {
-            card = JsonSerializer.Deserialize<CardToEnrol>(plain, JsonEndpoint.Json);
+            secret = JsonSerializer.Deserialize<T>(plain, JsonEndpoint.Json);
         }
         catch (JsonException)
         {
@@ -169,13 +172,30 @@ public sealed partial class TokenServiceParty : IMessageServer
         }
         finally
         {
-            System.Security.Cryptography.CryptographicOperations.ZeroMemory(plain);
+            CryptographicOperations.ZeroMemory(plain);
         }
 
-        return card is { Pan: not null };
+        return secret is not null;
+    }
+
+    /// <summary>For the bank alone: whatever passes between cannot read it. Null: the bank gave no key.</summary>
+    private static async Task<string?> EncryptAsync<T>(IJsonLink bank, T secret, CancellationToken cancellation)
+    {
+        var key = await bank.CallAsync<TokenIssuer.GetPublicKeyRequest, TokenIssuer.GetPublicKeyReply>(TokenIssuer.Operations.GetPublicKey, new(), cancellation);
+        if (key.Value is null)
+        {
+            return null;
+        }
+
+        var plain = JsonSerializer.SerializeToUtf8Bytes(secret, JsonEndpoint.Json);
+        var isKey = Jwe.TryEncrypt(key.Value.Jwk, plain, out var jwe);
+        CryptographicOperations.ZeroMemory(plain);
+        return isKey ? jwe : null;
     }
 
     private static ApiError Unreadable => new("CRYPTOGRAPHY_ERROR", "The card data is not a JWE to this service's key, or holds no card.");
+
+    private static ApiError UnreadableCode => new("CRYPTOGRAPHY_ERROR", "encryptedCode is not a JWE to this service's key, or holds no code.", [new FieldError("encryptedCode", "a JWE of {code} to this service's key", "something else")]);
 
     private static bool IsSeid(string? text) => text is { Length: 20 } && text.AsSpan().IndexOfAnyExcept("0123456789ABCDEF") < 0;
 

@@ -232,7 +232,7 @@ public sealed partial class WalletParty
         }
 
         var reply = await tokenService.CallAsync<WalletToken.ActivateRequest, WalletToken.ActivateReply>(
-            WalletToken.Operations.Activate, new($"{card.CardReference}-{request.RequestId}", card.Tur!, request.Code), cancellation);
+            WalletToken.Operations.Activate, new($"{card.CardReference}-{request.RequestId}", card.Tur!, request.EncryptedCode), cancellation);
         if (reply.Value is not { } said)
         {
             return reply.Error!;

@@ -284,7 +284,8 @@ public sealed class HttpTests : IAsyncLifetime
         using var answer = await running.Http.GetAsync("/api/openapi.json");
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         var document = await answer.Content.ReadFromJsonAsync<JsonElement>();
-        Assert.StartsWith("3.", document.GetProperty("openapi").GetString(), StringComparison.Ordinal);
+        Assert.StartsWith("3.1", document.GetProperty("openapi").GetString(), StringComparison.Ordinal);
+        Assert.Equal("/token-service/v1/openapi.json", document.GetProperty("externalDocs").GetProperty("url").GetString());
         var described = document.GetProperty("paths").EnumerateObject()
             .SelectMany(path => path.Value.EnumerateObject().Where(method => method.Value.ValueKind == JsonValueKind.Object && method.Name is "get" or "post" or "put" or "delete").Select(method => (Route: $"{method.Name.ToUpperInvariant()} {path.Name}", method.Value)))
             .ToDictionary(row => row.Route, row => row.Value, StringComparer.Ordinal);

@@ -66,7 +66,7 @@ public sealed class TokenApiTests : IAsyncLifetime
         Assert.Equal(served, described);
         Assert.Equal(
             ["accountClosed", "accountUpdate", "activate", "checkEligibility", "delete", "deleteDevice", "digitize", "expiryUpdate", "getAsset", "getPublicKey", "getTask", "getToken", "notifyProvisioningResult",
-                "provision", "requestActivationCode", "requestActivationMethods", "searchTokens", "suspend", "unsuspend"],
+                "provision", "requestActivationCode", "requestActivationMethods", "searchTokens", "setDomain", "suspend", "unsuspend"],
             OpenApiDocument.Says.Keys);
 
         // Every reference leads somewhere, and every operation says what it takes, gives and refuses.
@@ -91,6 +91,38 @@ public sealed class TokenApiTests : IAsyncLifetime
         Assert.DoesNotContain("<script", page, StringComparison.Ordinal);
     }
 
+    /// <summary>A bank or a wallet of one's own finds in it all that it will be asked, with the very types that our own answer.</summary>
+    [Fact]
+    public async Task The_document_names_every_call_to_banks_and_requestors_as_a_webhook()
+    {
+        var document = await DocumentAsync();
+        var asked = running.System.Issuers[Bank].Endpoint.Types.Select(row => (row.Key, row.Value))
+            .Concat(running.System.Wallet.NoticeEndpoint.Types.Select(row => ($"requestor.{row.Key}", row.Value))).OrderBy(row => row.Item1, StringComparer.Ordinal).ToList();
+        Assert.Equal(asked, Callbacks.All.Select(callback => (callback.Name, (callback.Request, callback.Reply))).OrderBy(row => row.Name, StringComparer.Ordinal));
+        var webhooks = document["webhooks"]!.AsObject();
+        Assert.Equal(asked.Select(row => row.Item1), webhooks.Select(webhook => webhook.Key).Order(StringComparer.Ordinal));
+        string[] wanted = ["authorizeService", "deliverActivationCode", "validateActivationCode", "notifyServiceActivated", "notifyTokenUpdated"];
+        Assert.Empty(wanted.Except(webhooks.Select(webhook => webhook.Key)));
+        foreach (var (name, item) in webhooks)
+        {
+            var post = item!["post"]!;
+            Assert.Contains(" / ", (string)post["summary"]!, StringComparison.Ordinal);
+            var (request, reply) = asked.Single(row => row.Item1 == name).Item2;
+            Assert.Equal(Members(request), Properties(post["requestBody"]!["content"]!["application/json"]!["schema"]!));
+            var envelope = post["responses"]!["200"]!["content"]!["application/json"]!["schema"]!;
+            Assert.Equal(["value", "error"], envelope["properties"]!.AsObject().Select(property => property.Key));
+            Assert.Equal(Members(reply), Properties(envelope["properties"]!["value"]!));
+            Assert.Contains("errorCode", Properties(envelope["properties"]!["error"]!));
+        }
+
+        Assert.Contains("validateActivationCode", await running.Http.GetStringAsync("/token-service/"), StringComparison.Ordinal);
+
+        IEnumerable<string> Properties(JsonNode reference) =>
+            (document["components"]!["schemas"]![((string)reference["$ref"]!).Split('/')[^1]]!["properties"]?.AsObject().Select(property => property.Key) ?? []).Order(StringComparer.Ordinal);
+
+        static IEnumerable<string> Members(Type type) => type.GetProperties().Select(property => JsonNamingPolicy.CamelCase.ConvertName(property.Name)).Order(StringComparer.Ordinal);
+    }
+
     /// <summary>Requirement 31: every operation × nobody, a stranger, the other kind of caller, another bank.</summary>
     [Fact]
     public async Task Every_operation_refuses_nobody_a_stranger_the_other_kind_and_another_bank()
@@ -108,7 +140,7 @@ public sealed class TokenApiTests : IAsyncLifetime
             var properties = (await DocumentAsync())["components"]!["schemas"]![schema]!["properties"]?.AsObject();
             if (isBanks && properties?.ContainsKey("tokenUniqueReference") == true)
             {
-                var body = properties.ToDictionary(property => property.Key, property => property.Key switch { "tokenUniqueReference" => tur, "causedBy" => "ISSUER", _ => Guid.NewGuid().ToString("N") });
+                var body = properties.ToDictionary(property => property.Key, property => property.Key switch { "tokenUniqueReference" => tur, "causedBy" => "ISSUER", "merchants" => (object)Array.Empty<string>(), _ => Guid.NewGuid().ToString("N") });
                 var (status, refused) = await PostAsync(path, body, OtherBank);
                 Assert.Equal((path, HttpStatusCode.NotFound, "NOT_FOUND"), (path, status, (string)refused["errorCode"]!));
             }

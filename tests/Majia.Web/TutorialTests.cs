@@ -38,6 +38,7 @@ public sealed partial class TutorialTests : IAsyncLifetime
             "\"ok\":false", "\"ok\":true", "\"ok\":true", "\"ok\":true", "\"step\":\"Added\"",
             "\"state\":\"Active\"", "\"state\":\"Active\"",
             "\"suspendedBy\":[\"CARDHOLDER\"]", "\"suspendedBy\":[\"CARDHOLDER\"]", "INVALID_STATE", "\"state\":\"Active\"",
+            "\"merchants\":[\"990031058120001\"]", "\"merchants\":[]",
             "\"state\":\"Deactivated\"", "\"state\":\"Deactivated\"",
         ];
         Assert.True(expected.Length == answers.Length, said);

@@ -6,7 +6,7 @@ public static class IssuerToken
     public static class Operations
     {
         public const string GetPublicKey = "getPublicKey", SearchTokens = "searchTokens", GetToken = "getToken", Activate = "activate", Suspend = "suspend", Unsuspend = "unsuspend",
-            Delete = "delete", AccountUpdate = "accountUpdate", ExpiryUpdate = "expiryUpdate", AccountClosed = "accountClosed";
+            Delete = "delete", AccountUpdate = "accountUpdate", ExpiryUpdate = "expiryUpdate", AccountClosed = "accountClosed", SetDomain = "setDomain";
     }
 
     /// <summary>What <c>encryptedAccount</c> holds: the plastic, and for a change what it becomes.</summary>
@@ -28,7 +28,8 @@ public static class IssuerToken
     /// <param name="History">Every change, oldest first.</param>
     public sealed record TokenView(
         string TokenUniqueReference, TokenState State, IReadOnlyList<string> SuspendedBy, string TokenRequestorId, string DeviceModel, string DeviceLastFour, string TokenExpiry,
-        string PaymentAccountReference, string AssuranceMethod, bool InChip, DateTimeOffset CreatedAt, IReadOnlyList<TokenEvent> History);
+        string PaymentAccountReference, string AssuranceMethod, bool InChip, DateTimeOffset CreatedAt, IReadOnlyList<TokenEvent> History,
+        DomainRestriction? Domain = null);
 
     /// <summary>One change of one device card: who, what, why, when.</summary>
     public sealed record TokenEvent(DateTimeOffset At, string Actor, string Action, string Before, string After, string ReasonCode);

@@ -66,7 +66,8 @@ public static class PhoneWallet
 
     public sealed record RequestActivationCodeRequest(string RequestId, string CardReference, string MethodId);
 
-    public sealed record ActivateRequest(string RequestId, string CardReference, string Code);
+    /// <param name="EncryptedCode">JWE (compact) of <see cref="TypedCode"/> to the token service's key.</param>
+    public sealed record ActivateRequest(string RequestId, string CardReference, string EncryptedCode);
 
     /// <param name="TriesLeft">Tries left for this code; null when it was right.</param>
     public sealed record ActivateReply(EnrolmentState State, int? TriesLeft);
@@ -133,3 +134,9 @@ public sealed record Refusal(string Code, Text Why);
 
 /// <summary>What the holder types or the plastic's chip tells (R5, R6). It travels as a JWE to the token service's key, and from there to the bank's.</summary>
 public sealed record CardToEnrol(string Pan, string? Expiry, string? Cvn2, string? HolderName, string? IdNumber, string? MobileNumber);
+
+/// <summary>The bank's code as its holder typed it. It travels as a JWE, like the card before it: to the token service's key, and from there to the bank's.</summary>
+public sealed record TypedCode(string Code)
+{
+    public override string ToString() => nameof(TypedCode);
+}

@@ -2,7 +2,7 @@ using Majia.Core.Primitives;
 
 namespace Majia.Core.Contracts;
 
-/// <summary>Token service ↔ issuer, one line for each bank. The token service is the client. Card data travels as JWE to the bank's key.</summary>
+/// <summary>Token service ↔ issuer, one line for each bank. The token service is the client. Card data and codes travel as JWE to the bank's key.</summary>
 public static class TokenIssuer
 {
     public static class Operations
@@ -32,7 +32,8 @@ public static class TokenIssuer
 
     public sealed record DeliverActivationCodeReply(string Masked, DateTimeOffset ExpiresAt);
 
-    public sealed record ValidateActivationCodeRequest(string RequestId, string TokenUniqueReference, string Code);
+    /// <param name="EncryptedCode">JWE (compact) of <see cref="TypedCode"/> to the bank's key.</param>
+    public sealed record ValidateActivationCodeRequest(string RequestId, string TokenUniqueReference, string EncryptedCode);
 
     public sealed record ValidateActivationCodeReply(CodeVerdict Verdict, int TriesLeft);
 

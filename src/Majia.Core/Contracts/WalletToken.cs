@@ -9,7 +9,7 @@ public static class WalletToken
     {
         public const string GetPublicKey = "getPublicKey", CheckEligibility = "checkEligibility", Digitize = "digitize", Provision = "provision",
             NotifyProvisioningResult = "notifyProvisioningResult", RequestActivationMethods = "requestActivationMethods", RequestActivationCode = "requestActivationCode", Activate = "activate",
-            Suspend = "suspend", Unsuspend = "unsuspend", Delete = "delete", GetToken = "getToken", SearchTokens = "searchTokens", DeleteDevice = "deleteDevice", GetTask = "getTask", GetAsset = "getAsset";
+            Suspend = "suspend", Unsuspend = "unsuspend", Delete = "delete", GetToken = "getToken", SearchTokens = "searchTokens", DeleteDevice = "deleteDevice", GetTask = "getTask", GetAsset = "getAsset", SetDomain = "setDomain";
     }
 
     public sealed record GetPublicKeyRequest();
@@ -53,7 +53,8 @@ public static class WalletToken
 
     public sealed record RequestActivationCodeReply(string Masked, DateTimeOffset ExpiresAt);
 
-    public sealed record ActivateRequest(string RequestId, string TokenUniqueReference, string Code);
+    /// <param name="EncryptedCode">JWE (compact) of <see cref="TypedCode"/> to this service's key. A repeat is known by the code in it, not by its bytes.</param>
+    public sealed record ActivateRequest(string RequestId, string TokenUniqueReference, string EncryptedCode);
 
     public sealed record ActivateReply(TokenState State, int? TriesLeft);
 
@@ -67,7 +68,11 @@ public static class WalletToken
     /// <param name="Version">Rises with each change of the device card: of two that arrive, the higher one is later.</param>
     public sealed record TokenReply(
         string TokenUniqueReference, TokenState State, IReadOnlyList<string> SuspendedBy, CardFace Face, string? TokenExpiry = null, string? PaymentAccountReference = null, string? AssuranceMethod = null,
-        string? Stage = null, string? Seid = null, long? Version = null);
+        string? Stage = null, string? Seid = null, long? Version = null, DomainRestriction? Domain = null);
+
+    /// <summary>Where the device card may pay from now on, beside its channel: at these merchants only. Each side restricts for itself, and a payment must keep within both.</summary>
+    /// <param name="Merchants">Merchant numbers as field 42 carries them; empty: the caller restricts nothing.</param>
+    public sealed record SetDomainRequest(string RequestId, string TokenUniqueReference, IReadOnlyList<string> Merchants, string ReasonCode);
 
     public sealed record GetTokenRequest(string TokenUniqueReference);
 
@@ -90,6 +95,11 @@ public static class WalletToken
     /// <param name="Data">Base64.</param>
     public sealed record GetAssetReply(string AssetId, string MediaType, int Width, int Height, string Data);
 }
+
+/// <summary>Where a device card may pay (TDRC, features.md B6): by its channels, and at merchants that are in each list that is not empty.</summary>
+/// <param name="Merchants">As the token requestor restricts it.</param>
+/// <param name="IssuerMerchants">As the bank does.</param>
+public sealed record DomainRestriction(IReadOnlyList<string> Channels, IReadOnlyList<string> Merchants, IReadOnlyList<string> IssuerMerchants);
 
 /// <summary>Token service → token requestor: what became of a device card, whoever did it.</summary>
 public static class TokenWallet

@@ -13,6 +13,7 @@ internal static class ApiDescription
             document.Info.Description = "The same as hands do at the page. A change is a POST with a JSON body. 202: it has begun, /api/state tells how it goes. A refusal of phone or wallet is 200 with ok false and every reason; "
                 + "an error is {errorCode, errorDescription, errors[]} with the field, what was expected and what came, and `why` in plain words, English and Chinese.";
             document.Servers = [new() { Url = "/" }];
+            document.ExternalDocs = new() { Url = new(TokenApi.OpenApiDocument.RequestorPath + "/openapi.json", UriKind.Relative), Description = "The token service's own API, with its calls to banks and token requestors as webhooks. / 标记服务接口，含其发往发卡行与标记请求方的回调。" };
             return Task.CompletedTask;
         });
     });

@@ -107,7 +107,7 @@ public static class TokenVerdictDecider
             return Refuse(ResponseCode.NotPermittedToHolder, arqc, "outside its domain: a device card pays by contactless chip only", "超出使用范围：设备卡仅限非接触芯片支付");
         }
 
-        if (token.Domain.Merchants.Count > 0 && !token.Domain.Merchants.Contains(message.Merchant ?? "", StringComparer.Ordinal))
+        if (!token.Domain.Takes(message.Merchant ?? ""))
         {
             return Refuse(ResponseCode.NotPermittedToHolder, arqc, "outside its domain: another merchant", "超出使用范围：商户不符");
         }

@@ -7,7 +7,7 @@ namespace Majia.TokenService;
 
 public sealed partial class TokenServiceParty
 {
-    /// <summary>The bank sends its code to the holder; the token service never sees it before the holder types it.</summary>
+    /// <summary>The bank sends its code to the holder; the token service never sees it before the holder types it, and passes it on re-encrypted to the bank's key.</summary>
     private async Task<ApiReply<WalletToken.RequestActivationCodeReply>> RequestActivationCodeAsync(string caller, WalletToken.RequestActivationCodeRequest request, CancellationToken cancellation)
     {
         var row = await store.WriteAsync(session => FindFor(session, caller, request.TokenUniqueReference));
@@ -34,7 +34,20 @@ public sealed partial class TokenServiceParty
         }
     }
 
-    private async Task<ApiReply<WalletToken.ActivateReply>> ActivateAsync(string caller, WalletToken.ActivateRequest request, CancellationToken cancellation)
+    /// <summary>A repeat is the same code, however often it was encrypted anew.</summary>
+    private async Task<ApiReply<WalletToken.ActivateReply>> ActivateOnceAsync(string caller, WalletToken.ActivateRequest request, CancellationToken cancellation)
+    {
+        if (TryOpen<TypedCode>(request.EncryptedCode, out var typed))
+        {
+            return await OnceAsync(
+                caller, WalletToken.Operations.Activate, request.RequestId, request.TokenUniqueReference, request with { EncryptedCode = typed.Code },
+                () => ActivateAsync(caller, request, typed, cancellation));
+        }
+
+        return await store.WriteAsync(session => FindFor(session, caller, request.TokenUniqueReference)) is null ? NotFound : UnreadableCode;
+    }
+
+    private async Task<ApiReply<WalletToken.ActivateReply>> ActivateAsync(string caller, WalletToken.ActivateRequest request, TypedCode typed, CancellationToken cancellation)
     {
         var row = await store.WriteAsync(session => FindFor(session, caller, request.TokenUniqueReference));
         if (row is null)
@@ -55,8 +68,14 @@ public sealed partial class TokenServiceParty
         ApiReply<TokenIssuer.ValidateActivationCodeReply> reply;
         try
         {
-            reply = await issuers[row.Institution].CallAsync<TokenIssuer.ValidateActivationCodeRequest, TokenIssuer.ValidateActivationCodeReply>(
-                TokenIssuer.Operations.ValidateActivationCode, new(request.RequestId, row.Tur, request.Code), cancellation);
+            var bank = issuers[row.Institution];
+            if (await EncryptAsync(bank, typed, cancellation) is not { } jwe)
+            {
+                return Unreachable;
+            }
+
+            reply = await bank.CallAsync<TokenIssuer.ValidateActivationCodeRequest, TokenIssuer.ValidateActivationCodeReply>(
+                TokenIssuer.Operations.ValidateActivationCode, new(request.RequestId, row.Tur, jwe), cancellation);
         }
         catch (PartyUnreachableException)
         {

@@ -17,7 +17,7 @@ public sealed partial class TokenServiceParty
             return wrong;
         }
 
-        if (!TryOpen(request.EncryptedCard, out var card))
+        if (!TryOpen<CardToEnrol>(request.EncryptedCard, out var card))
         {
             return Unreadable;
         }

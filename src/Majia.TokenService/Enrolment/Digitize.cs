@@ -27,7 +27,7 @@ public sealed partial class TokenServiceParty
             return wrong;
         }
 
-        if (!TryOpen(request.EncryptedCard, out var card))
+        if (!TryOpen<CardToEnrol>(request.EncryptedCard, out var card))
         {
             return Unreadable;
         }
@@ -202,16 +202,7 @@ public sealed partial class TokenServiceParty
     private async Task<IssuerAnswer> AuthorizeServiceAsync(WalletToken.DigitizeRequest request, string tur, CardToEnrol card, EligibleCard eligible, IReadOnlyList<Assessment> assessments, CancellationToken cancellation)
     {
         var bank = issuers.TryGetValue(eligible.Institution, out var link) ? link : throw new PartyUnreachableException(eligible.Bank.Code);
-        var key = await bank.CallAsync<TokenIssuer.GetPublicKeyRequest, TokenIssuer.GetPublicKeyReply>(TokenIssuer.Operations.GetPublicKey, new(), cancellation);
-        if (key.Value is null)
-        {
-            return new(null, new(Ineligible.DeclinedByIssuer, new("The bank gave no key to encrypt to.", "发卡行未提供加密密钥。")));
-        }
-
-        var plain = JsonSerializer.SerializeToUtf8Bytes(card, JsonEndpoint.Json);
-        var isKey = Jwe.TryEncrypt(key.Value.Jwk, plain, out var jwe);
-        CryptographicOperations.ZeroMemory(plain);
-        if (!isKey)
+        if (await EncryptAsync(bank, card, cancellation) is not { } jwe)
         {
             return new(null, new(Ineligible.DeclinedByIssuer, new("The bank gave no key to encrypt to.", "发卡行未提供加密密钥。")));
         }
@@ -219,7 +210,7 @@ public sealed partial class TokenServiceParty
         Called(TraceReference.Card(tur), eligible.Bank.Code, "token-issuer", TraceDirection.Sent, "authorizeService", "card data re-encrypted to the bank's key; may this card go into a phone?", "卡片信息已用发卡行密钥重新加密；该卡可否添加到手机？");
         var reply = await bank.CallAsync<TokenIssuer.AuthorizeServiceRequest, TokenIssuer.AuthorizeServiceReply>(
             TokenIssuer.Operations.AuthorizeService,
-            new(request.RequestId, tur, request.TokenRequestorId, jwe!, request.DeviceModel, request.Source, assessments),
+            new(request.RequestId, tur, request.TokenRequestorId, jwe, request.DeviceModel, request.Source, assessments),
             cancellation);
         if (reply.Value is not { } answer)
         {

@@ -24,6 +24,7 @@ public sealed partial class TokenServiceParty
             .Map<IssuerToken.ChangeStateRequest, IssuerToken.TokenView>(IssuerToken.Operations.Suspend, (request, _) => ChangeByIssuerAsync(institution, IssuerToken.Operations.Suspend, LifecycleStep.Suspend, request))
             .Map<IssuerToken.ChangeStateRequest, IssuerToken.TokenView>(IssuerToken.Operations.Unsuspend, (request, _) => ChangeByIssuerAsync(institution, IssuerToken.Operations.Unsuspend, LifecycleStep.Unsuspend, request))
             .Map<IssuerToken.ChangeStateRequest, IssuerToken.TokenView>(IssuerToken.Operations.Delete, (request, _) => ChangeByIssuerAsync(institution, IssuerToken.Operations.Delete, LifecycleStep.Delete, request))
+            .Map<WalletToken.SetDomainRequest, IssuerToken.TokenView>(IssuerToken.Operations.SetDomain, (request, _) => OnceAsync(institution, IssuerToken.Operations.SetDomain, request.RequestId, request.TokenUniqueReference, request, () => SetDomainByIssuerAsync(institution, request)))
             .Map<IssuerToken.AccountUpdateRequest, IssuerToken.TokensReply>(IssuerToken.Operations.AccountUpdate, (request, _) => OnceAsync(institution, IssuerToken.Operations.AccountUpdate, request.RequestId, null, request, () => UpdateAccountAsync(institution, request)))
             .Map<IssuerToken.ExpiryUpdateRequest, IssuerToken.TokensReply>(IssuerToken.Operations.ExpiryUpdate, (request, _) => OnceAsync(institution, IssuerToken.Operations.ExpiryUpdate, request.RequestId, null, request, () => UpdateExpiryAsync(institution, request)))
             .Map<IssuerToken.AccountClosedRequest, IssuerToken.TokensReply>(IssuerToken.Operations.AccountClosed, (request, _) => OnceAsync(institution, IssuerToken.Operations.AccountClosed, request.RequestId, null, request, () => CloseAccountAsync(institution, request)));
@@ -37,7 +38,8 @@ public sealed partial class TokenServiceParty
     private IssuerToken.TokenView View(Session session, TokenRow row) => new(
         row.Tur, row.Status.State, row.Status.SuspendedBy, row.Trid, row.DeviceModel, row.Token.LastFour, row.Expiry, AccountRow.Find(session, row.PanIndex)?.Par ?? "", row.Assurance,
         row.Stage == PersonalisationStage.Selectable, row.CreatedAt,
-        [.. AuditTrail.Of(session, row.Tur).Select(change => new IssuerToken.TokenEvent(change.At, change.Actor, change.Action, change.Before, change.After, change.Reason))]);
+        [.. AuditTrail.Of(session, row.Tur).Select(change => new IssuerToken.TokenEvent(change.At, change.Actor, change.Action, change.Before, change.After, change.Reason))],
+        row.Domain.View);
 
     private Task<ApiReply<IssuerToken.TokenView>> ViewAsync(string institution, IssuerToken.GetTokenRequest request) =>
         store.WriteAsync<ApiReply<IssuerToken.TokenView>>(session => FindOf(session, institution, request.TokenUniqueReference) is { } row ? View(session, row) : NotFound);

@@ -94,7 +94,7 @@ public sealed partial class TokenServiceParty
     private WalletToken.SearchTokensReply Live(Session session, string caller, string seid) =>
         new([.. TokenRow.OfChip(session, seid).Where(row => row.Trid == caller && row.Status.State != TokenState.Deactivated).Select(Reply)]);
 
-    private WalletToken.TokenReply Reply(TokenRow row) => new(row.Tur, row.Status.State, row.Status.SuspendedBy, Face(row), row.Expiry, null, row.Assurance, row.Stage.ToString(), row.Seid, row.Version);
+    private WalletToken.TokenReply Reply(TokenRow row) => new(row.Tur, row.Status.State, row.Status.SuspendedBy, Face(row), row.Expiry, null, row.Assurance, row.Stage.ToString(), row.Seid, row.Version, row.Domain.View);
 
     /// <summary>Every device card of the caller in one chip that is older than the purge, all in one unit (R23, R24). <see cref="long.MaxValue"/>: whatever its purge count, all of them.</summary>
     private async Task<ApiReply<WalletToken.SearchTokensReply>> DeleteDeviceAsync(string caller, WalletToken.DeleteDeviceRequest request)

@@ -71,7 +71,7 @@ public sealed record TokenRow(
     AtcWindow Atc)
 {
     private const string Columns =
-        "token_index, token, tur, pan_index, seid, trid, institution, bank, kind, product_id, instance_aid, expiry, sequence, pin_policy, verify, device_model, state, suspended_by, stage, purge_epoch, created_at, staged_at, atc_high, atc_bits, channels, merchants, assurance, spent, version, next_expiry";
+        "token_index, token, tur, pan_index, seid, trid, institution, bank, kind, product_id, instance_aid, expiry, sequence, pin_policy, verify, device_model, state, suspended_by, stage, purge_epoch, created_at, staged_at, atc_high, atc_bits, channels, merchants, assurance, spent, version, next_expiry, issuer_merchants";
 
     /// <summary>Where it may pay, beside its requestor (9F19) and its device (the keys, which never leave the chip).</summary>
     public TokenDomain Domain { get; init; } = TokenDomain.Contactless;
@@ -141,10 +141,10 @@ public sealed record TokenRow(
     /// <summary>False when the number was given out before.</summary>
     public bool TryInsert(Session session) =>
         session.Execute(
-            $"INSERT INTO token_token ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30) ON CONFLICT DO NOTHING",
+            $"INSERT INTO token_token ({Columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31) ON CONFLICT DO NOTHING",
             Index, Token.Reveal(), Tur, PanIndex, Seid, Trid, Institution, Bank, Kind.ToString(), ProductId, InstanceAid, Expiry, Sequence, PinPolicy.ToString(), Verify, DeviceModel,
             Status.State.ToString(), string.Join('+', Status.SuspendedBy), Stage.ToString(), PurgeEpoch, CreatedAt, StagedAt, Atc.High, unchecked((long)Atc.Bits),
-            string.Join('+', Domain.Channels), string.Join('+', Domain.Merchants), Assurance, Spent.Bytes, Version, NextExpiry) == 1
+            string.Join('+', Domain.Channels), string.Join('+', Domain.Merchants), Assurance, Spent.Bytes, Version, NextExpiry, string.Join('+', Domain.IssuerMerchants)) == 1
         && session.Execute("INSERT INTO token_reference (tur, token_index) VALUES ($1, $2)", Tur, Index) == 1;
 
     /// <returns>The version that this makes it.</returns>
@@ -212,21 +212,35 @@ public sealed record TokenRow(
         row.Instant(21),
         new AtcWindow((int)row.GetInt64(22), unchecked((ulong)row.GetInt64(23))))
     {
-        Domain = new(row.GetString(24).Split('+', StringSplitOptions.RemoveEmptyEntries), row.GetString(25).Split('+', StringSplitOptions.RemoveEmptyEntries)),
+        Domain = new(Listed(row.GetString(24)), Listed(row.GetString(25))) { IssuerMerchants = Listed(row.GetString(30)) },
         Assurance = row.GetString(26),
         Spent = new(row.BytesOrNull(27)),
         Version = row.GetInt64(28),
         NextExpiry = row.TextOrNull(29),
     };
 
+    private static string[] Listed(string text) => text.Split('+', StringSplitOptions.RemoveEmptyEntries);
+
+    public static void Write(Session session, byte[] index, TokenDomain domain) => session.Execute(
+        "UPDATE token_token SET merchants = $2, issuer_merchants = $3 WHERE token_index = $1", index, string.Join('+', domain.Merchants), string.Join('+', domain.IssuerMerchants));
+
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Tur} {Status.State} {Stage}");
 }
 
 /// <summary>Where a device card may pay (TDRC, features.md B6). Requestor and device need no column here: 9F19 says the one, the keys are in the other alone.</summary>
 /// <param name="Channels">Of <see cref="Contactless"/>; a token without a channel pays nowhere.</param>
-/// <param name="Merchants">Merchant numbers (F42); empty: any.</param>
+/// <param name="Merchants">Merchant numbers (F42), as the token requestor restricts them; empty: any.</param>
 public sealed record TokenDomain(IReadOnlyList<string> Channels, IReadOnlyList<string> Merchants)
 {
+    /// <summary>The bank's own list: neither side lifts what the other has set.</summary>
+    public IReadOnlyList<string> IssuerMerchants { get; init; } = [];
+
+    public DomainRestriction View => new(Channels, Merchants, IssuerMerchants);
+
+    public bool Takes(string merchant) => Holds(Merchants, merchant) && Holds(IssuerMerchants, merchant);
+
+    private static bool Holds(IReadOnlyList<string> list, string merchant) => list.Count == 0 || list.Contains(merchant, StringComparer.Ordinal);
+
     public const string ContactlessChip = "CONTACTLESS";
 
     public static readonly TokenDomain Contactless = new([ContactlessChip], []);

@@ -142,5 +142,9 @@ public static class VaultTables
         ALTER TABLE token_token ADD COLUMN next_expiry TEXT;
         CREATE INDEX token_token_expiry ON token_token (expiry) WHERE stage = 'Selectable' AND state <> 'Deactivated';
         """,
+        """
+        -- Merchants as the bank restricts them, beside those of the token requestor.
+        ALTER TABLE token_token ADD COLUMN issuer_merchants TEXT NOT NULL DEFAULT '';
+        """,
     ]);
 }

@@ -62,7 +62,7 @@ public sealed class EndpointFuzzTests
         (TokenIssuer.Operations.AuthorizeService, new TokenIssuer.AuthorizeServiceRequest("r1", "tur-9", "99900000001", "@JWE@", "Mi 5", "MANUAL")),
         (TokenIssuer.Operations.AuthorizeService, new TokenIssuer.AuthorizeServiceRequest("r1", "tur-9", "99900000001", "a.b.c.d.e", "Mi 5", "MANUAL")),
         (TokenIssuer.Operations.DeliverActivationCode, new TokenIssuer.DeliverActivationCodeRequest("r2", "tur-1", "SMS")),
-        (TokenIssuer.Operations.ValidateActivationCode, new TokenIssuer.ValidateActivationCodeRequest("r3", "tur-1", "246810")),
+        (TokenIssuer.Operations.ValidateActivationCode, new TokenIssuer.ValidateActivationCodeRequest("r3", "tur-1", "@CODE@")),
         (TokenIssuer.Operations.NotifyServiceActivated, new TokenIssuer.NotifyServiceActivatedRequest("r4", "tur-1", "7771", "Mi 5")),
         (TokenIssuer.Operations.NotifyTokenUpdated, new TokenIssuer.NotifyTokenUpdatedRequest("r5", "tur-1", TokenState.Suspended, "LOST")),
     ];
@@ -76,16 +76,22 @@ public sealed class EndpointFuzzTests
         return input => Ask(bench.Party.Endpoint, IssuerCorpus, Sealed(input, jwk, card), IssuerBench.Credit.Pan.Reveal(), IssuerBench.Debit.Pan.Reveal());
     }
 
-    /// <summary>In place of @JWE@ a box for this party, with a card in it that the input's own bytes have spoilt.</summary>
+    /// <summary>In place of @JWE@ and @CODE@ a box for this party, with a card or a code in it that the input's own bytes have spoilt.</summary>
     private static byte[] Sealed(byte[] input, string jwk, byte[] card)
     {
         var text = Encoding.Latin1.GetString(input);
+        var dice = Dice.Of(input);
+        if (text.Contains("@CODE@", StringComparison.Ordinal))
+        {
+            var code = """{"code":"246810"}"""u8.ToArray();
+            return Encoding.Latin1.GetBytes(text.Replace("@CODE@", Majia.Core.Cryptography.Jwe.Encrypt(jwk, dice.Once(4) ? code : JsonMutator.Once(dice, code)), StringComparison.Ordinal));
+        }
+
         if (!text.Contains("@JWE@", StringComparison.Ordinal))
         {
             return input;
         }
 
-        var dice = Dice.Of(input);
         return Encoding.Latin1.GetBytes(text.Replace("@JWE@", Majia.Core.Cryptography.Jwe.Encrypt(jwk, dice.Once(4) ? card : JsonMutator.Once(dice, card)), StringComparison.Ordinal));
     }
 
@@ -102,7 +108,7 @@ public sealed class EndpointFuzzTests
         (WalletToken.Operations.Provision, new WalletToken.ProvisionRequest("r3", "@TUR@", ["6F009000", "4D4A0000000000000001020370AABBCCDDEEFF00119000"], null)),
         (WalletToken.Operations.Provision, new WalletToken.ProvisionRequest("r3", "@NEW@", [], new WalletToken.SecurityDomainKeys("D0112P0AE00E0000", "D0112P0AE00E0000", "D0112P0AE00E0000"))),
         (WalletToken.Operations.RequestActivationCode, new WalletToken.RequestActivationCodeRequest("r4", "@NEW@", "sms")),
-        (WalletToken.Operations.Activate, new WalletToken.ActivateRequest("r5", "@NEW@", "123456")),
+        (WalletToken.Operations.Activate, new WalletToken.ActivateRequest("r5", "@NEW@", "@CODE@")),
         (WalletToken.Operations.Suspend, new WalletToken.ChangeStateRequest("r6", "@TUR@", "CARDHOLDER", "LOST")),
         (WalletToken.Operations.Unsuspend, new WalletToken.ChangeStateRequest("r7", "@TUR@", "TOKEN_REQUESTOR", "FOUND")),
         (WalletToken.Operations.Delete, new WalletToken.ChangeStateRequest("r8", "@NEW@", "CARDHOLDER", "SOLD")),
@@ -150,7 +156,7 @@ public sealed class EndpointFuzzTests
         (PhoneWallet.Operations.ExchangeScript, new PhoneWallet.ExchangeScriptRequest("@CARD@", [])),
         (PhoneWallet.Operations.ExchangeScript, new PhoneWallet.ExchangeScriptRequest("@CARD@", ["6F009000", "9000"])),
         (PhoneWallet.Operations.RequestActivationCode, new PhoneWallet.RequestActivationCodeRequest("w6", "@CARD@", "sms")),
-        (PhoneWallet.Operations.Activate, new PhoneWallet.ActivateRequest("w7", "@CARD@", "123456")),
+        (PhoneWallet.Operations.Activate, new PhoneWallet.ActivateRequest("w7", "@CARD@", "@CODE@")),
         (PhoneWallet.Operations.ListCards, new PhoneWallet.ListCardsRequest()),
         (PhoneWallet.Operations.DeleteCard, new PhoneWallet.DeleteCardRequest("w8", "@CARD@")),
     ];

@@ -35,8 +35,8 @@ public sealed class RegressionTests
 
     /// <summary>A member that the contract needs was read as null and went as far as the database, which threw.</summary>
     [Theory]
-    [InlineData("""{"tokenUniqueReference":"tur-1","code":""}""")]
-    [InlineData("""{"requestId":null,"tokenUniqueReference":"tur-1","code":""}""")]
+    [InlineData("""{"tokenUniqueReference":"tur-1","encryptedCode":""}""")]
+    [InlineData("""{"requestId":null,"tokenUniqueReference":"tur-1","encryptedCode":""}""")]
     public void A_member_that_is_absent_or_null_is_refused_at_the_door(string json) =>
         Assert.Throws<JsonException>(() => JsonSerializer.Deserialize<TokenIssuer.ValidateActivationCodeRequest>(json, JsonEndpoint.Json));
 

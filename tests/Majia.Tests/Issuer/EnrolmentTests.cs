@@ -162,7 +162,7 @@ public sealed class EnrolmentTests
         await bench.DeliverAsync("r-3");
         var code = await bench.CodeFromOutboxAsync();
         Assert.Equal(CodeVerdict.Wrong, (await bench.ValidateAsync("r-4", code == "000000" ? "000001" : "000000")).Verdict);
-        var reused = await bench.CallAsync<TokenIssuer.ValidateActivationCodeRequest, TokenIssuer.ValidateActivationCodeReply>(TokenIssuer.Operations.ValidateActivationCode, new("r-4", "tur-1", code));
+        var reused = await bench.CallAsync<TokenIssuer.ValidateActivationCodeRequest, TokenIssuer.ValidateActivationCodeReply>(TokenIssuer.Operations.ValidateActivationCode, new("r-4", "tur-1", bench.EncryptCode(code)));
         Assert.Equal("INVALID_FIELD_VALUE", reused.Error!.ErrorCode);
     }
 

@@ -70,7 +70,7 @@ internal sealed class IssuerBench : IAsyncDisposable
 
     public Store Store { get; }
 
-    public IssuerParty Party { get; }
+    public IssuerParty Party { get; private set; }
 
     public IssuerDesk Desk => Party.Desk;
 
@@ -82,6 +82,9 @@ internal sealed class IssuerBench : IAsyncDisposable
         await IssuerSeed.ApplyAsync(Bank, bench.Store, bench.Keys, bench.Time);
         return bench;
     }
+
+    /// <summary>The same bank, started again with other settings.</summary>
+    public void Restart(IssuerOptions options) => Party = new IssuerParty(options, Store, Keys, Time, new SeededEntropy(8, "issuer"), Trace);
 
     public ValueTask DisposeAsync() => Store.DisposeAsync();
 
@@ -176,7 +179,10 @@ internal sealed class IssuerBench : IAsyncDisposable
         CallAsync<TokenIssuer.DeliverActivationCodeRequest, TokenIssuer.DeliverActivationCodeReply>(TokenIssuer.Operations.DeliverActivationCode, new(request, reference, "SMS"));
 
     public async Task<TokenIssuer.ValidateActivationCodeReply> ValidateAsync(string request, string code, string reference = "tur-1") =>
-        (await CallAsync<TokenIssuer.ValidateActivationCodeRequest, TokenIssuer.ValidateActivationCodeReply>(TokenIssuer.Operations.ValidateActivationCode, new(request, reference, code))).Value!;
+        (await CallAsync<TokenIssuer.ValidateActivationCodeRequest, TokenIssuer.ValidateActivationCodeReply>(TokenIssuer.Operations.ValidateActivationCode, new(request, reference, EncryptCode(code)))).Value!;
+
+    /// <summary>A code as the token service sends it.</summary>
+    public string EncryptCode(string code) => Jwe.Encrypt(Keys.PublicJwk("jwe"), JsonSerializer.SerializeToUtf8Bytes(new TypedCode(code), JsonEndpoint.Json));
 
     public Task<ApiReply<TokenIssuer.Done>> ActivatedAsync(string request = "r-activated", string reference = "tur-1", string? lastFour = null) =>
         CallAsync<TokenIssuer.NotifyServiceActivatedRequest, TokenIssuer.Done>(TokenIssuer.Operations.NotifyServiceActivated, new(request, reference, lastFour ?? Token.LastFour, "Mi 5"));

@@ -61,7 +61,7 @@ public sealed class NoticeTests
     {
         using var bench = await PhoneBench.PreparedAsync();
         var card = (await bench.Phone.AddCardAsync(PhoneBench.Card)).CardReference!;
-        bench.Cloud.LoseCall = -(bench.Cloud.Calls.Count + 1);
+        bench.Cloud.LoseCall = -(bench.Cloud.Calls.Count + 2); // the key comes first
         Assert.Equal(EnrolmentStep.Interrupted, (await bench.Phone.EnterCodeAsync(card, TestCloud.Code)).Step);
         if (restarts)
         {

@@ -285,7 +285,8 @@ internal sealed class TestCloud : IJsonLink
     private ApiReply<PhoneWallet.ActivateReply> Activate(PhoneWallet.ActivateRequest request)
     {
         Activations.Add(request);
-        if (request.Code != Code)
+        var typed = JsonSerializer.Deserialize<TypedCode>(Jose.JWE.Decrypt(request.EncryptedCode, Jose.Jwk.FromJson(Jwk(true), Jose.JWT.DefaultSettings.JsonMapper)).PlaintextBytes, JsonEndpoint.Json)!;
+        if (typed.Code != Code)
         {
             return new PhoneWallet.ActivateReply(cards[request.CardReference].State, 2);
         }

@@ -16,6 +16,9 @@ public sealed class EndpointLink(JsonEndpoint endpoint) : IJsonLink
 {
     public bool IsCut { get; set; }
 
+    /// <summary>What went over it.</summary>
+    public System.Collections.Concurrent.ConcurrentBag<string> Bodies { get; } = [];
+
     /// <summary>What happens elsewhere just before the named operation arrives, once.</summary>
     public (string Operation, Func<Task> Meanwhile)? Before { get; set; }
 
@@ -34,7 +37,9 @@ public sealed class EndpointLink(JsonEndpoint endpoint) : IJsonLink
             await before.Meanwhile();
         }
 
-        var reply = await endpoint.HandleAsync(operation, JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json), cancellation);
+        var body = JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json);
+        Bodies.Add($"{operation} {System.Text.Encoding.UTF8.GetString(body)}");
+        var reply = await endpoint.HandleAsync(operation, body, cancellation);
         return JsonSerializer.Deserialize<ApiReply<TResponse>>(reply, JsonEndpoint.Json)!;
     }
 }
@@ -88,7 +93,11 @@ public sealed class FakeBank
                     Decision == IssuerDecision.RequireAdditionalAuthentication ? [new ActivationMethod("sms", "SMS", "138****0001")] : [], PinPolicy, "3012", "01");
             })
             .Map<TokenIssuer.DeliverActivationCodeRequest, TokenIssuer.DeliverActivationCodeReply>(TokenIssuer.Operations.DeliverActivationCode, (_, _) => Reply(new TokenIssuer.DeliverActivationCodeReply("138****0001", DateTimeOffset.UnixEpoch)))
-            .Map<TokenIssuer.ValidateActivationCodeRequest, TokenIssuer.ValidateActivationCodeReply>(TokenIssuer.Operations.ValidateActivationCode, (request, _) => Reply(new TokenIssuer.ValidateActivationCodeReply(request.Code == "123456" ? CodeVerdict.Right : CodeVerdict.Wrong, 2)))
+            .Map<TokenIssuer.ValidateActivationCodeRequest, TokenIssuer.ValidateActivationCodeReply>(TokenIssuer.Operations.ValidateActivationCode, (request, _) =>
+            {
+                Assert.True(module.TryDecryptJwe("jwe", request.EncryptedCode, out var plain));
+                return Reply(new TokenIssuer.ValidateActivationCodeReply(JsonSerializer.Deserialize<TypedCode>(plain, JsonEndpoint.Json)!.Code == "123456" ? CodeVerdict.Right : CodeVerdict.Wrong, 2));
+            })
             .Map<TokenIssuer.NotifyServiceActivatedRequest, TokenIssuer.Done>(TokenIssuer.Operations.NotifyServiceActivated, (request, _) => { Activated.Add(request); return Reply(new TokenIssuer.Done()); })
             .Map<TokenIssuer.NotifyTokenUpdatedRequest, TokenIssuer.Done>(TokenIssuer.Operations.NotifyTokenUpdated, (request, _) => { Updated.Add(request); return Reply(new TokenIssuer.Done()); });
         Link = new EndpointLink(Endpoint);
@@ -233,6 +242,9 @@ public sealed class Bench : IAsyncDisposable
     public static CardToEnrol Credit(long account = 1, string bin = "629901") => new(Number(bin, 16, account), "3012", "123", "林一", "110101199001011234", "13800000001");
 
     public string Encrypt(CardToEnrol card) => Jwe.Encrypt(Module.PublicJwk("jwe"), JsonSerializer.SerializeToUtf8Bytes(card, JsonEndpoint.Json));
+
+    /// <summary>A code as the phone sends it.</summary>
+    public string EncryptCode(string code) => Jwe.Encrypt(Module.PublicJwk("jwe"), JsonSerializer.SerializeToUtf8Bytes(new TypedCode(code), JsonEndpoint.Json));
 
     public Task<ApiReply<TReply>> CallAsync<TRequest, TReply>(string operation, TRequest request)
         where TRequest : notnull

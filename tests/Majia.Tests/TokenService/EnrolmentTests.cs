@@ -66,7 +66,7 @@ public class EnrolmentTests
     }
 
     private static Task<ApiReply<WalletToken.ActivateReply>> ActivateAsync(Bench bench, string tur, string code) =>
-        bench.CallAsync<WalletToken.ActivateRequest, WalletToken.ActivateReply>(WalletToken.Operations.Activate, new(bench.Entropy.NewId(), tur, code));
+        bench.CallAsync<WalletToken.ActivateRequest, WalletToken.ActivateReply>(WalletToken.Operations.Activate, new(bench.Entropy.NewId(), tur, bench.EncryptCode(code)));
 
     [Fact]
     public async Task A_card_that_the_bank_declines_leaves_nothing_behind_and_says_the_banks_reason()

@@ -55,10 +55,11 @@ public class OperationsTests
         new(WalletToken.Operations.NotifyProvisioningResult, Requestor, Of(stage => new WalletToken.NotifyProvisioningResultRequest("r", stage.Live, "SUCCESS")), "result", "FAILURE"),
         new(WalletToken.Operations.RequestActivationMethods, Requestor, Of(stage => new WalletToken.RequestActivationMethodsRequest(stage.Waiting)), null),
         new(WalletToken.Operations.RequestActivationCode, Requestor, Of(stage => new WalletToken.RequestActivationCodeRequest("r", stage.Waiting, "sms")), "methodId", "mail"),
-        new(WalletToken.Operations.Activate, Requestor, Of(stage => new WalletToken.ActivateRequest("r", stage.Waiting, "123456")), "code", "123457"),
+        new(WalletToken.Operations.Activate, Requestor, Of(stage => new WalletToken.ActivateRequest("r", stage.Waiting, stage.Bench.EncryptCode("123456"))), "encryptedCode", (Func<Stage, string>)(stage => stage.Bench.EncryptCode("123457"))),
         new(WalletToken.Operations.Suspend, Requestor, Of(stage => new WalletToken.ChangeStateRequest("r", stage.Live, SuspendedBy.Cardholder, "LOST")), "reasonCode", "OTHER"),
         new(WalletToken.Operations.Unsuspend, Requestor, Of(stage => new WalletToken.ChangeStateRequest("r", stage.Live, SuspendedBy.Cardholder, "FOUND")), "reasonCode", "OTHER"),
         new(WalletToken.Operations.Delete, Requestor, Of(stage => new WalletToken.ChangeStateRequest("r", stage.Live, SuspendedBy.Cardholder, "SOLD")), "reasonCode", "OTHER"),
+        new(WalletToken.Operations.SetDomain, Requestor, Of(stage => new WalletToken.SetDomainRequest("r", stage.Live, ["990031058120001"], "ONE_SHOP")), "reasonCode", "OTHER"),
         new(WalletToken.Operations.GetToken, Requestor, Of(stage => new WalletToken.GetTokenRequest(stage.Live)), null),
         new(WalletToken.Operations.SearchTokens, Requestor, Of(stage => new WalletToken.SearchTokensRequest(stage.Chip.Seid)), null),
         new(WalletToken.Operations.DeleteDevice, Requestor, Of(stage => new WalletToken.DeleteDeviceRequest("r", stage.Chip.Seid, long.MaxValue, "SIGNED_OUT")), "reasonCode", "OTHER"),
@@ -71,6 +72,7 @@ public class OperationsTests
         new(IssuerToken.Operations.Suspend, Bank, Of(stage => new IssuerToken.ChangeStateRequest("r", stage.Live, SuspendedBy.Issuer, "STOLEN")), "reasonCode", "OTHER"),
         new(IssuerToken.Operations.Unsuspend, Bank, Of(stage => new IssuerToken.ChangeStateRequest("r", stage.Live, SuspendedBy.Issuer, "FOUND")), "reasonCode", "OTHER"),
         new(IssuerToken.Operations.Delete, Bank, Of(stage => new IssuerToken.ChangeStateRequest("r", stage.Live, SuspendedBy.Issuer, "CLOSED")), "reasonCode", "OTHER"),
+        new(IssuerToken.Operations.SetDomain, Bank, Of(stage => new WalletToken.SetDomainRequest("r", stage.Live, ["990031058120001"], "ONE_SHOP")), "merchants", new JsonArray("990031058120002")),
         new(IssuerToken.Operations.AccountUpdate, Bank, Of(stage => new IssuerToken.AccountUpdateRequest("r", Account(stage, new(Bench.Debit().Pan, Bench.Debit(9).Pan, "3212", "02")))), "encryptedAccount", "another"),
         new(IssuerToken.Operations.ExpiryUpdate, Bank, Of(stage => new IssuerToken.ExpiryUpdateRequest("r", Account(stage, new(Bench.Debit().Pan, Expiry: "3212")))), "encryptedAccount", "another"),
         new(IssuerToken.Operations.AccountClosed, Bank, Of(stage => new IssuerToken.AccountClosedRequest("r", Account(stage, new(Bench.Debit().Pan)), "CLOSED")), "reasonCode", "OTHER"),
@@ -108,6 +110,7 @@ public class OperationsTests
         var seen = 0;
         foreach (var (name, (request, reply)) in Requestor(stage).Types.Concat(Bank(stage).Types))
         {
+            Assert.Null(request.GetProperty("Code")); // the bank's code too
             foreach (var type in Reached(request).Concat(Reached(reply)).Distinct())
             {
                 seen++;
@@ -150,7 +153,7 @@ public class OperationsTests
             stage.Bench.Clock.Advance(TimeSpan.FromMinutes(1));
             Assert.Equal((row.Name, first.ToJsonString()), (row.Name, (await AskAsync(row.Of(stage), row.Name, body)).ToJsonString()));
 
-            body[row.Changed!] = row.To is JsonNode node ? node.DeepClone() : JsonValue.Create((string)row.To!);
+            body[row.Changed!] = row.To is JsonNode node ? node.DeepClone() : row.To is Func<Stage, string> made ? made(stage) : JsonValue.Create((string)row.To!);
             var reply = await AskAsync(row.Of(stage), row.Name, body);
             Assert.True(reply["error"] is not null, $"{row.Name}: {reply.ToJsonString()}");
             var other = reply["error"]!;

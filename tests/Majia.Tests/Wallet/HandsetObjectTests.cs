@@ -19,7 +19,7 @@ public class HandsetObjectTests
         (PhoneWallet.Operations.AddCard, new PhoneWallet.AddCardRequest("r3", bench.Encrypt(Bench.Debit(5)), "MANUAL", 0, Ready), false),
         (PhoneWallet.Operations.ExchangeScript, new PhoneWallet.ExchangeScriptRequest(card, []), true),
         (PhoneWallet.Operations.RequestActivationCode, new PhoneWallet.RequestActivationCodeRequest("r4", card, "sms"), true),
-        (PhoneWallet.Operations.Activate, new PhoneWallet.ActivateRequest("r5", card, "123456"), true),
+        (PhoneWallet.Operations.Activate, new PhoneWallet.ActivateRequest("r5", card, bench.EncryptCode("123456")), true),
         (PhoneWallet.Operations.ListCards, new PhoneWallet.ListCardsRequest(), false),
         (PhoneWallet.Operations.DeleteCard, new PhoneWallet.DeleteCardRequest("r6", card), true),
         (PhoneWallet.Operations.PrepareTransit, new PhoneWallet.PrepareTransitRequest([]), false),

@@ -161,9 +161,35 @@ public class WalletTests
         Assert.Equal(EnrolmentState.VerificationRequired, await phone.RunAsync(added.CardReference));
         var sent = await phone.CallAsync<PhoneWallet.RequestActivationCodeRequest, WalletToken.RequestActivationCodeReply>(PhoneWallet.Operations.RequestActivationCode, new("c", added.CardReference, "sms"));
         Assert.Equal("138****0001", sent.Value!.Masked);
-        var activated = await phone.CallAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, new("a", added.CardReference, "123456"));
+        var activated = await phone.CallAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, new("a", added.CardReference, bench.EncryptCode("123456")));
         Assert.Equal(EnrolmentState.Activating, activated.Value!.State);
         Assert.Equal(EnrolmentState.Active, await phone.RunAsync(added.CardReference));
+
+        // Neither on the wallet's line nor on the bank's does the code stand in clear, and each has a box of its own.
+        var boxes = bench.TokenLink.Bodies.Where(body => body.StartsWith("activate ", StringComparison.Ordinal)).Concat(bench.Bank.Link.Bodies.Where(body => body.StartsWith("validateActivationCode ", StringComparison.Ordinal)))
+            .Select(body => (string)System.Text.Json.Nodes.JsonNode.Parse(body[body.IndexOf('{', StringComparison.Ordinal)..])!["encryptedCode"]!).ToList();
+        Assert.Equal(2, boxes.Distinct().Count());
+        Assert.All(bench.TokenLink.Bodies.Concat(bench.Bank.Link.Bodies), body => Assert.DoesNotContain("123456", body, StringComparison.Ordinal));
+    }
+
+    [Fact, Rule("R6")]
+    public async Task The_same_code_encrypted_anew_is_the_same_request_and_a_code_in_clear_is_none()
+    {
+        await using var bench = new Bench();
+        var phone = await PhoneAsync(bench);
+        bench.Bank.Decision = IssuerDecision.RequireAdditionalAuthentication;
+        var added = (await phone.AddAsync(Bench.Credit())).Value!;
+        await phone.RunAsync(added.CardReference);
+        Task<ApiReply<PhoneWallet.ActivateReply>> ActivateAsync(string encrypted, string request = "a") =>
+            phone.CallAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, new(request, added.CardReference, encrypted));
+
+        var clear = (await ActivateAsync("123456", "c")).Error!;
+        Assert.Equal(("CRYPTOGRAPHY_ERROR", "encryptedCode"), (clear.ErrorCode, clear.Errors!.Single().Field));
+        Assert.Equal(2, (await ActivateAsync(bench.EncryptCode("000000"))).Value!.TriesLeft);
+        Assert.Equal(2, (await ActivateAsync(bench.EncryptCode("000000"))).Value!.TriesLeft);
+        Assert.Single(bench.Bank.Link.Bodies, body => body.StartsWith("validateActivationCode ", StringComparison.Ordinal));
+        Assert.Equal("requestId", (await ActivateAsync(bench.EncryptCode("123456"))).Error!.Errors!.Single().Field);
+        Assert.Equal(EnrolmentState.Activating, (await ActivateAsync(bench.EncryptCode("123456"), "b")).Value!.State);
     }
 
     [Fact, Rule("R4")]
@@ -305,7 +331,7 @@ public class WalletTests
         var green = (await phone.AddAsync(Bench.Debit())).Value!.CardReference;
         Assert.Null(await bench.Wallet.SetLostModeAsync(phone.Line.DeviceId, true, TestContext.Current.CancellationToken));
 
-        var activated = await phone.CallAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, new("a", yellow, "123456"));
+        var activated = await phone.CallAsync<PhoneWallet.ActivateRequest, PhoneWallet.ActivateReply>(PhoneWallet.Operations.Activate, new("a", yellow, bench.EncryptCode("123456")));
         Assert.Equal(HandsetDecider.LostMode, activated.Error?.ErrorCode);
         var script = await phone.CallAsync<PhoneWallet.ExchangeScriptRequest, PhoneWallet.ExchangeScriptReply>(PhoneWallet.Operations.ExchangeScript, new(green, []));
         Assert.Equal(HandsetDecider.LostMode, script.Error?.ErrorCode);

@@ -31,6 +31,7 @@ public static class OpenApiDocument
         ["requestActivationCode"] = new("Has the bank send its code to the holder.", "请银行向持卡人发送验证码。"),
         ["requestActivationMethods"] = new("The bank's ways to verify this holder.", "银行可用的验证方式。"),
         ["searchTokens"] = new("Live device cards of a chip, or all of a plastic.", "查询某芯片的有效设备卡，或某实体卡的全部设备卡。"),
+        ["setDomain"] = new("Restricts a device card to merchants, for the caller's side; an empty list lifts it again.", "限定设备卡可用商户（仅限调用方自身的限定）；空列表表示解除。"),
         ["suspend"] = new("Holds a device card back; each party lifts its own hold only.", "暂停设备卡；各方只能解除自己的暂停。"),
         ["unsuspend"] = new("Lifts one's own hold; the card is active when the last one is lifted.", "解除己方暂停；全部解除后恢复使用。"),
     };
@@ -42,6 +43,7 @@ public static class OpenApiDocument
         var (paths, schemas) = (new JsonObject(), new JsonObject());
         Add(paths, schemas, requestors, RequestorPath, "requestor", "token requestors / 标记请求方");
         Add(paths, schemas, issuers, IssuerPath, "issuer", "issuers / 发卡行");
+        var webhooks = Webhooks(schemas);
         schemas["Error"] = Schema(typeof(ApiError));
         return new JsonObject
         {
@@ -51,16 +53,18 @@ public static class OpenApiDocument
                 ["title"] = "Majia token service / 马甲标记服务",
                 ["version"] = "1",
                 ["description"] = "Device cards: enrolment, life cycle, look-up. Every operation is a POST with a JSON body. A request that changes something carries a requestId: its repeat gets the first answer and changes nothing. "
-                    + "Card data travels as JWE to the service's key. An error is {errorCode, errorDescription, errors[]} with the field, what was expected and what came, and `why` in plain words.",
+                    + "Card data and activation codes travel as JWE to the receiver's key. An error is {errorCode, errorDescription, errors[]} with the field, what was expected and what came, and `why` in plain words.",
             },
             ["servers"] = new JsonArray(new JsonObject { ["url"] = "/" }),
             ["security"] = new JsonArray(new JsonObject { ["caller"] = new JsonArray() }),
-            ["tags"] = new JsonArray(new JsonObject { ["name"] = "token requestors / 标记请求方" }, new JsonObject { ["name"] = "issuers / 发卡行" }),
+            ["tags"] = new JsonArray(new JsonObject { ["name"] = "token requestors / 标记请求方" }, new JsonObject { ["name"] = "issuers / 发卡行" }, new JsonObject { ["name"] = ToIssuers }, new JsonObject { ["name"] = ToRequestors }),
             ["paths"] = paths,
+            ["webhooks"] = webhooks,
             ["components"] = new JsonObject
             {
                 ["securitySchemes"] = new JsonObject
                 {
+                    ["peer"] = new JsonObject { ["type"] = "mutualTLS", ["description"] = "Between processes each side shows its certificate (majia certs); in one process there is no wire." },
                     ["caller"] = new JsonObject { ["type"] = "http", ["scheme"] = "bearer", ["description"] = "The secret of the token requestor or bank: keys/api-NAME.secret of the data folder. It says who calls; nothing in a body does." },
                 },
                 ["schemas"] = schemas,
@@ -95,6 +99,48 @@ public static class OpenApiDocument
         }
     }
 
+    private const string ToIssuers = "to issuers / 至发卡行", ToRequestors = "to token requestors / 至标记请求方";
+
+    /// <summary>What the token service calls. Its caller reads one envelope: <c>value</c>, or <c>error</c>, both with status 200.</summary>
+    private static JsonObject Webhooks(JsonObject schemas)
+    {
+        var webhooks = new JsonObject();
+        foreach (var callback in Callbacks.All)
+        {
+            var (party, tag) = callback.ToIssuer ? ("issuer-INSTITUTION", ToIssuers) : ("wallet-notices", ToRequestors);
+            webhooks[callback.Name] = new JsonObject
+            {
+                ["post"] = new JsonObject
+                {
+                    ["operationId"] = $"to.{callback.Name}",
+                    ["tags"] = new JsonArray(tag),
+                    ["summary"] = $"{callback.Says.En} / {callback.Says.Zh}",
+                    ["description"] = $"POST /{party}/{callback.Operation} at the address that --peer gives that line.",
+                    ["security"] = new JsonArray(new JsonObject { ["peer"] = new JsonArray() }),
+                    ["requestBody"] = new JsonObject { ["required"] = true, ["content"] = Content(Named(schemas, callback.Request)) },
+                    ["responses"] = new JsonObject
+                    {
+                        ["200"] = new JsonObject
+                        {
+                            ["description"] = "Answered: a value, or an error / 应答：value 或 error",
+                            ["content"] = Content(new JsonObject
+                            {
+                                ["type"] = "object",
+                                ["properties"] = new JsonObject { ["value"] = Named(schemas, callback.Reply), ["error"] = Reference("Error") },
+                                ["oneOf"] = new JsonArray(Requires("value"), Requires("error")),
+                            }),
+                        },
+                        ["default"] = new JsonObject { ["description"] = "Not answered: the token service sends it again / 未应答：标记服务将重发" },
+                    },
+                },
+            };
+        }
+
+        return webhooks;
+    }
+
+    private static JsonObject Requires(string property) => new() { ["required"] = new JsonArray(property) };
+
     private static JsonObject Content(JsonNode schema) => new() { ["application/json"] = new JsonObject { ["schema"] = schema } };
 
     private static JsonObject Named(JsonObject schemas, Type type)
@@ -109,24 +155,30 @@ public static class OpenApiDocument
 
     private static JsonNode Schema(Type type) => JsonEndpoint.Json.GetJsonSchemaAsNode(type, new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true });
 
-    /// <summary>The document as a page without scripts: what can be called, and with what.</summary>
-    public static string Page(JsonObject document)
+    /// <summary>The document as a page without scripts: what can be called, what calls, and with what.</summary>
+    public static string Page(JsonObject document) => $"""
+        <!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{Escape((string?)document["info"]!["title"])}</title><link rel="stylesheet" href="/page.css"></head>
+        <body><main><h1>{Escape((string?)document["info"]!["title"])}</h1><p>{Escape((string?)document["info"]!["description"])}</p><p><a href="{RequestorPath}/openapi.json">openapi.json</a> (OpenAPI {Version})</p>
+        <table><thead><tr><th>operation</th><th>what it does</th><th>fields</th></tr></thead><tbody>
+        {Rows(document, "paths", "POST ")}</tbody></table>
+        <h2>What the token service calls / 标记服务发出的调用</h2>
+        <table><thead><tr><th>webhook</th><th>what it asks or tells</th><th>fields</th></tr></thead><tbody>
+        {Rows(document, "webhooks", "")}</tbody></table></main></body></html>
+        """;
+
+    private static string Escape(string? text) => System.Net.WebUtility.HtmlEncode(text ?? "");
+
+    private static string Rows(JsonObject document, string section, string before)
     {
-        static string Escape(string? text) => System.Net.WebUtility.HtmlEncode(text ?? "");
         var rows = new System.Text.StringBuilder();
-        foreach (var (path, item) in document["paths"]!.AsObject())
+        foreach (var (name, item) in document[section]!.AsObject())
         {
             var post = item!["post"]!;
             var schema = ((string)post["requestBody"]!["content"]!["application/json"]!["schema"]!["$ref"]!).Split('/')[^1];
             var properties = document["components"]!["schemas"]![schema]!["properties"]?.AsObject().Select(property => property.Key) ?? [];
-            rows.Append($"<tr><td><code>POST {Escape(path)}</code></td><td>{Escape((string?)post["summary"])}</td><td><code>{Escape(string.Join(", ", properties))}</code></td></tr>\n");
+            rows.Append($"<tr><td><code>{before}{Escape(name)}</code></td><td>{Escape((string?)post["summary"])}</td><td><code>{Escape(string.Join(", ", properties))}</code></td></tr>\n");
         }
 
-        return $"""
-            <!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{Escape((string?)document["info"]!["title"])}</title><link rel="stylesheet" href="/page.css"></head>
-            <body><main><h1>{Escape((string?)document["info"]!["title"])}</h1><p>{Escape((string?)document["info"]!["description"])}</p><p><a href="{RequestorPath}/openapi.json">openapi.json</a> (OpenAPI {Version})</p>
-            <table><thead><tr><th>operation</th><th>what it does</th><th>fields</th></tr></thead><tbody>
-            {rows}</tbody></table></main></body></html>
-            """;
+        return rows.ToString();
     }
 }
