@@ -20,7 +20,7 @@ internal readonly record struct RowWrite(string Sql, object?[] Values, int State
 internal sealed partial class RowCache(Func<HotTable, object?[], List<object>> select, Action<string, object?[]> execute, Func<HotTable, object?[], List<object?[]>>? values = null)
 {
     /// <summary>So many groups of one table stay from commit to commit, and as many that were looked at before them.</summary>
-    private const int MostThatStay = 16_384;
+    public int MostThatStay { get; init; } = 16_384;
 
     /// <summary>Characters of a key that stand on the stack while it is looked for.</summary>
     private const int NearKey = 256;
@@ -86,6 +86,20 @@ internal sealed partial class RowCache(Func<HotTable, object?[], List<object>> s
         var known = GroupsOf(table).TryPeek(key, out var rows) ? rows : null;
         row = known is { Count: > 0 } ? known[0].Row : null;
         return known is not null;
+    }
+
+    /// <summary>A group as the database has it, unless it is known already.</summary>
+    public void TakeIn(HotTable table, string key, List<object> found)
+    {
+        if (!Knows(table, key))
+        {
+            if (!tables.TryGetValue(table, out var groups))
+            {
+                tables.Add(table, groups = new());
+            }
+
+            groups.Recent.Add(key, found.ConvertAll(row => new Entry(table, row, null, State.Clean) { Key = key }));
+        }
     }
 
     /// <summary>The group is read again when somebody asks for it; false when something of it was made or changed here.</summary>
