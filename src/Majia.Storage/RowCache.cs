@@ -91,14 +91,10 @@ internal sealed partial class RowCache(Func<HotTable, object?[], List<object>> s
     /// <summary>A group as the database has it, unless it is known already.</summary>
     public void TakeIn(HotTable table, string key, List<object> found)
     {
-        if (!Knows(table, key))
+        var groups = GroupsOf(table);
+        if (!groups.TryPeek(key, out _))
         {
-            if (!tables.TryGetValue(table, out var groups))
-            {
-                tables.Add(table, groups = new());
-            }
-
-            groups.Recent.Add(key, found.ConvertAll(row => new Entry(table, row, null, State.Clean) { Key = key }));
+            groups.Add(key, found.ConvertAll(row => new Entry(groups, row, null, State.Clean) { Key = key }));
         }
     }
 
