@@ -50,8 +50,15 @@ internal sealed partial class CommitPipeline
     }
 
     /// <summary>Returns when every commit that is durable by now stands in the database. After a failure at once: then the database is as old as it is.</summary>
+    /// <exception cref="InvalidOperationException">A unit calls: it would wait for itself.</exception>
+    /// <exception cref="StoreUnavailableException">It takes longer than a reader waits.</exception>
     public void Settle()
     {
+        if (IsInUnit)
+        {
+            throw new InvalidOperationException("a unit touches nothing but its session: a reader inside it would wait for the unit to end");
+        }
+
         Task whenApplied;
         lock (gate)
         {
@@ -73,7 +80,14 @@ internal sealed partial class CommitPipeline
             whenApplied = rows.Applied.Task;
         }
 
-        whenApplied.GetAwaiter().GetResult();
+        try
+        {
+            whenApplied.WaitAsync(TimeSpan.FromMilliseconds(policy.ReadMilliseconds), time).GetAwaiter().GetResult();
+        }
+        catch (TimeoutException late)
+        {
+            throw new StoreUnavailableException($"the last commits are durable and not yet in the database, which takes longer than {policy.ReadMilliseconds} ms; nothing was read, try again", inDoubt: false, late);
+        }
     }
 
     /// <summary>The database has everything: what was kept to look into is let go.</summary>
@@ -231,7 +245,7 @@ internal sealed partial class CommitPipeline
     private void Pace(TimeSpan due, long from, int done)
     {
         const int Rows = 32;
-        if (done % Rows == 0)
+        if (done % Rows == 1)
         {
             disk.Reached(ApplyStep.Under);
             var early = due - time.GetElapsedTime(from);

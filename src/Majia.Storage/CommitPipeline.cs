@@ -55,6 +55,13 @@ internal sealed partial class CommitPipeline
 #pragma warning restore RS0030
     }
 
+    /// <summary>Whose unit runs on this thread.</summary>
+    [ThreadStatic]
+    private static CommitPipeline? running;
+
+    /// <summary>A unit of this store calls: it holds what everybody else waits for.</summary>
+    public bool IsInUnit => running == this;
+
     public StoreFailedException? Failure => Volatile.Read(ref failure);
 
     /// <summary>Something is left to run.</summary>
@@ -62,6 +69,9 @@ internal sealed partial class CommitPipeline
 
     /// <summary>The connection goes with the front, and the database has every commit.</summary>
     private bool Free => flight is null && logged is null && applying is null;
+
+    /// <summary>The writer's thread comes next: for a commit, or because somebody waits for what is in the log. Nobody takes the front before it, however many want to.</summary>
+    private bool WriterIsNext => flight is null && held is null && (due || (settle && ApplyDue));
 
     /// <summary>Units may run: the connection is free, or every row that the database has not yet stands in memory and nobody waits for the connection.</summary>
     private bool Open => Free || (held is null && flight is not { OwnWrites: true });
@@ -78,7 +88,7 @@ internal sealed partial class CommitPipeline
             }
 
             ObjectDisposedException.ThrowIf(stopping, this);
-            if (busy || HasUnits || !Open || (due && flight is null))
+            if (busy || HasUnits || !Open || WriterIsNext)
             {
                 queue.Enqueue(entry);
                 if (!busy && flight is null)
@@ -145,7 +155,7 @@ internal sealed partial class CommitPipeline
             lock (gate)
             {
                 due |= CommitDue();
-                if (!Open || (due && flight is null && held is null) || most-- == 0 || !TryTake(out unit))
+                if (!Open || WriterIsNext || most-- == 0 || !TryTake(out unit))
                 {
                     Release();
                     return;
@@ -275,6 +285,7 @@ internal sealed partial class CommitPipeline
         Exception? thrown = null;
         SqliteException? broken = null;
         writer.BeginUnit(ahead);
+        running = this;
         try
         {
             unit.Run(writer);
@@ -284,6 +295,10 @@ internal sealed partial class CommitPipeline
 #pragma warning restore CA1031
         {
             thrown = error;
+        }
+        finally
+        {
+            running = null;
         }
 
         var again = writer.NeedsConnection;
