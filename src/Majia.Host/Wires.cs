@@ -10,12 +10,8 @@ public sealed record Wire(string Name, Text Says, LinkFaults Faults);
 /// <summary>The wires of one process, by the names of their lines: each can be cut, or made to lose requests or answers.</summary>
 public sealed class Wires(TimeProvider time)
 {
-    /// <summary>The one line that is never a socket.</summary>
-    private const string ToTransit = "phone-transit";
-
     /// <summary>In the order of their ports.</summary>
-    public IReadOnlyList<Wire> All { get; } =
-        [.. Line.All.Select(line => new Wire(line.Name, line.Says, new LinkFaults(time))), new(ToTransit, new("phone → transit operator", "手机 → 公交"), new LinkFaults(time))];
+    public IReadOnlyList<Wire> All { get; } = [.. Line.All.Select(line => new Wire(line.Name, line.Says, new LinkFaults(time)))];
 
     public Wire? Find(string name) => All.FirstOrDefault(wire => wire.Name == name);
 
@@ -29,7 +25,9 @@ public sealed class Wires(TimeProvider time)
 
     public LinkFaults PhoneWallet => Of(Line.PhoneWallet.Name);
 
-    public LinkFaults PhoneTransit => Of(ToTransit);
+    public LinkFaults PhoneTransit => Of(Line.PhoneTransit.Name);
+
+    public LinkFaults GateTransit => Of(Line.GateTransit.Name);
 
     public LinkFaults WalletToken => Of(Line.WalletToken.Name);
 
