@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text;
 using Majia.Cli.Commands;
 using Majia.Host.Tools;
+using Majia.Host.Web;
 using Majia.Storage;
 
 namespace Majia.Cli;
@@ -58,6 +59,11 @@ public static class Entry
         catch (UsageException usage)
         {
             await Console.Error.WriteLineAsync($"majia: {usage.Message}");
+            return ExitCode.Usage;
+        }
+        catch (ConfigurationException wrong)
+        {
+            await Console.Error.WriteLineAsync($"majia: {wrong.Message}");
             return ExitCode.Usage;
         }
         catch (InputException input)

@@ -112,6 +112,9 @@ public sealed record Authorisation(
 {
     /// <summary>What refunds have left of it.</summary>
     public Amount Left => Amount - Refunded;
+
+    /// <summary>By what it was rewarded: the same is taken back.</summary>
+    public RewardRate Reward { get; init; } = RewardRate.None;
 }
 
 /// <param name="Original">The state that the original takes.</param>

@@ -49,6 +49,12 @@ public sealed class AuthorisationRequest
 
     public required string MerchantName { get; init; }
 
+    /// <summary>The merchant's category, F18.</summary>
+    public string? Category { get; init; }
+
+    /// <summary>How it came, for rewards (<see cref="RewardChannel"/>).</summary>
+    public string Channel { get; init; } = RewardChannel.Other;
+
     public required TokenVerdict Verdict { get; init; }
 
     public PaymentToken? Token { get; init; }
@@ -150,6 +156,8 @@ public sealed class AuthorisationRequest
             Terminal = (message.Text(41) ?? "").Trim(),
             Merchant = (message.Text(42) ?? "").Trim(),
             MerchantName = (message.Text(43) ?? "").Trim(),
+            Category = message.Text(18),
+            Channel = RewardChannel.Of(message.Text(22)),
             Verdict = verdict,
             Token = token,
             IsPlastic = !Field63Token.IsIn(message.Text(63)),

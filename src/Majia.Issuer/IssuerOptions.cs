@@ -52,6 +52,9 @@ public sealed record IssuerOptions(string Institution, Text Name)
     /// <summary>Limits of device cards in their first days, by range; none by default.</summary>
     public IReadOnlyList<NewCardLimits> NewCardLimits { get; init; } = [];
 
+    /// <summary>What purchases earn.</summary>
+    public RewardRules Rewards { get; init; } = RewardRules.BuiltIn;
+
     /// <summary>A new plastic is good for so many years, to the end of the month.</summary>
     public int PlasticYears { get; init; } = 5;
 
@@ -207,5 +210,10 @@ internal static class IssuerSchema
         """,
         LimitRow.Migration,
         BankApp.Migration,
+        """
+        -- By what a purchase was rewarded, to take back the same; those of before had a point a yuan.
+        ALTER TABLE issuer_authorisations ADD COLUMN points_each BIGINT NOT NULL DEFAULT 1;
+        ALTER TABLE issuer_authorisations ADD COLUMN points_per BIGINT NOT NULL DEFAULT 100;
+        """,
     ]);
 }

@@ -14,7 +14,7 @@ namespace Majia.Issuer;
 /// MAC before anything is believed; one unit of work from the stored answer of a repeat to the answer of this one.
 /// What came before its reversal's tombstone was laid is undone; what comes after it is answered 12 and moves no money.
 /// </remarks>
-public sealed class IssuerParty : IMessageServer
+public sealed partial class IssuerParty : IMessageServer
 {
     private static readonly int[] Echo = [2, 3, 4, 7, 11, 12, 13, 25, 32, 33, 37, 41, 42, 49];
 
@@ -137,6 +137,8 @@ public sealed class IssuerParty : IMessageServer
 
             var account = card is null ? null : Account.ById(session, options.Institution, card.Account);
             var entries = Array.Empty<LedgerEntry>();
+            var rate = card is not null && request.Operation is Operation.Sale or Operation.Offline
+                ? options.Rewards.Of(options.Institution, card!.Masked, card.Kind, request.Category, request.Channel) : RewardRate.None;
             Decision decision;
             Authorisation? original = null;
             if (Tombstone.Stands(session, options.Institution, request.Key))
@@ -149,11 +151,11 @@ public sealed class IssuerParty : IMessageServer
             }
             else if (request.Operation == Operation.Sale)
             {
-                decision = Sell(session, request, card, account, face, pin, plastic, now, out entries);
+                decision = Sell(session, request, card, account, face, pin, plastic, rate, now, out entries);
             }
             else if (request.Operation == Operation.Offline)
             {
-                decision = Clear(session, request, card, account, plastic, now, out entries);
+                decision = Clear(session, request, card, account, plastic, rate, now, out entries);
             }
             else
             {
@@ -165,7 +167,7 @@ public sealed class IssuerParty : IMessageServer
 
             var answer = Answer(message, decision, decision.Approved ? approval : null);
             var bytes = IsoCodec.Write(Dialect.Switch, answer.Remove(2));
-            Insert(session, request, fingerprint, card, entries.Length > 0 ? entries[0].Account : account?.Id ?? "", decision, decision.Approved ? approval : "", bytes, now);
+            Insert(session, request, fingerprint, card, entries.Length > 0 ? entries[0].Account : account?.Id ?? "", decision, decision.Approved ? approval : "", bytes, rate, now);
             return new Outcome(bytes, decision, entries, answer) { Scripts = Scripts(session, request, plastic, card) };
         }, wanted =>
         {
@@ -256,7 +258,7 @@ public sealed class IssuerParty : IMessageServer
     }
 
     /// <summary>A payment that the plastic approved by itself: it is owed whatever has become of card and account, when the chip's own approval stands (decision 0034).</summary>
-    private Decision Clear(Session session, AuthorisationRequest request, Card card, Account account, PlasticEvidence? plastic, DateTimeOffset now, out LedgerEntry[] entries)
+    private Decision Clear(Session session, AuthorisationRequest request, Card card, Account account, PlasticEvidence? plastic, RewardRate rate, DateTimeOffset now, out LedgerEntry[] entries)
     {
         entries = [];
         if (plastic is null)
@@ -271,11 +273,11 @@ public sealed class IssuerParty : IMessageServer
 
         entries = Ledger.Pair(request.Key, EntryKind.Offline, Ledger.ElectronicCash, -request.Amount, Ledger.Settlement, now);
         Ledger.TryPost(session, options.Institution, entries, guarded: false);
-        Rewards.Post(session, options.Institution, account.Id, request.Key, EntryKind.Offline, Rewards.PointsFor(request.Amount), now);
+        Rewards.Post(session, options.Institution, account.Id, request.Key, EntryKind.Offline, rate.For(request.Amount), now);
         return AuthorisationDecider.Cleared;
     }
 
-    private Decision Sell(Session session, AuthorisationRequest request, Card card, Account account, string face, PinEvidence pin, PlasticEvidence? plastic, DateTimeOffset now, out LedgerEntry[] entries)
+    private Decision Sell(Session session, AuthorisationRequest request, Card card, Account account, string face, PinEvidence pin, PlasticEvidence? plastic, RewardRate rate, DateTimeOffset now, out LedgerEntry[] entries)
     {
         entries = [];
         var tries = card.PinLocked ? 0 : PinTries.Left(session, options.Institution, card.Id, face, options.PinTries);
@@ -305,7 +307,7 @@ public sealed class IssuerParty : IMessageServer
             return decision;
         }
 
-        var lines = Ledger.Pair(request.Key, EntryKind.Sale, account.Id, -request.Amount, Ledger.Settlement, now, Rewards.PointsFor(request.Amount));
+        var lines = Ledger.Pair(request.Key, EntryKind.Sale, account.Id, -request.Amount, Ledger.Settlement, now, rate.For(request.Amount));
         if (!Ledger.TryPost(session, options.Institution, lines, guarded: true))
         {
             return AuthorisationDecider.Insufficient;
@@ -342,110 +344,6 @@ public sealed class IssuerParty : IMessageServer
         return limits.Object(request.Amount, spent);
     }
 
-    private Decision VoidSale(Session session, AuthorisationRequest request, Authorisation? original, Account account, DateTimeOffset now, out LedgerEntry[] entries)
-    {
-        entries = [];
-        var decision = UndoDecider.Void(original, account.Id, request.Amount);
-        if (!decision.Approved)
-        {
-            return decision;
-        }
-
-        // Read and written in one unit: should it fail all the same, nobody is told of money that did not move.
-        if (!Move(session, original!.SwitchKey, AuthorisationState.Approved, AuthorisationState.Voided))
-        {
-            throw new InvalidOperationException("a sale changed its state under its own void");
-        }
-
-        entries = GiveBack(session, request.Key, EntryKind.Void, original, now);
-        return account.Closed
-            ? decision with { Why = new("Voided: the account is closed, the amount waits in suspense for its owner.", "撤销成功；账户已销户，款项转入待处理账户。") }
-            : decision;
-    }
-
-    private Decision RefundSale(Session session, AuthorisationRequest request, Authorisation? original, Account account, DateTimeOffset now, out LedgerEntry[] entries)
-    {
-        entries = [];
-        var decision = UndoDecider.Refund(original, account.Id, request.Amount);
-        if (!decision.Approved)
-        {
-            return decision;
-        }
-
-        // The condition stands in the statement too: however many refunds come at once, their sum is never more than the sale.
-        if (session.Execute(
-            "UPDATE issuer_authorisations SET refunded = refunded + $3 WHERE institution = $1 AND switch_key = $2 AND state = 'Approved' AND refunded + $3 <= amount",
-            options.Institution, original!.SwitchKey, request.Amount.Minor) != 1)
-        {
-            throw new InvalidOperationException("a sale changed under its own refund");
-        }
-
-        entries = Ledger.Pair(request.Key, EntryKind.Refund, account.Closed ? Ledger.Suspense : account.Id, request.Amount, Ledger.Settlement, now);
-        Ledger.TryPost(session, options.Institution, entries, guarded: false);
-
-        // Points for what is left of the sale stay: no sum of parts takes more than the sale gave (R18).
-        Rewards.Post(session, options.Institution, account.Id, request.Key, EntryKind.Refund, Rewards.PointsFor(original.Left - request.Amount) - Rewards.PointsFor(original.Left), now);
-        return account.Closed
-            ? decision with { Why = new($"{decision.Why.En} The account is closed: the amount waits in suspense for its owner.", $"{decision.Why.Zh}账户已销户，款项转入待处理账户。") }
-            : decision;
-    }
-
-    private async Task<IsoMessage> ReverseAsync(IsoMessage message, AuthorisationRequest request, string reference)
-    {
-        var now = time.GetUtcNow();
-        var (decision, entries) = await store.WriteAsync(session =>
-        {
-            session.Lock(LockKey(request.OriginalKey!));
-            var original = Find(session, request.OriginalKey!);
-            var voided = original is { Operation: Operation.Void, OriginalKey: { } key } ? Find(session, key) : null;
-            var outcome = UndoDecider.Reverse(original, voided, request.Amount);
-            if (outcome.Tombstone)
-            {
-                new Tombstone(options.Institution, request.OriginalKey!, now).Lay(session);
-            }
-
-            if (outcome.Original is { } state && !Move(session, original!.SwitchKey, original.State, state))
-            {
-                throw new InvalidOperationException("an authorisation changed its state under its own reversal");
-            }
-
-            if (outcome.VoidedSale is { } sale)
-            {
-                Move(session, voided!.SwitchKey, voided.State, sale);
-            }
-
-            LedgerEntry[] posted = outcome.Money switch
-            {
-                MoneyEffect.GiveBack => GiveBack(session, original!.SwitchKey, EntryKind.Reversal, original, now),
-                MoneyEffect.TakeAgain => TakeAgain(session, original!, voided!, now),
-                _ => [],
-            };
-            return (outcome.Decision, posted);
-        });
-
-        trace.Decision(reference, decision);
-        trace.Posted(reference, entries);
-        return Answer(message, decision, approval: null);
-    }
-
-    private LedgerEntry[] GiveBack(Session session, string transaction, EntryKind kind, Authorisation original, DateTimeOffset now)
-    {
-        var closed = Account.ById(session, options.Institution, original.Account) is not { Closed: false };
-        var entries = Ledger.Pair(transaction, kind, closed ? Ledger.Suspense : original.Account, original.Amount, Ledger.Settlement, now);
-        Ledger.TryPost(session, options.Institution, entries, guarded: false);
-        Rewards.Post(session, options.Institution, original.Account, transaction, kind, -Rewards.PointsFor(original.Amount), now);
-        return entries;
-    }
-
-    // The sale was approved once and stands again: no funds check, the debt is real. From where the void had put the money.
-    private LedgerEntry[] TakeAgain(Session session, Authorisation original, Authorisation voided, DateTimeOffset now)
-    {
-        var entries = Ledger.Pair(original.SwitchKey, EntryKind.Reversal, original.BookedAccount, -original.Amount, Ledger.Settlement, now);
-        Ledger.TryPost(session, options.Institution, entries, guarded: false);
-        Rewards.Post(session, options.Institution, voided.Account, original.SwitchKey, EntryKind.Reversal, Rewards.PointsFor(original.Amount), now);
-        return entries;
-    }
-
     /// <summary>An authorisation and its reversal may come at once, and neither has a row yet: one unit at a time.</summary>
     private string LockKey(string key) => $"issuer/{options.Institution}/{key}";
 
@@ -453,10 +351,10 @@ public sealed class IssuerParty : IMessageServer
 
     private bool Move(Session session, string key, AuthorisationState from, AuthorisationState to) => StoredAuthorisation.Move(session, options.Institution, key, from, to);
 
-    private void Insert(Session session, AuthorisationRequest request, byte[] fingerprint, Card? card, string booked, Decision decision, string approval, byte[] answer, DateTimeOffset now) =>
+    private void Insert(Session session, AuthorisationRequest request, byte[] fingerprint, Card? card, string booked, Decision decision, string approval, byte[] answer, RewardRate rate, DateTimeOffset now) =>
         new StoredAuthorisation(
             options.Institution, request.Key, fingerprint, answer, request.Operation, decision.Approved ? AuthorisationState.Approved : AuthorisationState.Declined, decision,
-            card?.Id ?? "", card?.Account ?? "", booked, request.Amount, request.Rrn, approval, request.Token?.LastFour ?? "", request.Merchant, request.Terminal, request.MerchantName, request.OriginalKey, now).Add(session);
+            card?.Id ?? "", card?.Account ?? "", booked, request.Amount, request.Rrn, approval, request.Token?.LastFour ?? "", request.Merchant, request.Terminal, request.MerchantName, request.OriginalKey, now) { Reward = rate }.Add(session);
 
     // The key module checks the block against the offset before the unit; whether the result counts is decided inside it.
     private PinEvidence VerifyPin(AuthorisationRequest request, byte[] index, string reference)

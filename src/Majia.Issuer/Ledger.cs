@@ -137,14 +137,12 @@ public static class Ledger
     }
 }
 
-/// <summary>One point for each full yuan, on the plastic's account, whichever face of the card paid (R18). A sale's points stand on its ledger line; others, which may be booked elsewhere than they were earned, in lines of their own.</summary>
+/// <summary>Points by the bank's rules (<see cref="RewardRules"/>), on the plastic's account, whichever face of the card paid (R18). A sale's points stand on its ledger line; others, which may be booked elsewhere than they were earned, in lines of their own.</summary>
 public static class Rewards
 {
     /// <summary>Of an account $2 of bank $1.</summary>
     internal const string Sum =
         "(SELECT COALESCE(SUM(points), 0) FROM issuer_rewards WHERE institution = $1 AND account = $2) + (SELECT COALESCE(SUM(points), 0) FROM issuer_ledger WHERE institution = $1 AND account = $2)";
-
-    public static long PointsFor(Amount amount) => amount.Minor / 100;
 
     internal static void Post(Session session, string institution, string account, string transaction, EntryKind kind, long points, DateTimeOffset at)
     {

@@ -14,22 +14,25 @@ internal sealed record StoredAuthorisation(
 {
     private static readonly HotTable<StoredAuthorisation> Table = new(
         "issuer_authorisations", keys: 2, changing: "state",
-        columns: "institution, switch_key, fingerprint, answer, operation, state, code, why_en, why_zh, card, account, booked_account, amount, currency, rrn, approval, device_last_four, merchant, terminal, merchant_name, original_key, at, refunded",
+        columns: "institution, switch_key, fingerprint, answer, operation, state, code, why_en, why_zh, card, account, booked_account, amount, currency, rrn, approval, device_last_four, merchant, terminal, merchant_name, original_key, at, refunded, points_each, points_per",
         map: static row => new StoredAuthorisation(
             row.GetString(0), row.GetString(1), row.Bytes(2), row.Bytes(3), Enum.Parse<Operation>(row.GetString(4)), Enum.Parse<AuthorisationState>(row.GetString(5)),
             new(new ResponseCode(row.GetString(6)), new Text(row.GetString(7), row.GetString(8))), row.GetString(9), row.GetString(10), row.GetString(11),
-            new Amount(row.GetInt64(12), new Currency((int)row.GetInt64(13))), row.GetString(14), row.GetString(15), row.GetString(16), row.GetString(17), row.GetString(18), row.GetString(19), row.TextOrNull(20), row.Instant(21)) { Refunded = row.GetInt64(22) },
+            new Amount(row.GetInt64(12), new Currency((int)row.GetInt64(13))), row.GetString(14), row.GetString(15), row.GetString(16), row.GetString(17), row.GetString(18), row.GetString(19), row.TextOrNull(20), row.Instant(21)) { Refunded = row.GetInt64(22), Reward = new(row.GetInt64(23), row.GetInt64(24)) },
         values: static row =>
         [
             row.Institution, row.SwitchKey, row.Fingerprint, row.Answer, row.Operation.ToString(), row.State.ToString(), row.Decision.Code.Value, row.Decision.Why.En, row.Decision.Why.Zh, row.Card, row.Account,
-            row.BookedAccount, row.Amount.Minor, (long)row.Amount.Currency.Numeric, row.Rrn, row.Approval, row.DeviceLastFour, row.Merchant, row.Terminal, row.MerchantName, row.OriginalKey, row.At, row.Refunded,
+            row.BookedAccount, row.Amount.Minor, (long)row.Amount.Currency.Numeric, row.Rrn, row.Approval, row.DeviceLastFour, row.Merchant, row.Terminal, row.MerchantName, row.OriginalKey, row.At, row.Refunded, row.Reward.Points, row.Reward.Per,
         ]);
 
     /// <summary>What refunds have given back of it, in minor units.</summary>
     public long Refunded { get; init; }
 
+    /// <summary>By what it was rewarded.</summary>
+    public RewardRate Reward { get; init; } = RewardRate.None;
+
     /// <summary>As voids, refunds and reversals see it.</summary>
-    public Authorisation Facts => new(SwitchKey, Operation, State, Card, Account, BookedAccount, Amount, OriginalKey, Rrn, new Amount(Refunded, Amount.Currency));
+    public Authorisation Facts => new(SwitchKey, Operation, State, Card, Account, BookedAccount, Amount, OriginalKey, Rrn, new Amount(Refunded, Amount.Currency)) { Reward = Reward };
 
     public static StoredAuthorisation? Find(Session session, string institution, string key) => session.Find(Table, institution, key);
 

@@ -182,6 +182,15 @@ public sealed class UpTests : IDisposable
         Assert.Equal(2, await EndAsync(flag));
     }
 
+    [Fact]
+    public async Task A_table_of_rewards_that_is_none_ends_with_2_and_says_the_line()
+    {
+        await File.WriteAllTextAsync(Path.Combine(folder, "rewards.csv"), "institution,bin,kind,category,channel,points,per\n*,*,*,*,*,many,1.00\n");
+        using var process = Start("--port", FreePort());
+        Assert.Equal(2, await EndAsync(process));
+        Assert.Contains("rewards.csv, line 2, points: expected a number from 0 to 1000, got 'many'", await process.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
+    }
+
     private Process Start(params string[] arguments) => Start(folder, arguments);
 
     internal static Process Start(string data, string[] arguments)

@@ -12,7 +12,7 @@ namespace Majia.TokenService;
 
 /// <summary>
 /// Drives one chip, command by command, through relays that read nothing of it (decisions.md 1, 2). The open channel is memory only: after a
-/// restart, or when the phone begins again, the script starts over and deletes a half instance first.
+/// restart, or when the phone begins again, the script starts over and deletes a half instance first. The answer to each request is kept with it.
 /// </summary>
 public sealed partial class TokenServiceParty
 {
@@ -58,53 +58,6 @@ public sealed partial class TokenServiceParty
 
     private readonly Lock channelGate = new();
     private readonly Dictionary<string, ChipChannel> channels = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, (WalletToken.ProvisionRequest Request, Task<ApiReply<WalletToken.ProvisionReply>> Reply, DateTimeOffset At)> provisions = new(StringComparer.Ordinal);
-
-    /// <summary>Each request once: a script's answers that arrive a second time would be unwrapped against the wrong step, and end the script.</summary>
-    private Task<ApiReply<WalletToken.ProvisionReply>> ProvisionAsync(string caller, WalletToken.ProvisionRequest request)
-    {
-        var (key, now) = ($"{caller}/{request.RequestId}", clock.GetUtcNow());
-        TaskCompletionSource<ApiReply<WalletToken.ProvisionReply>> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        lock (channelGate)
-        {
-            if (provisions.TryGetValue(key, out var known))
-            {
-                return known.Request.TokenUniqueReference == request.TokenUniqueReference && known.Request.DomainKeys == request.DomainKeys && known.Request.Responses.SequenceEqual(request.Responses, StringComparer.Ordinal)
-                    ? known.Reply
-                    : Task.FromResult<ApiReply<WalletToken.ProvisionReply>>(OtherRequest);
-            }
-
-            foreach (var old in provisions.Where(other => now - other.Value.At > options.ChannelLife).Select(static other => other.Key).ToList())
-            {
-                provisions.Remove(old);
-            }
-
-            provisions.Add(key, (request, answer.Task, now));
-        }
-
-        return AnswerAsync();
-
-        async Task<ApiReply<WalletToken.ProvisionReply>> AnswerAsync()
-        {
-            try
-            {
-                var reply = await ProvisionOnceAsync(caller, request);
-                answer.SetResult(reply);
-                return reply;
-            }
-            catch (Exception failure)
-            {
-                lock (channelGate)
-                {
-                    provisions.Remove(key); // nothing was answered: the same request may try again
-                }
-
-                answer.SetException(failure);
-                _ = answer.Task.Exception; // whoever waits for it sees it; nobody has to
-                throw;
-            }
-        }
-    }
 
     private async Task<ApiReply<WalletToken.ProvisionReply>> ProvisionOnceAsync(string caller, WalletToken.ProvisionRequest request)
     {

@@ -1,10 +1,11 @@
+using Majia.Issuer;
 using Majia.Scenarios.Stage;
 using Majia.Terminal;
 using Majia.Tests;
 
 namespace Majia.Scenarios.Payments;
 
-/// <summary>Void, end to end (R20). Refund is work to come.</summary>
+/// <summary>Void, end to end (R20).</summary>
 public sealed class UndoTests
 {
     [Theory]
@@ -26,6 +27,28 @@ public sealed class UndoTests
 
         Assert.Equal(SaleOutcome.Refused, (await world.VoidAsync(sale.Rrn!, shop)).Outcome);
         Assert.Equal(before, world.Account("mingyue-02"));
+        world.BooksHold();
+    }
+
+    /// <summary>The bank's own table lies in the data folder; another one at the next start leaves what was given as it was.</summary>
+    [Fact]
+    [Rule("R18")]
+    public async Task A_table_of_rules_in_the_data_folder_says_what_a_purchase_earns()
+    {
+        await using var world = await World.OpenAsync(32);
+        var rules = Path.Combine(world.Folder, RewardRules.FileName);
+        await File.WriteAllTextAsync(rules, "institution,bin,kind,category,channel,points,per\n63990100,629901,Credit,5942,TAP,3,10.00\n*,*,*,*,*,1,1.00\n", TestContext.Current.CancellationToken);
+        await world.RestartAsync();
+        var card = await world.AddAsync("mingyue-02");
+        var before = world.Account("mingyue-02").Points;
+        var sale = await world.SellAsync(card, 8_850);
+        Assert.Equal(before + 24, world.Account("mingyue-02").Points);
+        File.Delete(rules);
+        await world.RestartAsync();
+        await world.SellAsync(card, 1_000);
+        Assert.Equal(before + 34, world.Account("mingyue-02").Points);
+        Assert.Equal(SaleOutcome.Voided, (await world.VoidAsync(sale.Rrn!)).Outcome);
+        Assert.Equal(before + 10, world.Account("mingyue-02").Points);
         world.BooksHold();
     }
 

@@ -70,7 +70,7 @@ internal sealed class IssuerBench : IAsyncDisposable
 
     public Store Store { get; }
 
-    public IssuerParty Party { get; }
+    public IssuerParty Party { get; private set; }
 
     public IssuerDesk Desk => Party.Desk;
 
@@ -82,6 +82,9 @@ internal sealed class IssuerBench : IAsyncDisposable
         await IssuerSeed.ApplyAsync(Bank, bench.Store, bench.Keys, bench.Time);
         return bench;
     }
+
+    /// <summary>The same bank, started again with other settings.</summary>
+    public void Restart(IssuerOptions options) => Party = new IssuerParty(options, Store, Keys, Time, new SeededEntropy(8, "issuer"), Trace);
 
     public ValueTask DisposeAsync() => Store.DisposeAsync();
 

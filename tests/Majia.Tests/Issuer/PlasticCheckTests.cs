@@ -48,6 +48,27 @@ public sealed class PlasticCheckTests
 
     private static IsoMessage Advice(IssuerBench bench, Tap tap, long minor = 8_800) => Sale(bench, tap, minor).Copy(Mti.FinancialAdvice);
 
+    /// <summary>Whatever the rules are: phone and plastic held to the same terminal earn the same, and what is taken back is what was given.</summary>
+    [Fact, Rule("R18")]
+    public async Task The_plastics_tap_earns_what_the_phones_does_under_rules_of_the_banks_own()
+    {
+        await using var bench = await OpenAsync();
+        bench.Restart(new IssuerOptions(IssuerBench.Institution, IssuerBench.Bank.Name) { Rewards = RewardRules.Parse("r", "institution,bin,kind,category,channel,points,per\n*,629901,Debit,5940-5949,TAP,3,20.00\n*,*,*,*,*,1,1.00") });
+        async Task<long> AfterAsync(IsoMessage message)
+        {
+            Assert.Equal("00", await bench.CodeAsync(message));
+            await bench.Store.DurableAsync();
+            return bench.Desk.Points(IssuerBench.Debit.Account);
+        }
+
+        var (phone, plastic) = (bench.Sale(IssuerBench.Debit, 8_800), Sale(bench, new Tap(7)));
+        Assert.Equal(12, await AfterAsync(phone));
+        Assert.Equal(24, await AfterAsync(plastic));
+        Assert.Equal(24 + 88, await AfterAsync(Sale(bench, new Tap(8)).Set(22, "052"))); // into the slot: another row
+        Assert.Equal(12 + 88, await AfterAsync(bench.Reversal(plastic)));
+        Assert.Equal(88, await AfterAsync(bench.Void(IssuerBench.Debit, phone)));
+    }
+
     [Fact]
     public async Task A_genuine_cryptogram_pays_and_the_answer_bears_the_banks_own()
     {

@@ -1,5 +1,7 @@
+using System.Text.Json;
 using Majia.Core.Contracts;
 using Majia.Storage;
+using Majia.Tests.Storage;
 using Majia.TokenService;
 using Majia.Wallet;
 
@@ -102,6 +104,51 @@ public class EnrolmentRaceTests(PostgresServer server)
         async Task<WalletToken.ProvisionReply> AskAsync(WalletToken.ProvisionRequest request) =>
             (await bench.CallAsync<WalletToken.ProvisionRequest, WalletToken.ProvisionReply>(WalletToken.Operations.Provision, request)).Value!;
     }
+
+    /// <summary>On both databases: the process ends after each answer of the script, the last request comes again, and the script begins anew and ends all the same.</summary>
+    [Theory, Rule("R8")]
+    [MemberData(nameof(Both))]
+    public async Task After_a_restart_the_same_request_of_a_script_has_the_same_answer_and_another_body_under_it_is_refused(StoreTests.Engine engine)
+    {
+        await using var bench = new Bench(engine == StoreTests.Engine.Postgres
+            ? PostgresStore.Open(await server.NewDatabaseAsync(), [TokenServiceParty.Schema, WalletParty.Schema], TimeProvider.System, PostgresServer.Options) : null);
+        var chip = bench.NewChip();
+        var tur = (await bench.DigitizeAsync(Bench.Debit(), chip.Seid)).Value!.TokenUniqueReference;
+        var se = bench.NewSeIssuer();
+        WalletToken.ProvisionReply reply;
+        var (rounds, stops) = (0, 0);
+        for (var request = new WalletToken.ProvisionRequest(bench.Entropy.NewId(), tur, [], null); ; rounds++)
+        {
+            reply = (await AskAsync(request)).Value!;
+            if (rounds == stops)
+            {
+                // One round further each time, so that every answer of the script is the one before a restart.
+                bench.Restart();
+                (rounds, stops) = (-1, stops + 1);
+                Assert.Equal(JsonSerializer.Serialize(reply), JsonSerializer.Serialize((await AskAsync(request)).Value));
+                var other = (await AskAsync(request with { Responses = [.. request.Responses, "9000"] })).Error!;
+                Assert.Equal(("INVALID_FIELD_VALUE", "requestId"), (other.ErrorCode, other.Errors!.Single().Field));
+            }
+
+            if (reply is { NeedsDomain: false, Commands.Count: 0 })
+            {
+                break;
+            }
+
+            request = reply.NeedsDomain
+                ? new(bench.Entropy.NewId(), tur, [], await bench.MakeDomainAsync(se, chip))
+                : new(bench.Entropy.NewId(), tur, chip.Run(reply.Commands), null);
+        }
+
+        Assert.True(stops > 5, $"{stops}");
+        Assert.Equal(EnrolmentState.Active, reply.State);
+        Assert.True(Assert.Single(chip.Instances).Value.Selectable);
+
+        Task<ApiReply<WalletToken.ProvisionReply>> AskAsync(WalletToken.ProvisionRequest request) =>
+            bench.CallAsync<WalletToken.ProvisionRequest, WalletToken.ProvisionReply>(WalletToken.Operations.Provision, request);
+    }
+
+    public static TheoryData<StoreTests.Engine> Both => StoreTests.Both;
 
     [Fact, Rule("R8")]
     public async Task The_sweep_gives_up_a_token_that_was_made_while_it_looked()
