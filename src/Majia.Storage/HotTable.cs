@@ -57,6 +57,9 @@ public abstract class HotTable
     /// <summary>$1 … the key, then the changing columns.</summary>
     internal string Update { get; }
 
+    /// <summary>Rows are added to it, or change.</summary>
+    internal abstract bool IsWritten { get; }
+
     internal abstract object?[] ValuesOf(object row);
 
     internal abstract object Read(DbDataReader reader);
@@ -104,6 +107,8 @@ public sealed class HotTable<T> : HotTable
     /// <inheritdoc cref="HotTable(string, int, int, string, string, bool)"/>
     public HotTable(string source, int keys, string columns, Func<DbDataReader, T> map, Func<T, object?[]>? values = null, string changing = "", int? group = null, bool stays = false)
         : base(source, keys, group ?? keys, columns, changing, stays) => (this.map, this.values) = (map, values);
+
+    internal override bool IsWritten => values is not null;
 
     internal override object?[] ValuesOf(object row) => (values ?? throw new InvalidOperationException($"{Source} is only read"))((T)row);
 

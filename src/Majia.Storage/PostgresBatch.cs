@@ -16,6 +16,7 @@ internal sealed partial class PostgresBatch : Session
 
     private readonly NpgsqlConnection connection;
     private readonly KnownTables known;
+    private readonly long[] writers;
     private readonly Dictionary<(HotTable, string), List<object>> loaded = [];
     private readonly Dictionary<HotTable, Dictionary<string, object?[]>> wanted = [];
     private readonly HashSet<(HotTable, string)> heldKeys = [], taken = [];
@@ -29,9 +30,10 @@ internal sealed partial class PostgresBatch : Session
     private bool begun;
     private string role = string.Empty, acting = string.Empty;
 
-    public PostgresBatch(NpgsqlConnection connection, KnownTables known)
+    /// <param name="writers">Keys that the transaction holds together with whoever else writes (<see cref="PostgresKeys"/>).</param>
+    public PostgresBatch(NpgsqlConnection connection, KnownTables known, long[] writers)
     {
-        (this.connection, this.known) = (connection, known);
+        (this.connection, this.known, this.writers) = (connection, known, writers);
         names = new Names(this);
         rows = new RowCache(Loaded, (sql, values) => writes[texts[sql]].Add(values));
     }
@@ -216,6 +218,7 @@ internal sealed partial class PostgresBatch : Session
     {
         if (roles.TryAdd(table, role))
         {
+            known.Touched(role);
             texts[table.Insert] = (table, true);
             texts[table.Update] = (table, false);
             writes[(table, true)] = [];
@@ -314,6 +317,11 @@ internal sealed partial class PostgresBatch : Session
 
         using var reader = batch.ExecuteReader();
         row.On(reader);
+        if (!late)
+        {
+            reader.NextResult(); // of the writers' keys
+        }
+
         if (named.Length > 0)
         {
             for (var i = 0; reader.Read(); i++)
@@ -386,6 +394,7 @@ internal sealed partial class PostgresBatch : Session
         if (!begun)
         {
             Add(batch, "BEGIN", []);
+            Add(batch, PostgresKeys.Share, [PostgresKeys.Parameter(writers)]);
             (begun, acting) = (true, string.Empty);
         }
     }
@@ -395,25 +404,12 @@ internal sealed partial class PostgresBatch : Session
     {
         if (roles[table] is var party && party != acting)
         {
-            Add(batch, party.Length == 0 ? "SET LOCAL ROLE NONE" : $"SET LOCAL ROLE {party}", []);
+            Add(batch, PostgresStatements.Acting(party), []);
             acting = party;
         }
     }
 
-    private static void Add(NpgsqlBatch batch, string sql, ReadOnlySpan<NpgsqlParameter> parameters)
-    {
-        var command = new NpgsqlBatchCommand(sql);
-        foreach (var parameter in parameters)
-        {
-            command.Parameters.Add(parameter);
-        }
-
-        batch.BatchCommands.Add(command);
-    }
-
-    private sealed class NotNamedException : Exception;
-
-    private sealed class NotHotException : Exception;
+    private static void Add(NpgsqlBatch batch, string sql, ReadOnlySpan<NpgsqlParameter> parameters) => PostgresStatements.Add(batch, sql, parameters);
 
     private sealed class LaterException : Exception;
 }

@@ -131,10 +131,18 @@ internal sealed class KnownTables
 {
     private readonly System.Collections.Concurrent.ConcurrentDictionary<HotTable, PostgresColumns> columns = new();
     private readonly System.Collections.Concurrent.ConcurrentDictionary<HotTable, bool> grow = new();
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<string, bool> roles = new(StringComparer.Ordinal);
 
     public bool TryColumns(HotTable table, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out PostgresColumns? found) => columns.TryGetValue(table, out found);
 
     public void Learn(HotTable table, PostgresColumns learnt) => columns[table] = learnt;
+
+    /// <summary>Roles whose hot tables were touched.</summary>
+    public IReadOnlyCollection<string> Roles => [.. roles.Keys];
+
+    public bool HasRole(string role) => roles.ContainsKey(role);
+
+    public void Touched(string role) => roles.TryAdd(role, true);
 
     /// <summary>Keys of this table are held before it is looked for their rows, so that what is not there stays so.</summary>
     public bool Grows(HotTable table) => grow.ContainsKey(table);

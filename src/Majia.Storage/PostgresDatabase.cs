@@ -5,9 +5,9 @@ public sealed class PostgresDatabase : IAsyncDisposable
 {
     private readonly SortedDictionary<string, PostgresStore> stores = new(StringComparer.Ordinal);
     private readonly PostgresLog log;
-    private readonly PostgresGatherer gatherer;
+    private readonly PostgresHotUnits hot;
 
-    private PostgresDatabase(PostgresLog log, PostgresGatherer gatherer, PostgresStore whole) => (this.log, this.gatherer, Whole) = (log, gatherer, whole);
+    private PostgresDatabase(PostgresLog log, PostgresHotUnits hot, PostgresStore whole) => (this.log, this.hot, Whole) = (log, hot, whole);
 
     /// <summary>Every party's rows, as the login sees them: for the health of the whole, not for a party.</summary>
     public Store Whole { get; }
@@ -21,14 +21,15 @@ public sealed class PostgresDatabase : IAsyncDisposable
         options ??= new();
         var (target, roles) = Prepare(connectionString, schemas, options);
         var log = new PostgresLog(target);
-        var all = new PostgresTarget(connectionString, null, [.. schemas.Select(static schema => schema.Party)]);
-        var gatherer = new PostgresGatherer(all, log, time);
-        var database = new PostgresDatabase(log, gatherer, new PostgresStore(all, log, gatherer, string.Empty, owns: false, time, writers: 1)) { WithoutRole = [.. roles.Where(static role => role.Value is null).Select(static role => role.Key)] };
+        string[] parties = [.. schemas.Select(static schema => schema.Party)];
+        var all = new PostgresTarget(connectionString, null, parties);
+        var hot = new PostgresHotUnits(all, log, time, parties, roles.Where(static role => role.Value is not null).ToDictionary(static role => role.Value!, static role => role.Key), options.AloneAfter);
+        var database = new PostgresDatabase(log, hot, new PostgresStore(all, log, hot, string.Empty, parties, owns: false, time, writers: 1)) { WithoutRole = [.. roles.Where(static role => role.Value is null).Select(static role => role.Key)] };
         string[] shared = [.. schemas.Where(static schema => schema.ReadByAll).Select(static schema => schema.Party)];
         foreach (var schema in schemas)
         {
             var own = new PostgresTarget(connectionString, roles[schema.Party], [schema.Party, .. shared.Where(party => party != schema.Party)]);
-            database.stores.Add(schema.Party, new PostgresStore(own, log, gatherer, roles[schema.Party] ?? string.Empty, owns: false, time, options.Writers));
+            database.stores.Add(schema.Party, new PostgresStore(own, log, hot, roles[schema.Party] ?? string.Empty, [schema.Party], owns: false, time, options.Writers));
         }
 
         return database;
@@ -48,7 +49,7 @@ public sealed class PostgresDatabase : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await gatherer.DisposeAsync();
+        await hot.DisposeAsync();
         foreach (var store in stores.Values)
         {
             await store.DisposeAsync();

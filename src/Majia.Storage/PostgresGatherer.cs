@@ -19,7 +19,9 @@ internal sealed class PostgresGatherer : IAsyncDisposable
     private readonly PostgresTarget target;
     private readonly PostgresLog log;
     private readonly TimeProvider time;
-    private readonly KnownTables known = new();
+    private readonly KnownTables known;
+    private readonly long[] writers;
+    private readonly Action<int> committed;
     private readonly Stack<Line> lines = new();
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -31,10 +33,13 @@ internal sealed class PostgresGatherer : IAsyncDisposable
     private Transaction? open, closing;
     private int admitted, underCommit;
     private bool stopping, over;
+    private TaskCompletionSource? idle;
 
-    public PostgresGatherer(PostgresTarget target, PostgresLog log, TimeProvider time)
+    /// <param name="writers">Keys that each transaction holds (<see cref="PostgresKeys"/>).</param>
+    /// <param name="committed">Told of each transaction how many units ran in it.</param>
+    public PostgresGatherer(PostgresTarget target, PostgresLog log, TimeProvider time, KnownTables known, long[] writers, Action<int> committed)
     {
-        (this.target, this.log, this.time) = (target, log, time);
+        (this.target, this.log, this.time, this.known, this.writers, this.committed) = (target, log, time, known, writers, committed);
 #pragma warning disable RS0030 // both block on the server, and a pool thread must not
         new Thread(Run) { IsBackground = true, Name = "storage gatherer" }.Start();
         new Thread(RunCommits) { IsBackground = true, Name = "storage committer" }.Start();
@@ -48,6 +53,17 @@ internal sealed class PostgresGatherer : IAsyncDisposable
             ObjectDisposedException.ThrowIf(stopping, this);
             queue.Enqueue(unit);
             Monitor.PulseAll(gate);
+        }
+    }
+
+    /// <summary>Completes when nothing is left to run or to commit. Nobody brings more meanwhile.</summary>
+    public Task IdleAsync()
+    {
+        lock (gate)
+        {
+            idle ??= new(TaskCreationOptions.RunContinuationsAsynchronously);
+            Monitor.PulseAll(gate);
+            return idle.Task;
         }
     }
 
@@ -153,12 +169,17 @@ internal sealed class PostgresGatherer : IAsyncDisposable
                     return true;
                 }
 
-                if (stopping && open is not { Begun: true } && closing is null && deferred.Count == 0 && door.Count == 0)
+                if (IsHurried && open is not { Begun: true } && closing is null && deferred.Count == 0 && door.Count == 0)
                 {
-                    return false;
+                    idle?.SetResult();
+                    idle = null;
+                    if (stopping)
+                    {
+                        return false;
+                    }
                 }
 
-                if (open is { Begun: true } && closing is null && !stopping)
+                if (open is { Begun: true } && closing is null && !IsHurried)
                 {
                     Monitor.Wait(gate, Unasked);
                 }
@@ -211,10 +232,13 @@ internal sealed class PostgresGatherer : IAsyncDisposable
 
     /// <summary>Whether a new request may enter. Not once somebody waits for the transaction: else it would never end, or end in the middle of many.
     /// And half of all requests at most: while these run, the other half is committed.</summary>
-    private bool HasRoom => stopping || (open is not { Asked: true } && admitted < Math.Max(FewInside, (admitted + underCommit + door.Count + 1) / 2));
+    private bool HasRoom => IsHurried || (open is not { Asked: true } && admitted < Math.Max(FewInside, (admitted + underCommit + door.Count + 1) / 2));
+
+    /// <summary>Nobody waits for company.</summary>
+    private bool IsHurried => stopping || idle is not null;
 
     /// <summary>Everybody in it is done, or nobody came for a while.</summary>
-    private bool IsQuiet(Transaction transaction) => stopping || (inside.Count == 0 && (transaction.Asked || time.GetElapsedTime(transaction.Since) >= Unasked));
+    private bool IsQuiet(Transaction transaction) => IsHurried || (inside.Count == 0 && (transaction.Asked || time.GetElapsedTime(transaction.Since) >= Unasked));
 
     /// <summary>It does not wait any longer for those who are in it.</summary>
     private bool IsLate(Transaction transaction) => transaction.Asked ? time.GetElapsedTime(transaction.AskedAt) >= Busy : time.GetElapsedTime(transaction.Since) >= Long;
@@ -226,7 +250,7 @@ internal sealed class PostgresGatherer : IAsyncDisposable
         {
             if (open is null)
             {
-                var fresh = new Transaction(Take(), known, time.GetTimestamp());
+                var fresh = new Transaction(Take(), known, writers, time.GetTimestamp());
                 lock (gate)
                 {
                     fresh.Batch.Before = closing?.Batch;
@@ -338,6 +362,7 @@ internal sealed class PostgresGatherer : IAsyncDisposable
 
             log.Covered(covers);
             StorageMeasures.CommitUnits.Record(transaction.Ran);
+            committed(transaction.Ran);
         }
 #pragma warning disable CA1031 // whatever it is, nothing is vouched for
         catch (Exception thrown)
@@ -423,11 +448,11 @@ internal sealed class PostgresGatherer : IAsyncDisposable
         return new Line(target.OpenForBatches());
     }
 
-    private sealed class Transaction(Line line, KnownTables known, long since)
+    private sealed class Transaction(Line line, KnownTables known, long[] writers, long since)
     {
         public Line Line { get; } = line;
 
-        public PostgresBatch Batch { get; } = new(line.Connection, known);
+        public PostgresBatch Batch { get; } = new(line.Connection, known, writers);
 
         public long Since { get; } = since;
 

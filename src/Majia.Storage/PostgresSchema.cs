@@ -59,6 +59,7 @@ internal static partial class PostgresSchema
     {
         using var transaction = connection.BeginTransaction();
         Run(connection, $"SELECT pg_advisory_xact_lock(hashtextextended('majia/migrations/{schema.Party}', 0))");
+        Run(connection, $"SELECT pg_advisory_xact_lock_shared({PostgresKeys.Writers([schema.Party])[0]})");
         long version;
         try
         {

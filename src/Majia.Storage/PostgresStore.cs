@@ -4,7 +4,8 @@ namespace Majia.Storage;
 
 /// <param name="Writers">Units at once; each has a connection of its own.</param>
 /// <param name="FsyncMayBeOff">For tests whose subject is not durability.</param>
-public sealed record PostgresOptions(int Writers = 4, bool FsyncMayBeOff = false);
+/// <param name="AloneAfter">After so many large commits with no small one between them and no unit with statements of its own, a node that is alone keeps rows (docs/decisions/0048).</param>
+public sealed record PostgresOptions(int Writers = 4, bool FsyncMayBeOff = false, int AloneAfter = 16);
 
 /// <summary>PostgreSQL 15 or newer: units side by side, here and on other nodes, each a transaction that others see when it has run (decisions.md 22; docs/decisions/0013).</summary>
 /// <remarks>
@@ -24,7 +25,8 @@ public sealed class PostgresStore : Store
     private readonly bool owns;
     private readonly TimeProvider time;
     private readonly Queue<IStoreUnit> queue = new();
-    private readonly PostgresGatherer gatherer;
+    private readonly PostgresHotUnits hot;
+    private readonly long[] keys;
     private readonly string role;
     private readonly Stack<PostgresSession> idleReaders = new();
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -36,10 +38,12 @@ public sealed class PostgresStore : Store
     private StoreUnavailableException? refused;
 
     /// <param name="role">Whose tables its hot units touch; empty: the login's own.</param>
-    /// <param name="owns">Gatherer and log end with this store.</param>
-    internal PostgresStore(PostgresTarget target, PostgresLog log, PostgresGatherer gatherer, string role, bool owns, TimeProvider time, int writers)
+    /// <param name="parties">Whose they are.</param>
+    /// <param name="owns">Hot units' place and log end with this store.</param>
+    internal PostgresStore(PostgresTarget target, PostgresLog log, PostgresHotUnits hot, string role, IReadOnlyList<string> parties, bool owns, TimeProvider time, int writers)
     {
-        (this.target, this.log, this.gatherer, this.role, this.owns, this.time) = (target, log, gatherer, role, owns, time);
+        (this.target, this.log, this.hot, this.role, this.owns, this.time) = (target, log, hot, role, owns, time);
+        keys = PostgresKeys.Writers(parties);
         running = writers;
         for (var i = 0; i < writers; i++)
         {
@@ -52,10 +56,12 @@ public sealed class PostgresStore : Store
     /// <summary>Opens the database, whose schemas are made and migrated where they are due, as one store for all of them. Throws <see cref="StoreException"/> when it cannot be used.</summary>
     public static PostgresStore Open(string connectionString, IReadOnlyList<PartySchema> schemas, TimeProvider time, PostgresOptions? options = null)
     {
-        var (target, _) = PostgresDatabase.Prepare(connectionString, schemas, options ?? new());
-        var whole = new PostgresTarget(connectionString, null, [.. schemas.Select(schema => schema.Party)]);
+        options ??= new();
+        var (target, _) = PostgresDatabase.Prepare(connectionString, schemas, options);
+        string[] parties = [.. schemas.Select(schema => schema.Party)];
+        var whole = new PostgresTarget(connectionString, null, parties);
         var log = new PostgresLog(target);
-        return new PostgresStore(whole, log, new PostgresGatherer(whole, log, time), string.Empty, owns: true, time, (options ?? new()).Writers);
+        return new PostgresStore(whole, log, new PostgresHotUnits(whole, log, time, parties, new Dictionary<string, string>(), options.AloneAfter), string.Empty, parties, owns: true, time, options.Writers);
     }
 
     /// <summary>Looks at the committed rows of one party, as its role, on a connection of its own that writes nothing.</summary>
@@ -90,7 +96,7 @@ public sealed class PostgresStore : Store
     public override Task<T> WriteAsync<T>(Func<Session, T> unit)
     {
         var entry = new Unit<T>(this, unit, null);
-        if (gatherer.SettledAsync(StoreFlow.Current) is { IsCompleted: false } settled)
+        if (hot.SharedAsync(role, StoreFlow.Current) is { IsCompleted: false } settled)
         {
             _ = AfterAsync(settled, entry);
         }
@@ -106,14 +112,14 @@ public sealed class PostgresStore : Store
     public override Task<T> WriteAsync<T>(Func<Session, T> unit, Action<Wanted> wants)
     {
         var entry = new Unit<T>(this, unit, wants);
-        gatherer.Gather(entry);
+        hot.Gather(entry);
         return entry.Task;
     }
 
     /// <summary>For one that the gatherer cannot run.</summary>
     internal void RunAlone(IStoreUnit unit)
     {
-        if (gatherer.SettledAsync(unit.Flow) is { IsCompleted: false } settled)
+        if (hot.SharedAsync(role, unit.Flow) is { IsCompleted: false } settled)
         {
             _ = AfterAsync(settled, unit);
         }
@@ -156,12 +162,15 @@ public sealed class PostgresStore : Store
 
     public override StoreFailedException? Failure => log.Failure;
 
-    public override StoreMark Mark() => log.Mark() with { Flow = StoreFlow.Begin() };
+    /// <summary>This process alone writes hot rows now, and keeps them in memory (docs/decisions/0048).</summary>
+    public bool KeepsRows => hot.IsAlone;
+
+    public override StoreMark Mark() => hot.IsAlone ? log.Mark() : log.Mark() with { Flow = StoreFlow.Begin() };
 
     public override Task DurableAsync() => DurableAsync(log.Mark());
 
     public override Task DurableAsync(StoreMark since) =>
-        gatherer.SettledAsync(since.Flow ?? StoreFlow.Current) is { IsCompletedSuccessfully: false } settled ? SettledAndDurableAsync(settled, since) : log.DurableAsync(since);
+        hot.SettledAsync(since.Flow ?? StoreFlow.Current) is { IsCompletedSuccessfully: false } settled ? SettledAndDurableAsync(settled, since) : log.DurableAsync(since);
 
     private async Task SettledAndDurableAsync(Task settled, StoreMark since)
     {
@@ -172,7 +181,7 @@ public sealed class PostgresStore : Store
     public override T Read<T>(Func<Session, T> query)
     {
         var since = log.Mark();
-        gatherer.Settle(StoreFlow.Current);
+        hot.Settle(StoreFlow.Current);
         var (result, ahead) = ReadOnce(query);
         if (ahead)
         {
@@ -189,7 +198,7 @@ public sealed class PostgresStore : Store
     {
         if (owns)
         {
-            await gatherer.DisposeAsync();
+            await hot.DisposeAsync();
         }
 
         lock (gate)
@@ -265,6 +274,7 @@ public sealed class PostgresStore : Store
             {
                 session ??= Connect();
                 using var transaction = session.Connection.BeginTransaction();
+                session.Number(PostgresKeys.Share, keys);
                 unit.Run(session);
                 committing = true;
                 transaction.Commit();

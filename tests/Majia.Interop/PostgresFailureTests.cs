@@ -29,17 +29,20 @@ public sealed class PostgresFailureTests : IAsyncDisposable
         }
     }
 
-    [Fact]
-    public async Task Killed_again_and_again_under_load_it_loses_no_answer_and_serves_within_five_seconds_of_its_return()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(int.MaxValue)]
+    public async Task Killed_again_and_again_under_load_it_loses_no_answer_and_serves_within_five_seconds_of_its_return(int aloneAfter)
     {
         PostgresServer.Require();
         var kills = Environment.GetEnvironmentVariable("MAJIA_LONG") == "1" ? 50 : 3;
         Directory.CreateDirectory(folder);
         var cluster = await StartAsync("one");
-        await using var world = await LoadWorld.OpenOnPostgresAsync(new LoadPlan(21, 300, 0, 300), cluster.ConnectionString, TimeProvider.System, NoTrace.Instance);
+        await using var world = await LoadWorld.OpenOnPostgresAsync(new LoadPlan(21, 300, 0, 300), cluster.ConnectionString, TimeProvider.System, NoTrace.Instance, new PostgresOptions(AloneAfter: aloneAfter));
         await using var load = new Load(world);
         for (var kill = 0; kill < kills; kill++)
         {
+            await load.UntilAsync(() => aloneAfter > 0 || world.Store is PostgresStore { KeepsRows: true });
             await load.UntilApprovedAsync(60);
             await KillAsync(cluster.ProcessId);
             await load.UntilRefusedAsync();
@@ -53,8 +56,10 @@ public sealed class PostgresFailureTests : IAsyncDisposable
         load.AssertBooks();
     }
 
-    [Fact]
-    public async Task The_standby_takes_over_and_has_every_answer()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(int.MaxValue)]
+    public async Task The_standby_takes_over_and_has_every_answer(int aloneAfter)
     {
         PostgresServer.Require();
         Directory.CreateDirectory(folder);
@@ -64,8 +69,9 @@ public sealed class PostgresFailureTests : IAsyncDisposable
         await RunAsync(primary.AdministratorString, "SELECT pg_reload_conf()");
         var both = new NpgsqlConnectionStringBuilder(primary.ConnectionString) { TargetSessionAttributes = "primary" };
         both.Host = $"{both.Host},{sockets}";
-        await using var world = await LoadWorld.OpenOnPostgresAsync(new LoadPlan(22, 300, 0, 300), both.ConnectionString, TimeProvider.System, NoTrace.Instance);
+        await using var world = await LoadWorld.OpenOnPostgresAsync(new LoadPlan(22, 300, 0, 300), both.ConnectionString, TimeProvider.System, NoTrace.Instance, new PostgresOptions(AloneAfter: aloneAfter));
         await using var load = new Load(world);
+        await load.UntilAsync(() => aloneAfter > 0 || world.Store is PostgresStore { KeepsRows: true });
         await load.UntilApprovedAsync(100);
         await KillAsync(primary.ProcessId);
         await load.UntilRefusedAsync();
@@ -195,11 +201,16 @@ public sealed class PostgresFailureTests : IAsyncDisposable
             stop.Dispose();
         }
 
-        private static async Task UntilAsync(Func<int> count, int more)
+        private Task UntilAsync(Func<int> count, int more)
         {
             var goal = count() + more;
+            return UntilAsync(() => count() >= goal);
+        }
+
+        public async Task UntilAsync(Func<bool> holds)
+        {
             var from = Stopwatch.GetTimestamp();
-            while (count() < goal)
+            while (!holds())
             {
                 Assert.True(Stopwatch.GetElapsedTime(from) < TimeSpan.FromSeconds(60), "the load stands still");
                 await Task.Delay(TimeSpan.FromMilliseconds(5));

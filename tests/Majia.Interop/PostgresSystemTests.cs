@@ -101,6 +101,62 @@ public sealed class PostgresSystemTests(PostgresServer server)
     }
 
     [Fact]
+    public async Task A_node_that_was_alone_and_one_that_comes_take_payments_of_the_same_cards_and_of_one_account()
+    {
+        var plan = new LoadPlan(16, 30, 256, 128);
+        var database = await server.NewDatabaseAsync();
+        var options = PostgresServer.Options with { AloneAfter = 0 };
+        var one = await LoadWorld.OpenOnPostgresAsync(plan, database, TimeProvider.System, NoTrace.Instance, options);
+        await using var alone = new Nodes(plan, [one]);
+        var (hot, before) = (0, alone.Balance("hot"));
+        while (one.Store is not PostgresStore { KeepsRows: true })
+        {
+            await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => HotAsync(alone, 0)));
+        }
+
+        var opening = Task.Run(() => LoadWorld.OpenOnPostgresAsync(plan, database, TimeProvider.System, NoTrace.Instance, options));
+        while (!opening.IsCompleted)
+        {
+            await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => HotAsync(alone, 0)));
+        }
+
+        // From its first moment on: cards that pay with one counter on both, and one account that both draw on.
+        await using var two = await opening;
+        var nodes = new Nodes(plan, [one, two]);
+        LoadTaps originals = new(plan, TimeProvider.System, from: 100), clones = new(new LoadPlan(16, 30, 0, 7), TimeProvider.System, from: 100);
+        var pairs = 0;
+        for (var i = 0; i < 30; i++)
+        {
+            var (original, clone) = (originals.Next(), clones.Next());
+            var both = original.Terminal == clone.Terminal && original.Stan == clone.Stan
+                ? Task.FromResult(Array.Empty<ReadOnlyMemory<byte>>())
+                : Task.WhenAll(nodes.SendAsync(0, original.Frame), nodes.SendAsync(1, clone.Frame));
+            await Task.WhenAll(HotAsync(alone, 0), HotAsync(nodes, 1));
+            if (await both is { Length: 2 } answers)
+            {
+                Assert.Equal(["00", "59"], answers.Select(answer => nodes.Code(answer, originals, clones)).Order());
+                pairs++;
+            }
+        }
+
+        Assert.InRange(pairs, 1, 30);
+        Assert.Equal(hot + pairs, nodes[1].Sales());
+        Assert.Equal(before - (hot * LoadPlan.Amount), nodes.Balance("hot"));
+        Assert.Equal(0, nodes[0].BooksSum());
+
+        async Task HotAsync(Nodes at, int node)
+        {
+            byte[] frame;
+            lock (plan)
+            {
+                (frame, hot) = (alone.Taps.Next(hot: true).Frame, hot + 1);
+            }
+
+            Assert.Equal("00", at.Code(await at.SendAsync(node, frame), alone.Taps));
+        }
+    }
+
+    [Fact]
     public async Task A_sale_on_one_node_and_its_reversal_on_the_other_leave_the_account_as_it_was()
     {
         await using var nodes = await OpenAsync(new LoadPlan(14, 3, 16, 64));

@@ -23,16 +23,16 @@ public sealed class LoadBench : IAsyncDisposable
     public LoadWorld World { get; }
 
     /// <param name="postgres">A connection string; null: SQLite in a file.</param>
-    public static async Task<LoadBench> OpenAsync(LoadPlan plan, string? postgres = null)
+    public static async Task<LoadBench> OpenAsync(LoadPlan plan, string? postgres = null, PostgresOptions? options = null)
     {
         var folder = Directory.CreateTempSubdirectory("majia-bench-").FullName;
         var trace = new TraceStore(SqliteStore.Open(Path.Combine(folder, "trace.db"), [TraceStore.Schema], TimeProvider.System), TimeProvider.System);
         var world = postgres is null
             ? await LoadWorld.OpenAsync(plan, Path.Combine(folder, "majia.db"), TimeProvider.System, trace)
-            : await LoadWorld.OpenOnPostgresAsync(plan, postgres, TimeProvider.System, trace);
+            : await LoadWorld.OpenOnPostgresAsync(plan, postgres, TimeProvider.System, trace, options);
         var acquirer = new AcquirerOptions();
-        var options = new TcpIsoServerOptions { Overload = OverloadAnswers.Pos(world.AcquirerKeys, acquirer.Mac, acquirer.Institution, acquirer.UtcOffset, TimeProvider.System) };
-        var line = TcpIsoServer.Start(new IPEndPoint(IPAddress.Loopback, 0), Framing.Pos, world.Acquirer, TimeProvider.System, options, world.Store);
+        var lineOptions = new TcpIsoServerOptions { Overload = OverloadAnswers.Pos(world.AcquirerKeys, acquirer.Mac, acquirer.Institution, acquirer.UtcOffset, TimeProvider.System) };
+        var line = TcpIsoServer.Start(new IPEndPoint(IPAddress.Loopback, 0), Framing.Pos, world.Acquirer, TimeProvider.System, lineOptions, world.Store);
         string[] arguments =
         [
             "bench-load", "--acquirer", line.LocalEndpoint.ToString(), "--seed", Number(plan.Seed), "--cards", Number(plan.Cards), "--hot-cards", Number(plan.HotCards), "--terminals", Number(plan.Terminals),

@@ -17,6 +17,7 @@ public static class BenchCommand
         ("postgres", "P2, P6: durable authorisations on PostgreSQL, beside pgbench on the same cores; token look-up as tokens grow", PostgresBench.RunAsync),
         ("growth", "P1 with 1, 8, 64 and 512 in flight", AuthorisationBench.GrowthAsync),
         ("cost", "what one authorisation costs of the machine's time, whatever else it does", AuthorisationBench.CostAsync),
+        ("cost-postgres", "the same on PostgreSQL, and what it costs there; alone and beside other nodes", PostgresCostBench.RunAsync),
         ("tap", "P7: one tap, all of the chip's and the kernel's work", TapBench.RunAsync),
         ("start", "P12: start to first page, memory at rest", StartBench.RunAsync),
         ("inner", "what P1 costs without line and load generator", AuthorisationBench.InProcessAsync),
