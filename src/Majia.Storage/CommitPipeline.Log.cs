@@ -36,7 +36,17 @@ internal sealed partial class CommitPipeline
     /// <summary>What is logged is to go into the database now.</summary>
     private bool ApplyDue => logged is not null && applying is null && failure is null && (settle || held is not null || stopping || calm < policy.LogAfter || logged.Count >= policy.LogRows || IsOld);
 
+    /// <summary>The writer's thread comes next: for a commit, or because somebody waits for what is in the log. Nobody takes the front before it, however many want to.</summary>
+    private bool WriterIsNext => flight is null && held is null && (due || (settle && ApplyDue));
+
     private bool IsOld => time.GetElapsedTime(loggedSince).TotalMilliseconds >= policy.LogMilliseconds;
+
+    /// <summary>Whose unit runs on this thread.</summary>
+    [ThreadStatic]
+    private static CommitPipeline? running;
+
+    /// <summary>A unit of this store calls: it holds what everybody else waits for.</summary>
+    public bool IsInUnit => running == this;
 
     /// <summary>Large commits lead into the log, a small one in between does not; what leads out is somebody who looks, or that little comes (<see cref="Apply"/>).</summary>
     private int Calm(Batch commit)

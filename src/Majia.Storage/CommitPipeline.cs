@@ -55,13 +55,6 @@ internal sealed partial class CommitPipeline
 #pragma warning restore RS0030
     }
 
-    /// <summary>Whose unit runs on this thread.</summary>
-    [ThreadStatic]
-    private static CommitPipeline? running;
-
-    /// <summary>A unit of this store calls: it holds what everybody else waits for.</summary>
-    public bool IsInUnit => running == this;
-
     public StoreFailedException? Failure => Volatile.Read(ref failure);
 
     /// <summary>Something is left to run.</summary>
@@ -69,9 +62,6 @@ internal sealed partial class CommitPipeline
 
     /// <summary>The connection goes with the front, and the database has every commit.</summary>
     private bool Free => flight is null && logged is null && applying is null;
-
-    /// <summary>The writer's thread comes next: for a commit, or because somebody waits for what is in the log. Nobody takes the front before it, however many want to.</summary>
-    private bool WriterIsNext => flight is null && held is null && (due || (settle && ApplyDue));
 
     /// <summary>Units may run: the connection is free, or every row that the database has not yet stands in memory and nobody waits for the connection.</summary>
     private bool Open => Free || (held is null && flight is not { OwnWrites: true });
