@@ -16,6 +16,7 @@ public static class BenchCommand
         ("authorisation", "P1, P3, P4, P5: durable authorisations over TCP, beside pgbench", AuthorisationBench.RunAsync),
         ("postgres", "P2, P6: durable authorisations on PostgreSQL, beside pgbench on the same cores; token look-up as tokens grow", PostgresBench.RunAsync),
         ("growth", "P1 with 1, 8, 64 and 512 in flight", AuthorisationBench.GrowthAsync),
+        ("growth-data", "P1 on a million device cards beside ten thousand (--long: ten million too, half an hour and 20 GB of disk)", DataGrowthBench.RunAsync),
         ("cost", "what one authorisation costs of the machine's time, whatever else it does", AuthorisationBench.CostAsync),
         ("cost-postgres", "the same on PostgreSQL, and what it costs there; alone and beside other nodes", PostgresCostBench.RunAsync),
         ("tap", "P7: one tap, all of the chip's and the kernel's work", TapBench.RunAsync),

@@ -86,7 +86,11 @@ public sealed class LoadWorld : IAsyncDisposable
             plan.Keys.Form(keys, "pvk", $"{bank.Institution}/pvk", KeyUsage.PinVerification, CipherAlgorithm.TripleDes);
             Own(keys, $"{bank.Institution}/card.pan", "card.pan", KeyUsage.DataEncryption);
             Own(keys, $"{bank.Institution}/card.index", "card.index", KeyUsage.KeyedHash);
-            await IssuerSeed.ApplyAsync(Customers(plan, bank), of(IssuerParty.Schema), keys, time);
+            foreach (var part in Customers(plan, bank))
+            {
+                await IssuerSeed.ApplyAsync(part, of(IssuerParty.Schema), keys, time);
+            }
+
             issuers.Add(bank.Institution, new IssuerParty(bank.Options, of(IssuerParty.Schema), keys, time, entropy, trace));
         }
 
@@ -116,22 +120,26 @@ public sealed class LoadWorld : IAsyncDisposable
 
     public ValueTask DisposeAsync() => database.DisposeAsync();
 
-    /// <summary>One customer of each bank, who has all its cards; the hot cards share one account.</summary>
-    private static SeedBank Customers(LoadPlan plan, SeedBank bank)
+    /// <summary>One customer of each bank, who has all its cards; the hot cards share one account. In parts, so that a million cards are neither one unit nor in memory at once.</summary>
+    private static IEnumerable<SeedBank> Customers(LoadPlan plan, SeedBank bank)
     {
         const string Customer = "load", Hot = "hot";
         const long Balance = 1_000_000_000_00;
-        var cards = Enumerable.Range(0, plan.AllCards).Where(card => plan.Bank(card) == bank.Institution).ToList();
-        var accounts = cards.Where(card => !plan.IsHot(card)).Select(card => new SeedAccount(Account(card), Customer, CardKind.Debit, Balance)).ToList();
-        if (cards.Exists(plan.IsHot))
+        const int Part = 50_000;
+        var version = 0;
+        foreach (var cards in Enumerable.Range(0, plan.AllCards).Where(card => plan.Bank(card) == bank.Institution).Chunk(Part))
         {
-            accounts.Add(new SeedAccount(Hot, Customer, CardKind.Debit, Balance));
-        }
+            var accounts = cards.Where(card => !plan.IsHot(card)).Select(card => new SeedAccount(Account(card), Customer, CardKind.Debit, Balance)).ToList();
+            if (Array.Exists(cards, plan.IsHot))
+            {
+                accounts.Add(new SeedAccount(Hot, Customer, CardKind.Debit, Balance));
+            }
 
-        return new SeedBank(
-            bank.Institution, bank.Name, 1, [new SeedCustomer(Customer, "负载", "LOAD", "990101190001010000", null, "2099-12-31")], accounts,
-            [.. cards.Select(card => new SeedCard(
-                Account(card), plan.IsHot(card) ? Hot : Account(card), Customer, plan.Pan(card).Bin, card, 16, CardKind.Debit, new("load", "负载"), LoadPlan.PanExpiry, PinPolicy: PinPolicy.Never))]);
+            yield return new SeedBank(
+                bank.Institution, bank.Name, ++version, [new SeedCustomer(Customer, "负载", "LOAD", "990101190001010000", null, "2099-12-31")], accounts,
+                [.. cards.Select(card => new SeedCard(
+                    Account(card), plan.IsHot(card) ? Hot : Account(card), Customer, plan.Pan(card).Bin, card, 16, CardKind.Debit, new("load", "负载"), LoadPlan.PanExpiry, PinPolicy: PinPolicy.Never))]);
+        }
 
         static string Account(int card) => card.ToString("D9", CultureInfo.InvariantCulture);
     }
