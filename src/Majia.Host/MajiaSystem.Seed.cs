@@ -81,7 +81,7 @@ public sealed partial class MajiaSystem
             Time,
             entropy,
             Trace,
-            Transit is null ? null : new InMemoryJsonLink(Transit.Operator.Endpoint, Wires.PhoneTransit, Store));
+            Lines.Json(Line.PhoneTransit, "transit", null, transit?.Endpoint, Wires.PhoneTransit, Store, innerHop: false));
         devices.Insert(0, phone);
         phones.Add(handset.Id, phone);
         if (bindingKey is not null)

@@ -53,6 +53,8 @@ public sealed partial class MajiaSystem : IAsyncDisposable
     private readonly NetworkParty? network;
     private readonly TokenServiceParty? tokenService;
     private readonly WalletParty? wallet;
+    private readonly TransitParty? transit;
+    private readonly GateLine? gates;
     private readonly Func<SystemLines.Caller, ITappedLink> posLine;
     private readonly PartyTls? tls;
     private readonly (IJsonLink Network, IJsonLink Wallet)? journals;
@@ -133,9 +135,16 @@ public sealed partial class MajiaSystem : IAsyncDisposable
         posLine = lines.Listen(
             Line.Pos, acquirer, Wires.PosLine, Store, innerHop: false,
             acquirer is null ? null : OverloadAnswers.Pos(modules[KeyTable.Acquirer], acquiring.Mac, acquiring.Institution, acquiring.UtcOffset, Time));
-        if (HasTransit)
+        if (Has(Role.Transit))
         {
-            Transit = new TransitSystem(folder, modules[KeyTable.SeIssuer], Store, Time, entropy, Trace);
+            transit = new TransitParty(TransitOptions.Default, books.Of(TransitParty.Schema), modules[KeyTable.Transit], Time, entropy, Trace);
+            lines.Answer(Line.PhoneTransit, "transit", transit.Endpoint, Store);
+            lines.Answer(Line.GateTransit, "gates", transit.GateEndpoint, Store);
+        }
+
+        if (Has(Role.Terminal))
+        {
+            gates = new GateLine(folder.Terminals, modules[KeyTable.Gate], lines.Json(Line.GateTransit, "gates", null, transit?.GateEndpoint, Wires.GateTransit, Store, innerHop: false), Time);
         }
 
         if (Has(Role.Wallet))
@@ -228,8 +237,12 @@ public sealed partial class MajiaSystem : IAsyncDisposable
     /// <summary>By the ids of <see cref="SeedData.Handsets"/>.</summary>
     public IReadOnlyDictionary<string, PhoneDevice> Phones => phones;
 
-    /// <summary>The transit operator and its gates, where phones and the phone maker's key store are here; else null.</summary>
-    public TransitSystem? Transit { get; }
+    /// <exception cref="PartyElsewhereException">It runs in another process.</exception>
+    public TransitParty Transit => transit ?? throw new PartyElsewhereException(Role.Transit);
+
+    /// <summary>The gates of the transit line, where the terminals are.</summary>
+    /// <exception cref="PartyElsewhereException">They are in another process.</exception>
+    public GateLine Gates => gates ?? throw new PartyElsewhereException(Role.Terminal);
 
     /// <summary>The customers' plastic, and the authority's keys that terminals check it with.</summary>
     public PlasticCards Plastics { get; }
@@ -314,6 +327,7 @@ public sealed partial class MajiaSystem : IAsyncDisposable
             await PumpAsync("phone", () => phone.PumpAsync(cancellation));
         }
 
+        await PumpAsync("gate", () => gates?.PumpAsync(cancellation));
         await PumpAsync("acquirer", () => acquirer?.PumpAsync(cancellation));
         await Store.DurableAsync(); // what the switch has just been told is sent on in the same round
         await PumpAsync("network", () => network?.PumpAsync(cancellation));
@@ -351,7 +365,7 @@ public sealed partial class MajiaSystem : IAsyncDisposable
     {
         devices.ForEach(device => device.Dispose());
         await Lines.DisposeAsync();
-        await (Transit?.DisposeAsync() ?? ValueTask.CompletedTask);
+        await (gates?.DisposeAsync() ?? ValueTask.CompletedTask);
         foreach (var deviceStore in deviceStores)
         {
             await deviceStore.DisposeAsync();
@@ -390,9 +404,6 @@ public sealed partial class MajiaSystem : IAsyncDisposable
 
     public bool Has(Role role) => Roles.Contains(role);
 
-    /// <summary>The operator has no role of its own yet: it is where phones and the SE issuer meet (docs/decisions/0020-transit.md).</summary>
-    private bool HasTransit => Has(Role.Wallet) && Has(Role.Phone);
-
     /// <summary>Tables of the parties that are here.</summary>
     private static IReadOnlyList<PartySchema> Schemas(IReadOnlySet<Role> roles) =>
     [
@@ -401,7 +412,7 @@ public sealed partial class MajiaSystem : IAsyncDisposable
         .. roles.Contains(Role.Network) ? [NetworkParty.Schema] : (PartySchema[])[],
         .. roles.Contains(Role.Acquirer) ? [AcquirerParty.Schema] : (PartySchema[])[],
         .. roles.Contains(Role.Wallet) ? [WalletParty.Schema] : (PartySchema[])[],
-        .. roles.Contains(Role.Wallet) && roles.Contains(Role.Phone) ? [TransitParty.Schema] : (PartySchema[])[],
+        .. roles.Contains(Role.Transit) ? [TransitParty.Schema] : (PartySchema[])[],
         OperationsSchema.Schema,
         Restoration.Schema,
     ];

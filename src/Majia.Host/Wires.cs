@@ -17,6 +17,8 @@ public sealed class Wires(TimeProvider time)
 
     public LinkFaults PhoneTransit { get; } = new(time);
 
+    public LinkFaults GateTransit { get; } = new(time);
+
     public LinkFaults WalletToken { get; } = new(time);
 
     public LinkFaults TokenIssuer { get; } = new(time);

@@ -51,16 +51,44 @@ public static class Snapshots
     /// <summary>A look at a copy that is thrown away: what waits in the log is in it.</summary>
     internal static T Look<T>(string source, Func<Session, T> query)
     {
-        var copy = string.Create(CultureInfo.InvariantCulture, $"{source}-look-{Environment.ProcessId}-{Interlocked.Increment(ref looks)}");
-        try
+        using var settled = new SettledDatabase(source);
+        using var reader = new SqliteSession(SqliteStore.Connect(settled.Path, SqliteOpenMode.ReadOnly));
+        return query(reader);
+    }
+
+    /// <summary>A database for many looks: itself, or where records wait in its log one copy that has them, thrown away at the end.</summary>
+    /// <exception cref="StoreException">It cannot be read or copied.</exception>
+    public sealed class SettledDatabase : IDisposable
+    {
+        private readonly bool copied;
+
+        public SettledDatabase(string source)
         {
-            Take(source, copy);
-            using var reader = new SqliteSession(SqliteStore.Connect(copy, SqliteOpenMode.ReadOnly));
-            return query(reader);
+            try
+            {
+                copied = RedoRecovery.Waits(source);
+            }
+            catch (SqliteException error)
+            {
+                throw new StoreException($"the database {source} cannot be read: {error.Message}", error);
+            }
+
+            Path = copied ? string.Create(CultureInfo.InvariantCulture, $"{source}-look-{Environment.ProcessId}-{Interlocked.Increment(ref looks)}") : source;
+            if (copied)
+            {
+                Take(source, Path);
+            }
         }
-        finally
+
+        /// <summary>Where to look; nobody writes there.</summary>
+        public string Path { get; }
+
+        public void Dispose()
         {
-            File.Delete(copy);
+            if (copied)
+            {
+                File.Delete(Path);
+            }
         }
     }
 

@@ -24,11 +24,6 @@ public sealed record GateOptions(byte[] Number, int Station, bool IsExit)
 /// <param name="Commands">APDUs of this tap, and their bytes: what air time is computed from.</param>
 public sealed record GateResult(bool Opens, Text Says, Amount Fare, Amount Balance, int Commands, int Bytes);
 
-/// <summary>One ride as a gate hands it to the operator.</summary>
-/// <param name="When">Date and time, 14 digits.</param>
-/// <param name="Code">TAC of the card, 4 bytes.</param>
-public sealed record RideRecord(string CardNumber, ushort PurchaseNumber, long Amount, byte[] Gate, uint GateNumber, string When, byte[] Code);
-
 /// <summary>A gate: reads the card in the phone, writes the journey, takes the fare. It holds the purchase master key alone and needs no network.</summary>
 /// <remarks>
 /// What it asks the card for is in its store before the card hears it. When the answer is lost (the phone left too early) the next tap of the same card asks the card whether it
@@ -65,16 +60,16 @@ public sealed class GateReader(GateOptions options, Store store, KeyModule modul
     }
 
     /// <summary>Rides whose outcome is known and that no settlement has taken yet.</summary>
-    public IReadOnlyList<RideRecord> Unsettled() => store.Read(session => session.Query(
+    public IReadOnlyList<TransitOperator.Ride> Unsettled() => store.Read(session => session.Query(
         "SELECT number, purchase_number, amount, gate_number, whenever, code FROM gate_ride WHERE state = 'DONE' AND amount > 0 ORDER BY gate_number",
-        row => new RideRecord(row.GetString(0), (ushort)row.GetInt64(1), row.GetInt64(2), options.Number, (uint)row.GetInt64(3), row.GetString(4), row.Bytes(5))));
+        row => new TransitOperator.Ride(row.GetString(0), row.GetInt32(1), row.GetInt64(2), Convert.ToHexString(options.Number), row.GetInt64(3), row.GetString(4), Convert.ToHexString(row.Bytes(5)))));
 
-    /// <summary>The operator has them.</summary>
-    public Task SettledAsync(IReadOnlyList<RideRecord> rides) => store.CommitAsync(session =>
+    /// <summary>The operator has looked at them: what is in its books is settled, and what it did not believe is kept and not shown to it again.</summary>
+    public Task SettledAsync(IReadOnlyList<TransitOperator.Ride> rides, TransitOperator.SettleReply reply) => store.CommitAsync(session =>
     {
-        foreach (var ride in rides)
+        for (var place = 0; place < rides.Count; place++)
         {
-            session.Execute("UPDATE gate_ride SET state = 'SETTLED' WHERE number = $1 AND purchase_number = $2", ride.CardNumber, (long)ride.PurchaseNumber);
+            session.Execute("UPDATE gate_ride SET state = $3 WHERE number = $1 AND purchase_number = $2", rides[place].CardNumber, (long)rides[place].PurchaseNumber, reply.Booked.Contains(place) ? "SETTLED" : "REFUSED");
         }
 
         return 0;

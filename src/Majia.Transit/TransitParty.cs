@@ -49,7 +49,12 @@ public sealed partial class TransitParty
         Endpoint = new JsonEndpoint("transit")
             .Map<TransitOperator.IssueRequest, TransitOperator.IssueReply>(TransitOperator.Operations.Issue, (request, _) => IssueAsync(request))
             .Map<TransitOperator.TopUpRequest, TransitOperator.TopUpReply>(TransitOperator.Operations.TopUp, (request, _) => TopUpAsync(request));
-        Endpoint.Failed += (operation, failure) => Record(string.Empty, new($"{operation} failed: {failure.GetType().Name}", $"{operation} 处理异常：{failure.GetType().Name}"));
+        GateEndpoint = new JsonEndpoint("gates").Map<TransitOperator.SettleRequest, TransitOperator.SettleReply>(TransitOperator.Operations.Settle, async (request, _) =>
+            Fault(request.Rides) is { } fault ? new ApiError("INVALID_FIELD_VALUE", $"{fault.Field}: expected {fault.Expected}, got {fault.Got}.", [fault]) : await SettleAsync(request.Rides));
+        GateEndpoint.Failed += Failed;
+        Endpoint.Failed += Failed;
+
+        void Failed(string operation, Exception failure) => Record(string.Empty, new($"{operation} failed: {failure.GetType().Name}", $"{operation} 处理异常：{failure.GetType().Name}"));
     }
 
     public static PartySchema Schema => TransitTables.Operator;
@@ -57,31 +62,63 @@ public sealed partial class TransitParty
     /// <summary>What phones call.</summary>
     public JsonEndpoint Endpoint { get; }
 
+    /// <summary>What gates call.</summary>
+    public JsonEndpoint GateEndpoint { get; }
+
     /// <summary>A card's balance in the books: what was credited, less what gates took and settled.</summary>
     public long Balance(string number) => store.Read(session => Balance(session, number));
 
-    /// <summary>Takes a gate's rides. Each has the card's own authentication code; a repeated one counts once.</summary>
-    /// <returns>The rides that are in the books now; a ride with a wrong code is in none, and is told in the trace.</returns>
-    public async Task<IReadOnlyList<RideRecord>> SettleAsync(IReadOnlyList<RideRecord> rides)
+    /// <summary>Takes a gate's rides. Each has the card's own authentication code; a repeated one counts once. A ride with a wrong code is not booked, and is told in the trace.</summary>
+    public async Task<TransitOperator.SettleReply> SettleAsync(IReadOnlyList<TransitOperator.Ride> rides)
     {
-        var good = rides.Where(ride => module.VerifyDebitCode(CodeMaster, Convert.FromHexString(ride.CardNumber), ride.PurchaseNumber, (uint)ride.Amount, ride.Gate, ride.GateNumber, Convert.FromHexString(ride.When), ride.Code)).ToList();
+        IReadOnlyList<int> good = [.. Enumerable.Range(0, rides.Count).Where(place => IsTheCards(rides[place]))];
         await store.CommitAsync(session =>
         {
-            foreach (var ride in good)
+            foreach (var ride in good.Select(place => rides[place]))
             {
                 session.Execute(
                     "INSERT INTO transit_ride (number, purchase_number, amount, gate, gate_number, whenever, at) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (number, purchase_number) DO NOTHING",
-                    ride.CardNumber, (long)ride.PurchaseNumber, ride.Amount, Convert.ToHexString(ride.Gate), (long)ride.GateNumber, ride.When, clock.GetUtcNow());
+                    ride.CardNumber, (long)ride.PurchaseNumber, ride.Amount, ride.Gate, ride.GateNumber, ride.When, clock.GetUtcNow());
             }
 
             return 0;
         });
-        foreach (var ride in rides.Except(good))
+        foreach (var place in Enumerable.Range(0, rides.Count).Except(good))
         {
-            Record(ride.CardNumber, new("A gate handed in a ride whose code is not the card's: not booked.", "闸机提交的交易验证码与卡片不符，未入账。"));
+            Record(rides[place].CardNumber, new("A gate handed in a ride whose code is not the card's: not booked.", "闸机提交的交易验证码与卡片不符，未入账。"));
         }
 
-        return good;
+        return new TransitOperator.SettleReply(good);
+    }
+
+    private bool IsTheCards(TransitOperator.Ride ride) => module.VerifyDebitCode(
+        CodeMaster, Convert.FromHexString(ride.CardNumber), (ushort)ride.PurchaseNumber, (uint)ride.Amount, Convert.FromHexString(ride.Gate), (uint)ride.GateNumber, Convert.FromHexString(ride.When), Convert.FromHexString(ride.Code));
+
+    /// <summary>What is wrong with the form of a ride; null when nothing is.</summary>
+    private static FieldError? Fault(IReadOnlyList<TransitOperator.Ride> rides)
+    {
+        for (var place = 0; place < rides.Count; place++)
+        {
+            var ride = rides[place];
+            (string Field, string Expected, string Got, bool Right)[] fields =
+            [
+                ("cardNumber", "16 digits", ride.CardNumber, ride.CardNumber.Length == 16 && ride.CardNumber.All(char.IsAsciiDigit)),
+                ("purchaseNumber", "0 to 65535", Words(ride.PurchaseNumber), ride.PurchaseNumber is >= 0 and <= ushort.MaxValue),
+                ("amount", "minor units, up to what a card may hold", Words(ride.Amount), ride.Amount is > 0 and <= TransitPurse.MaxBalance),
+                ("gate", "12 upper-case hex digits", ride.Gate, ride.Gate.Length == 12 && ride.Gate.All(char.IsAsciiHexDigitUpper)),
+                ("gateNumber", "0 to 4294967295", Words(ride.GateNumber), ride.GateNumber is >= 0 and <= uint.MaxValue),
+                ("when", "14 digits, yyyyMMddHHmmss", ride.When, ride.When.Length == 14 && ride.When.All(char.IsAsciiDigit)),
+                ("code", "8 upper-case hex digits", ride.Code, ride.Code.Length == 8 && ride.Code.All(char.IsAsciiHexDigitUpper)),
+            ];
+            if (Array.Find(fields, static field => !field.Right) is { Field: not null } wrong)
+            {
+                return new FieldError($"rides[{Words(place)}].{wrong.Field}", wrong.Expected, wrong.Got.Length > 20 ? $"{Words(wrong.Got.Length)} characters" : wrong.Got);
+            }
+        }
+
+        return null;
+
+        static string Words(long number) => number.ToString(CultureInfo.InvariantCulture);
     }
 
     // ---- top-up ----

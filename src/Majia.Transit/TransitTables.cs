@@ -42,7 +42,7 @@ public static class TransitTables
         """
         CREATE TABLE gate_count (id INTEGER NOT NULL PRIMARY KEY, next INTEGER NOT NULL);
         INSERT INTO gate_count (id, next) VALUES (1, 1);
-        -- A debit that was asked for: OPEN until its answer is known, DONE until it is settled.
+        -- A debit that was asked for: OPEN until its answer is known, DONE until it is handed in; then SETTLED, or REFUSED by the operator.
         CREATE TABLE gate_ride (
             number TEXT NOT NULL,
             purchase_number INTEGER NOT NULL,
@@ -54,5 +54,7 @@ public static class TransitTables
             state TEXT NOT NULL,
             PRIMARY KEY (number, purchase_number));
         """,
+        // What is still to be handed in: asked on the clock.
+        "CREATE INDEX gate_ride_unsettled ON gate_ride (gate_number) WHERE state = 'DONE' AND amount > 0;",
     ]);
 }

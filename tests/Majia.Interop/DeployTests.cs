@@ -45,7 +45,7 @@ public sealed class DeployTests
 
         var root = (YamlMappingNode)yaml.Documents[0].RootNode;
         var services = ((YamlMappingNode)root["services"]).Children;
-        Assert.Equal(["issuer", "token", "network", "acquirer", "wallet", "devices"], services.Keys.Select(name => name.ToString()));
+        Assert.Equal(["issuer", "token", "network", "acquirer", "wallet", "transit", "devices"], services.Keys.Select(name => name.ToString()));
         var seen = new HashSet<Role>();
         foreach (var (name, service) in services)
         {

@@ -9,11 +9,11 @@ using Majia.Host.Links;
 
 namespace Majia.Cli.Apart;
 
-/// <summary>The five server parties in processes of their own on this machine, over TLS, each with its folder and keys; the devices stay with whoever started them.</summary>
+/// <summary>The six server parties in processes of their own on this machine, over TLS, each with its folder and keys; the devices stay with whoever started them.</summary>
 public sealed class Trial : IAsyncDisposable
 {
     /// <summary>From N to the last port that a process may use.</summary>
-    private const int Ports = 30;
+    private const int Ports = 36;
 
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(90), StopPatience = TimeSpan.FromSeconds(30);
 
@@ -26,9 +26,9 @@ public sealed class Trial : IAsyncDisposable
     private Trial(string folder, int basePort, Action<Role, string>? log) => (this.folder, this.basePort, this.log) = (folder, basePort, log);
 
     /// <summary>The parties that run apart.</summary>
-    public static IReadOnlyList<Role> Parties { get; } = [Role.Issuer, Role.Token, Role.Network, Role.Acquirer, Role.Wallet];
+    public static IReadOnlyList<Role> Parties { get; } = [Role.Issuer, Role.Token, Role.Network, Role.Acquirer, Role.Wallet, Role.Transit];
 
-    /// <summary>Certificates, keys and handsets where they are missing, then the five processes.</summary>
+    /// <summary>Certificates, keys and handsets where they are missing, then the six processes.</summary>
     /// <param name="log">What a process says on stderr, line by line.</param>
     /// <exception cref="EnvironmentException">A process did not come up; its own words say why.</exception>
     public static async Task<Trial> StartAsync(string folder, int? basePort = null, Action<Role, string>? log = null)
@@ -36,20 +36,7 @@ public sealed class Trial : IAsyncDisposable
         var now = TimeProvider.System.GetUtcNow();
         var trial = new Trial(folder, basePort ?? FreeBase(), log);
         Directory.CreateDirectory(folder);
-        if (TestAuthority.Open(trial.Certificates, now) is { } kept)
-        {
-            kept.Dispose();
-        }
-        else
-        {
-            using var authority = TestAuthority.Create("Majia test authority", now);
-            authority.SaveTo(trial.Certificates);
-            foreach (var role in Enum.GetValues<Role>())
-            {
-                authority.Issue(trial.Certificates, role.Name(), []);
-            }
-        }
-
+        Certify(trial.Certificates, now);
         await TrialCeremony.HoldAsync(TrialCeremony.Apart(folder), TimeProvider.System, new SystemEntropy());
         try
         {
@@ -61,6 +48,22 @@ public sealed class Trial : IAsyncDisposable
         {
             await trial.DisposeAsync();
             throw;
+        }
+    }
+
+    /// <summary>A certificate for each party that has none here.</summary>
+    private static void Certify(string certificates, DateTimeOffset now)
+    {
+        var kept = TestAuthority.Open(certificates, now);
+        using var authority = kept ?? TestAuthority.Create("Majia test authority", now);
+        if (kept is null)
+        {
+            authority.SaveTo(certificates);
+        }
+
+        foreach (var role in Enum.GetValues<Role>().Where(role => kept is null || !File.Exists(Path.Combine(certificates, role.Name() + ".pem"))))
+        {
+            authority.Issue(certificates, role.Name(), []);
         }
     }
 
@@ -181,7 +184,7 @@ public sealed class Trial : IAsyncDisposable
     /// <summary>An N whose ports are free now, below those that the system gives away.</summary>
     private static int FreeBase()
     {
-        for (var candidate = 20_000 + (Environment.ProcessId % 300 * 30); ; candidate = candidate >= 30_000 ? 20_000 : candidate + Ports)
+        for (var candidate = 20_000 + (Environment.ProcessId % 250 * Ports); ; candidate = candidate >= 30_000 ? 20_000 : candidate + Ports)
         {
             if (Enumerable.Range(candidate, Ports).All(Free))
             {

@@ -22,7 +22,7 @@ public static class DemoCommand
         var seed = new Option<long?>("--seed") { Description = "replayable numbers and keys instead of random ones" };
         var data = new Option<string?>("--data") { Description = "keep the data in this folder (default: a temporary one)" };
         var links = new Option<LinkMode>("--links") { Description = "memory, or tcp: the parties talk over sockets", DefaultValueFactory = _ => LinkMode.Memory };
-        var apart = new Option<bool>("--apart") { Description = "issuer, token service, network, acquirer and wallet in a process each, over TLS" };
+        var apart = new Option<bool>("--apart") { Description = "issuer, token service, network, acquirer, wallet and transit operator in a process each, over TLS" };
         apart.Validators.Add(result =>
         {
             if (result.GetValue(apart) && result.GetValue(seed) is not null)
@@ -46,7 +46,8 @@ public static class DemoCommand
         {
             Entropy entropy = seed is { } number ? new SeededEntropy(number, $"demo/{NextRun(folder)}") : new SystemEntropy();
             await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, entropy) { Links = links, Store = store });
-            return json ? await TellAsJsonAsync(system, language) : await TellAsync(system, language);
+            var story = new Story(system);
+            return json ? await TellAsJsonAsync(story, language) : await TellAsync(system, story, language);
         }
         finally
         {
@@ -57,7 +58,7 @@ public static class DemoCommand
         }
     }
 
-    /// <summary>The same story with five parties in processes of their own; phone and terminal are in this one, and what they see is shown.</summary>
+    /// <summary>The same story with six parties in processes of their own, and a ride at its end; phone and terminal are in this one, and what they see is shown.</summary>
     private static async Task<int> ApartAsync(bool json, string? data, Language language)
     {
         var folder = data ?? Directory.CreateTempSubdirectory("majia-demo-").FullName;
@@ -70,7 +71,8 @@ public static class DemoCommand
             }
 
             await using var system = await Running.OpenAsync(trial.Devices(new SystemEntropy()));
-            return json ? await TellAsJsonAsync(system, language) : await TellAsync(system, language);
+            var story = new Story(system, transit: true);
+            return json ? await TellAsJsonAsync(story, language) : await TellAsync(system, story, language);
         }
         finally
         {
@@ -99,10 +101,10 @@ public static class DemoCommand
         return run;
     }
 
-    private static async Task<int> TellAsJsonAsync(MajiaSystem system, Language language)
+    private static async Task<int> TellAsJsonAsync(Story story, Language language)
     {
         var ok = true;
-        await foreach (var step in new Story(system).TellAsync())
+        await foreach (var step in story.TellAsync())
         {
             var line = new OrderedDictionary<string, object?>(StringComparer.Ordinal)
             {
@@ -132,7 +134,7 @@ public static class DemoCommand
     /// <summary>Chinese stays readable; nothing here is put into a page.</summary>
     private static readonly JsonSerializerOptions PlainJson = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    private static async Task<int> TellAsync(MajiaSystem system, Language language)
+    private static async Task<int> TellAsync(MajiaSystem system, Story story, Language language)
     {
         if (Console.IsOutputRedirected)
         {
@@ -150,7 +152,7 @@ public static class DemoCommand
 
         system.Trace.Recorded += Watch;
         var (number, good, rrn) = (0, 0, (string?)null);
-        await foreach (var step in new Story(system).TellAsync())
+        await foreach (var step in story.TellAsync())
         {
             TraceEvent[] events;
             lock (seen)

@@ -52,7 +52,7 @@ public static class GateCommand
     private static async Task<int> HereAsync(string what, string handset, Amount money, string folder, Language language, CancellationToken cancellation)
     {
         await using var system = await Running.OpenAsync(new SystemOptions(folder, TimeProvider.System, new SystemEntropy()));
-        var (phone, transit) = (system.Phones[handset], system.Transit!);
+        var phone = system.Phones[handset];
         switch (what)
         {
             case "top-up":
@@ -68,9 +68,9 @@ public static class GateCommand
                     throw NoCard(handset, language);
                 }
 
-                return Tell(await transit.Gate(what == "enter" ? In : Out).TapAsync(phone.Tap(), cancellation), language);
+                return Tell(await system.Gates.Gate(what == "enter" ? In : Out).TapAsync(phone.Tap(), cancellation), language);
             case "settle":
-                var taken = await transit.SettleAsync();
+                var taken = await system.Gates.SettleAsync(cancellation);
                 Console.Out.WriteLine(new Text($"{taken} {(taken == 1 ? "ride" : "rides")} handed in and booked by the operator", $"已向运营方提交并入账 {taken} 笔乘车记录").In(language));
                 return ExitCode.Ok;
         }

@@ -2,12 +2,12 @@ using Majia.Core.Primitives;
 
 namespace Majia.Core.Contracts;
 
-/// <summary>Phone ↔ transit operator. The phone relays APDUs between operator and chip, and reads none of them.</summary>
+/// <summary>Phone ↔ transit operator, and gate → operator. The phone relays APDUs between operator and chip, and reads none of them.</summary>
 public static class TransitOperator
 {
     public static class Operations
     {
-        public const string Issue = "issue", TopUp = "topUp";
+        public const string Issue = "issue", TopUp = "topUp", Settle = "settle";
     }
 
     /// <summary>AID of the one transit card of a phone: <c>MJTR</c>, instance 01.</summary>
@@ -28,6 +28,22 @@ public static class TransitOperator
     /// <param name="Done">The chip has the money, and has said so.</param>
     /// <param name="Balance">As the operator's books have it, in minor units.</param>
     public sealed record TopUpReply(IReadOnlyList<string> Commands, bool Done, long Balance);
+
+    /// <summary>One ride as a gate hands it in; the chip's own count makes it unique.</summary>
+    /// <param name="CardNumber">16 digits.</param>
+    /// <param name="PurchaseNumber">The chip's count, 16 bits.</param>
+    /// <param name="Amount">Minor units.</param>
+    /// <param name="Gate">The gate's terminal number, 12 hex digits.</param>
+    /// <param name="GateNumber">The gate's own count.</param>
+    /// <param name="When">yyyyMMddHHmmss, in the operator's time.</param>
+    /// <param name="Code">TAC of the card, 8 hex digits.</param>
+    public sealed record Ride(string CardNumber, int PurchaseNumber, long Amount, string Gate, long GateNumber, string When, string Code);
+
+    /// <summary>Gate → operator. A ride that is handed in twice counts once.</summary>
+    public sealed record SettleRequest(IReadOnlyList<Ride> Rides);
+
+    /// <param name="Booked">By place in the request: in the books now. The others have a code that is not their card's, and never will be.</param>
+    public sealed record SettleReply(IReadOnlyList<int> Booked);
 }
 
 /// <summary>What a phone shows of its transit card, read from the chip; no network, no account.</summary>

@@ -12,6 +12,7 @@ public enum Role
     Token,
     Issuer,
     Wallet,
+    Transit,
     Web,
 }
 

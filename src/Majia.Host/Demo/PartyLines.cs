@@ -21,6 +21,8 @@ public static class PartyLines
         ["network"] = new("network", "转接网络"),
         ["issuer"] = new("bank", "发卡行"),
         ["acquirer"] = new("acquirer", "收单机构"),
+        ["transit"] = new("transit operator", "公交运营方"),
+        ["gate"] = new("gate", "闸机"),
         ["terminal"] = new("terminal", "终端"),
     };
 

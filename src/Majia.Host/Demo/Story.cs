@@ -25,7 +25,8 @@ public sealed record StoryStep(string Step, Text Title, string Outcome, string E
 }
 
 /// <summary>From an empty phone to a voided payment, on the running system; each step says what it expects (decisions.md 32).</summary>
-public sealed class Story(MajiaSystem system)
+/// <param name="transit">With a top-up and a ride at the end: where the operator is a process of its own.</param>
+public sealed partial class Story(MajiaSystem system, bool transit = false)
 {
     private const string Handset = "mi5", Shop = "10000002", Finger = DemoOwner.Finger;
 
@@ -60,6 +61,11 @@ public sealed class Story(MajiaSystem system)
         yield return await VoidAsync();
         Phone.SetAeroplaneMode(false);
         await system.PumpAsync(CancellationToken.None);
+        if (transit)
+        {
+            yield return await TopUpAsync();
+            yield return await RideAsync();
+        }
     }
 
     private async Task<StoryStep> RefuseHandsetAsync()

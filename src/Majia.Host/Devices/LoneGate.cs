@@ -1,4 +1,5 @@
 using Majia.Core.Primitives;
+using Majia.Host.Keys;
 using Majia.Hsm;
 using Majia.Storage;
 using Majia.Transit;
@@ -15,7 +16,7 @@ public sealed class LoneGate : IAsyncDisposable
     public GateReader Gate { get; }
 
     /// <param name="folder">A data folder whose transit operator has been at work.</param>
-    /// <param name="id">Of <see cref="TransitSystem.Gates"/>.</param>
+    /// <param name="id">Of <see cref="GateLine.Gates"/>.</param>
     /// <exception cref="StoreException">No gate has its key there yet.</exception>
     public static LoneGate Open(string folder, string id, TimeProvider time, Entropy entropy)
     {
@@ -25,14 +26,14 @@ public sealed class LoneGate : IAsyncDisposable
             throw new StoreException($"there is no gate in {full}: no transit card was added here yet", new DirectoryNotFoundException(full));
         }
 
-        var keys = KeyModule.Open(Path.Combine(full, "keys"), TransitSystem.GateModule, entropy);
+        var keys = KeyModule.Open(Path.Combine(full, "keys"), KeyTable.Gate, entropy);
         if (!keys.TryInfo(GateReader.PurchaseMaster, out _))
         {
             throw new StoreException($"the gates in {full} have no key yet: no transit card was added here", new FileNotFoundException(GateReader.PurchaseMaster));
         }
 
-        var store = SqliteStore.Open(TransitSystem.StoreOf(Path.Combine(full, "terminals"), id), [TransitTables.Gate], time);
-        return new LoneGate(new GateReader(TransitSystem.Gates[id], store, keys, time), store);
+        var store = SqliteStore.Open(GateLine.StoreOf(Path.Combine(full, "terminals"), id), [TransitTables.Gate], time);
+        return new LoneGate(new GateReader(GateLine.Gates[id], store, keys, time), store);
     }
 
     public ValueTask DisposeAsync() => store.DisposeAsync();

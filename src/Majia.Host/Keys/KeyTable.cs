@@ -3,6 +3,8 @@ using Majia.Host.Composition;
 using Majia.Host.Seed;
 using Majia.Hsm;
 using Majia.TokenService.Vault;
+using Majia.Transit;
+using Majia.Wallet;
 
 namespace Majia.Host.Keys;
 
@@ -12,7 +14,7 @@ public static class KeyTable
 {
     public const string AcquirerInstitution = "63990900";
 
-    public const string Acquirer = "acquirer", Network = "network", TokenService = "token-service", SeIssuer = "se-issuer";
+    public const string Acquirer = "acquirer", Network = "network", TokenService = "token-service", SeIssuer = "se-issuer", Transit = "transit", Gate = "gate";
 
     /// <param name="One">Its module makes the key.</param>
     private sealed record SharedKey(string One, string NameInOne, string Other, string NameInOther, KeyUsage Usage, CipherAlgorithm Algorithm);
@@ -31,8 +33,9 @@ public static class KeyTable
         .. roles.Contains(Role.Network) ? [Network] : (string[])[],
         .. roles.Contains(Role.Token) ? [TokenService] : (string[])[],
         .. roles.Contains(Role.Wallet) ? [SeIssuer] : (string[])[],
+        .. roles.Contains(Role.Transit) ? [Transit] : (string[])[],
         .. roles.Contains(Role.Issuer) ? institutions.Select(Issuer) : [],
-        .. roles.Contains(Role.Terminal) ? SeedData.Merchants.Select(merchant => Terminal(merchant.Terminal)) : [],
+        .. roles.Contains(Role.Terminal) ? [.. SeedData.Merchants.Select(merchant => Terminal(merchant.Terminal)), Gate] : (string[])[],
     ];
 
     /// <summary>Makes what is not there yet. All modules of the table must be given.</summary>
@@ -56,7 +59,11 @@ public static class KeyTable
             ceremony.Share(modules[key.One], key.NameInOne, modules[key.Other], key.NameInOther, key.Usage, key.Algorithm);
         }
 
-        ceremony.ShareTransportKey(modules[SeIssuer], "zmk.token-service", modules[TokenService], "zmk.se-issuer");
+        foreach (var (one, nameInOne, other, nameInOther) in Transports)
+        {
+            ceremony.ShareTransportKey(modules[one], nameInOne, modules[other], nameInOther);
+        }
+
         foreach (var key in Own())
         {
             KeyCeremony.Own(modules[key.Module], key.Name, key.Usage, key.Algorithm);
@@ -74,7 +81,7 @@ public static class KeyTable
         IEnumerable<(string Module, string Key)> wanted =
         [
             .. Shared().SelectMany(key => ((string, string)[])[(key.One, key.NameInOne), (key.Other, key.NameInOther)]),
-            (SeIssuer, "zmk.token-service"), (TokenService, "zmk.se-issuer"),
+            .. Transports.SelectMany(key => ((string, string)[])[(key.One, key.NameInOne), (key.Other, key.NameInOther)]),
             .. Own().Select(key => (key.Module, key.Name)),
             .. SeedData.Merchants.SelectMany(merchant => ((string, string)[])
             [
@@ -85,12 +92,20 @@ public static class KeyTable
         return [.. wanted.Where(key => modules.TryGetValue(key.Module, out var module) && !module.TryInfo(key.Key, out _)).Select(key => $"{key.Module}: {key.Key}").Distinct(StringComparer.Ordinal)];
     }
 
+    /// <summary>Under which the SE issuer hands over the initial keys of a new security domain.</summary>
+    private static readonly (string One, string NameInOne, string Other, string NameInOther)[] Transports =
+    [
+        (SeIssuer, SeProvider.TokenService.TransportKey, TokenService, "zmk.se-issuer"),
+        (SeIssuer, SeProvider.Transit.TransportKey, Transit, TransitParty.TransportKey),
+    ];
+
     private static IEnumerable<SharedKey> Shared() =>
     [
         new(Network, $"zpk.{AcquirerInstitution}", Acquirer, "zpk.network", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes),
         new(Network, $"zak.{AcquirerInstitution}", Acquirer, "zak.network", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes),
         new(Network, "zak.token-service", TokenService, "zak.network", KeyUsage.MessageAuthentication, CipherAlgorithm.TripleDes),
         new(TokenService, "bind.network", Network, "bind.token-service", KeyUsage.TokenBinding, CipherAlgorithm.Aes),
+        new(Transit, TransitParty.PurchaseMaster, Gate, GateReader.PurchaseMaster, KeyUsage.TransitPurchase, CipherAlgorithm.Sm4),
         .. SeedData.Banks.SelectMany(bank => (SharedKey[])
         [
             new(Network, $"zpk.{bank.Institution}", Issuer(bank.Institution), "zpk.network", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes),
@@ -117,7 +132,10 @@ public static class KeyTable
         [
             new(TokenService, $"sd.{part}", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes),
             new(SeIssuer, $"isd.{part}", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes),
+            new(Transit, $"{TransitParty.OwnKeySet}.{part}", KeyUsage.SecureChannelMaster, CipherAlgorithm.Aes),
         ]),
+        new(Transit, TransitParty.LoadMaster, KeyUsage.TransitLoad, CipherAlgorithm.Sm4),
+        new(Transit, TransitParty.CodeMaster, KeyUsage.TransitCode, CipherAlgorithm.Sm4),
     ];
 
     /// <summary>What seals numbers, finds them, and opens what is addressed to the party.</summary>

@@ -15,14 +15,14 @@ public static class TrialCeremony
     /// <param name="Institutions">Its banks, where the issuer's role is.</param>
     public sealed record Place(string Folder, IReadOnlySet<Role> Roles, IReadOnlyList<string> Institutions);
 
-    /// <summary>The five server parties apart, and the devices with the pages in one.</summary>
+    /// <summary>The six server parties apart, and the devices with the pages in one.</summary>
     public static IReadOnlyList<Place> Apart(string parent)
     {
         IReadOnlyList<string> all = [.. SeedData.Banks.Select(bank => bank.Institution)];
         Place One(string name, params Role[] roles) => new(Path.Combine(parent, name), roles.ToHashSet(), all);
         return
         [
-            One("issuer", Role.Issuer), One("token", Role.Token), One("network", Role.Network), One("acquirer", Role.Acquirer), One("wallet", Role.Wallet),
+            One("issuer", Role.Issuer), One("token", Role.Token), One("network", Role.Network), One("acquirer", Role.Acquirer), One("wallet", Role.Wallet), One("transit", Role.Transit),
             One("devices", Role.Phone, Role.Terminal, Role.Web),
         ];
     }

@@ -35,8 +35,14 @@ public sealed record Line(string Name, int Offset, Role Server, Role Caller, Fra
     /// <summary>What becomes of plastic, and a bank's say over its device cards. Each bank has an end of its own there, under its name.</summary>
     public static Line IssuerToken { get; } = new("issuer-token", 11, Role.Token, Role.Issuer);
 
+    /// <summary>A transit card into a phone's chip, and money onto it. The phone relays.</summary>
+    public static Line PhoneTransit { get; } = new("phone-transit", 12, Role.Transit, Role.Phone);
+
+    /// <summary>What the gates took. A gate is a terminal of its operator.</summary>
+    public static Line GateTransit { get; } = new("gate-transit", 13, Role.Transit, Role.Terminal);
+
     /// <summary>All of them, by port.</summary>
-    public static IReadOnlyList<Line> All { get; } = [Pos, AcquirerNetwork, NetworkIssuer, NetworkToken, PhoneWallet, WalletToken, TokenIssuer, BankDesk, TokenNetwork, TokenWallet, IssuerToken];
+    public static IReadOnlyList<Line> All { get; } = [Pos, AcquirerNetwork, NetworkIssuer, NetworkToken, PhoneWallet, WalletToken, TokenIssuer, BankDesk, TokenNetwork, TokenWallet, IssuerToken, PhoneTransit, GateTransit];
 
     /// <summary>Where a process without pages shows health and metrics: N+20 and the first line's offset of its first party; with pages N itself.</summary>
     public static int OperationsOffset(IReadOnlySet<Role> roles) => roles.Contains(Role.Web) ? 0 : 20 + (All.FirstOrDefault(line => roles.Contains(line.Server))?.Offset ?? 0);
@@ -63,7 +69,7 @@ public sealed class Peers
         var party = line is null && (Enum.GetValues<Role>().Any(role => role.Name() == key) || key.StartsWith("issuer-", StringComparison.Ordinal));
         if (line is null && !party)
         {
-            return $"'{row}' names no party and no line; expected PARTY=HOST[:N] with a party of acquirer, network, token, issuer, issuer-BANK, wallet, or LINE[/BANK]=HOST:PORT with a line of {string.Join(", ", Line.All.Select(one => one.Name))}";
+            return $"'{row}' names no party and no line; expected PARTY=HOST[:N] with a party of acquirer, network, token, issuer, issuer-BANK, wallet, transit, or LINE[/BANK]=HOST:PORT with a line of {string.Join(", ", Line.All.Select(one => one.Name))}";
         }
 
         if (!TryRead(value, party ? defaultBase : null, out var address))

@@ -8,14 +8,21 @@ namespace Majia.Host.Operations;
 /// <param name="Counter">The last ATC that it used.</param>
 public sealed record ChipCounter(string Handset, string Seid, string InstanceAid, ushort Counter);
 
+/// <param name="Number">Of the transit card, 16 digits.</param>
+/// <param name="Balance">Minor units.</param>
+public sealed record ChipPurse(string Handset, string Number, long Balance);
+
 /// <summary>The counters of the chips in a data folder, read from copies: the process that holds a chip goes on.</summary>
 /// <param name="Read">How many chips could be read.</param>
 /// <param name="Faults">What is wrong with the others.</param>
 public sealed record ChipCounters(IReadOnlyList<ChipCounter> Counters, int Chips, IReadOnlyList<Text> Faults)
 {
+    /// <summary>Transit cards in the same chips.</summary>
+    public IReadOnlyList<ChipPurse> Purses { get; init; } = [];
+
     public static ChipCounters Read(string folder, Entropy entropy)
     {
-        var (counters, faults, seen) = (new List<ChipCounter>(), new List<Text>(), 0);
+        var (counters, purses, faults, seen) = (new List<ChipCounter>(), new List<ChipPurse>(), new List<Text>(), 0);
         var chips = Path.Combine(folder, "chips");
         if (!Directory.Exists(chips))
         {
@@ -48,6 +55,7 @@ public sealed record ChipCounters(IReadOnlyList<ChipCounter> Counters, int Chips
 
                     seen++;
                     counters.AddRange(chip.Payments.Select(instance => new ChipCounter(name, Convert.ToHexString(chip.Seid.Span), instance.Aid.ToString(), instance.Atc)));
+                    purses.AddRange(chip.Transits.Where(static transit => transit.Profile is not null).Select(transit => new ChipPurse(name, Convert.ToHexString(transit.Profile!.Number.Span), transit.Balance)));
                 }
                 catch (ChipMemoryException damaged)
                 {
@@ -55,7 +63,7 @@ public sealed record ChipCounters(IReadOnlyList<ChipCounter> Counters, int Chips
                 }
             }
 
-            return new ChipCounters(counters, seen, faults);
+            return new ChipCounters(counters, seen, faults) { Purses = purses };
         }
         finally
         {

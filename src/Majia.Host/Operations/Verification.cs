@@ -6,7 +6,7 @@ using Majia.TokenService.Vault;
 
 namespace Majia.Host.Operations;
 
-/// <param name="Area">ledger, payments, audit, cards, chips, files.</param>
+/// <param name="Area">ledger, payments, audit, cards, transit, chips, files.</param>
 /// <param name="Where">Folder and party.</param>
 public sealed record Finding(string Area, string Where, Text Says);
 
@@ -19,7 +19,7 @@ public sealed record VerificationReport(IReadOnlyList<Finding> Findings, IReadOn
 
 /// <summary>Looks whether the books of all parties agree with themselves and with each other. It reads committed rows only, so it runs beside a process as well as on a stopped folder.</summary>
 /// <remarks>What is on its way between parties (an enrolment, a notice in an outbox) is no finding; a deleted device card that its chip still holds is not one either: the phone hears of it later (R24).</remarks>
-public static class Verification
+public static partial class Verification
 {
     /// <param name="places">Where the parties are; parties apart are given together, else what a party says of another cannot be compared.</param>
     /// <exception cref="StoreException">A folder has no database, or it cannot be read.</exception>
@@ -28,7 +28,22 @@ public static class Verification
         var (findings, looked) = (new List<Finding>(), new List<Text>());
         var folders = places.Select(static place => place.Folder).ToList();
         var parties = new SortedDictionary<string, PartyRows>(StringComparer.Ordinal);
-        OfFolders(places.Where(static place => place.Store is null).Select(static place => place.Folder), parties, findings);
+        var databases = new List<Snapshots.SettledDatabase>();
+        try
+        {
+            OfFolders(places.Where(static place => place.Store is null).Select(static place => place.Folder), databases, parties, findings);
+            Run(places, folders, parties, entropy, findings, looked);
+        }
+        finally
+        {
+            databases.ForEach(static database => database.Dispose());
+        }
+
+        return new VerificationReport(findings, looked);
+    }
+
+    private static void Run(IReadOnlyList<DataPlace> places, List<string> folders, SortedDictionary<string, PartyRows> parties, Entropy entropy, List<Finding> findings, List<Text> looked)
+    {
         OfPostgres(places.Select(static place => place.Store).OfType<string>().Distinct(StringComparer.Ordinal), parties);
         if (parties.TryGetValue("issuer", out var bank))
         {
@@ -64,29 +79,36 @@ public static class Verification
             }
         }
 
-        return new VerificationReport(findings, looked);
+        if (parties.TryGetValue("transit", out var transit))
+        {
+            Transit(transit, folders, entropy, findings, looked);
+        }
     }
 
     /// <summary>One party's committed rows, in whichever database.</summary>
     /// <param name="folder">Where its file is; null on PostgreSQL.</param>
-    private sealed class PartyRows(string party, string? folder, string? store)
+    /// <param name="place">Its file, or the database.</param>
+    private sealed class PartyRows(string party, string? folder, string place)
     {
         public string? Folder => folder;
 
         /// <summary>For findings.</summary>
         public string Where => folder ?? $"schema {party}";
 
-        public T Look<T>(Func<Session, T> query) => folder is null ? PostgresStore.Peek(store!, party, query) : SqliteStore.Peek(Path.Combine(folder, "majia.db"), query);
+        public T Look<T>(Func<Session, T> query) => folder is null ? PostgresStore.Peek(place, party, query) : SqliteStore.Peek(place, query);
     }
 
-    private static void OfFolders(IEnumerable<string> folders, SortedDictionary<string, PartyRows> parties, List<Finding> findings)
+    private static void OfFolders(IEnumerable<string> folders, List<Snapshots.SettledDatabase> databases, SortedDictionary<string, PartyRows> parties, List<Finding> findings)
     {
         foreach (var folder in folders)
         {
+            // A folder that nobody closed is copied once, with what waits in its log.
             var database = Path.Combine(folder, "majia.db");
-            foreach (var party in Snapshots.Versions(database).Select(row => row.Split('=')[0]))
+            var settled = new Snapshots.SettledDatabase(database);
+            databases.Add(settled);
+            foreach (var party in Snapshots.Versions(settled.Path).Select(row => row.Split('=')[0]))
             {
-                parties.TryAdd(party, new PartyRows(party, folder, null));
+                parties.TryAdd(party, new PartyRows(party, folder, settled.Path));
             }
 
             findings.AddRange(Snapshots.Damage(database).Select(damage => new Finding("files", database, new($"the file is damaged: {damage}", $"数据库文件已损坏：{damage}"))));

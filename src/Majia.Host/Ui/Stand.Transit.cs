@@ -29,14 +29,12 @@ public sealed partial class Stand
     /// <summary>The card as the chip had it when the phone last looked; null when there is none.</summary>
     public TransitCardView? Transit { get; private set; }
 
-    public bool HasTransit => system.Transit is not null;
-
     /// <summary>Every id that the choice of readers offers: shops and gates.</summary>
     public string ReaderId => GateId is { } gate ? GatePrefix + gate : TerminalId;
 
-    public static Text GateName(string id) => TransitSystem.Gates[id] is { IsExit: true } exit
+    public static Text GateName(string id) => GateLine.Gates[id] is { IsExit: true } exit
         ? new($"Metro gate out, station {exit.Station}", $"地铁出站闸机，第 {exit.Station} 站")
-        : new($"Metro gate in, station {TransitSystem.Gates[id].Station}", $"地铁进站闸机，第 {TransitSystem.Gates[id].Station} 站");
+        : new($"Metro gate in, station {GateLine.Gates[id].Station}", $"地铁进站闸机，第 {GateLine.Gates[id].Station} 站");
 
     public void ChooseReader(string id)
     {
@@ -45,7 +43,7 @@ public sealed partial class Stand
             GateId = null;
             ChooseTerminal(id);
         }
-        else if (HasTransit && TransitSystem.Gates.ContainsKey(id[GatePrefix.Length..]))
+        else if (GateLine.Gates.ContainsKey(id[GatePrefix.Length..]))
         {
             (GateId, AtGate) = (id[GatePrefix.Length..], null);
             _ = LookAtTransitAsync();
@@ -69,7 +67,7 @@ public sealed partial class Stand
     /// <summary>The phone asks its chip anew.</summary>
     public async Task LookAtTransitAsync()
     {
-        Transit = HasTransit ? await Phone.TransitAsync() : null;
+        Transit = await Phone.TransitAsync();
         Tell();
     }
 
@@ -85,7 +83,7 @@ public sealed partial class Stand
         var now = system.Time.GetUtcNow();
         var watch = new GateWatch(new SlowAir(tap, GatePace, system.Time), system.Trace, system.Time, string.Create(CultureInfo.InvariantCulture, $"{GatePrefix}{gate}:{now.ToUnixTimeMilliseconds()}"));
         Follow(watch.Reference);
-        var result = await system.Transit!.Gate(gate).TapAsync(watch, CancellationToken.None);
+        var result = await system.Gates.Gate(gate).TapAsync(watch, CancellationToken.None);
         watch.Ended(result.Says);
         AtGate = result;
         await LookAtTransitAsync();

@@ -13,10 +13,12 @@ using Majia.Terminal.Line;
 
 namespace Majia.Scenarios.Failures;
 
-/// <summary>Issuer, token service, network, acquirer and wallet in a process each over TLS; each is killed in the middle of the selling and started again (quality.md, semantics 1–3).</summary>
+/// <summary>Issuer, token service, network, acquirer, wallet and transit operator in a process each over TLS; each is killed in the middle of the selling and started again (quality.md, semantics 1–3).</summary>
 public sealed class ApartCrashTests : IAsyncLifetime
 {
     private const string Card = "mingyue-02", Finger = "right thumb";
+
+    private const long TopUp = 1_500;
 
     private static readonly Amount Price = Amount.Cny(100);
 
@@ -41,11 +43,11 @@ public sealed class ApartCrashTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Each_of_five_processes_is_killed_while_it_sells_and_no_cent_is_wrong()
+    public async Task Each_of_six_processes_is_killed_while_it_sells_and_no_cent_is_wrong()
     {
         await using (var system = await MajiaSystem.OpenAsync(trial.Devices(new SeededEntropy(7, "apart"))))
         {
-            await foreach (var step in new Story(system).TellAsync())
+            await foreach (var step in new Story(system, transit: true).TellAsync())
             {
                 Assert.True(step.Ok, $"{step.Step}: {step.Outcome}, expected {step.Expected}: {step.Why.En}");
             }
@@ -54,11 +56,15 @@ public sealed class ApartCrashTests : IAsyncLifetime
             var opening = (await window.AccountAsync(SeedData.Card(Card).Account)).Minor;
             var (phone, terminal) = (system.Phones["mi5"], system.Terminals[World.Books]);
             List<string> acknowledged = [];
+            Assert.Empty(await phone.TopUpTransitAsync(3_000, CancellationToken.None)); // for all the rides to come
+            var purse = (await phone.TransitAsync(CancellationToken.None))!.Balance.Minor;
             foreach (var role in Trial.Parties)
             {
                 acknowledged.Add(await SoldAsync(system, phone));
                 var under = SellAsync(system, phone);
+                var topped = role == Role.Transit ? phone.TopUpTransitAsync(TopUp, CancellationToken.None) : null;
                 await trial.KillAsync(role);
+                var reasons = topped is null ? [] : await topped;
                 if (await under is { Outcome: SaleOutcome.Approved } lucky)
                 {
                     acknowledged.Add(lucky.Rrn!);
@@ -67,14 +73,28 @@ public sealed class ApartCrashTests : IAsyncLifetime
                 // Nobody is there: the next one is refused or reversed, or the party that is gone has no part in it.
                 if (await SellAsync(system, phone) is { Outcome: SaleOutcome.Approved } without)
                 {
-                    Assert.Equal(Role.Wallet, role);
+                    Assert.Contains(role, (Role[])[Role.Wallet, Role.Transit]);
                     acknowledged.Add(without.Rrn!);
                 }
+
+                // A gate asks nobody, whoever is gone.
+                purse -= await RideAsync(system, phone);
 
                 await trial.StartAsync(role);
                 await trial.ReadyAsync();
                 acknowledged.Add(await SoldAsync(system, phone));
+                if (reasons.Count > 0)
+                {
+                    // Nobody heard how it ended: tried again it is the same top-up.
+                    Assert.Equal("OFFLINE", Assert.Single(reasons).Code);
+                    Assert.Empty(await phone.TopUpTransitAsync(TopUp, CancellationToken.None));
+                }
+
+                purse += topped is null ? 0 : TopUp;
             }
+
+            Assert.Equal(purse, (await phone.TransitAsync(CancellationToken.None))!.Balance.Minor);
+            Assert.Equal(Trial.Parties.Count, await system.Gates.SettleAsync(CancellationToken.None));
 
             // What waits in terminal, acquirer and switch is delivered.
             using var hurry = new CancellationTokenSource(Patience);
@@ -100,6 +120,8 @@ public sealed class ApartCrashTests : IAsyncLifetime
         Assert.Equal(0, Peek(Role.Issuer, "SELECT count(*) FROM (SELECT currency FROM issuer_ledger GROUP BY currency HAVING SUM(amount) <> 0)"));
         Assert.Equal(1, Peek(Role.Token, "SELECT count(*) FROM token_alarm WHERE kind <> 'GAP'")); // the thief of the story
         Assert.Equal(Peek(Role.Issuer, $"SELECT count(*) FROM issuer_authorisations WHERE {Sales}"), Peek(Role.Issuer, $"SELECT count(DISTINCT rrn) FROM issuer_authorisations WHERE {Sales}"));
+        Assert.Equal(2_000 + 3_000 + TopUp, Peek(Role.Transit, "SELECT SUM(amount) FROM transit_load WHERE state = 'DONE'"));
+        Assert.Equal(Trial.Parties.Count + 1, Peek(Role.Transit, "SELECT count(*) FROM transit_ride"));
         Assert.Empty(Verification.Run([.. Trial.Parties.Select(party => new DataPlace(trial.DataOf(party))), new DataPlace(Path.Combine(folder, "devices"))], new SystemEntropy()).Findings);
         Assert.DoesNotContain(log, line => line.Contains("refused:", StringComparison.Ordinal) && line.Contains("certificate for", StringComparison.Ordinal));
     }
@@ -116,6 +138,16 @@ public sealed class ApartCrashTests : IAsyncLifetime
         }
         while (sale.Outcome != SaleOutcome.Approved);
         return sale.Rrn!;
+    }
+
+    /// <summary>In at the first station, out at the eighth; what it cost.</summary>
+    private static async Task<long> RideAsync(MajiaSystem system, PhoneDevice phone)
+    {
+        var entered = await system.Gates.Gate("in-1").TapAsync(phone.Tap(), CancellationToken.None);
+        Assert.True(entered.Opens, entered.Says.En);
+        var left = await system.Gates.Gate("out-8").TapAsync(phone.Tap(), CancellationToken.None);
+        Assert.True(left.Opens, left.Says.En);
+        return left.Fare.Minor;
     }
 
     private static async Task<SaleResult> SellAsync(MajiaSystem system, PhoneDevice phone)

@@ -20,11 +20,19 @@ public sealed class VerificationTests
                 await world.SellAsync(card, 100);
                 await world.AddAsync("mingyue-11");
                 await world.PumpAsync();
+                Assert.Empty(await world.Phone().AddTransitCardAsync());
+                Assert.Empty(await world.Phone().TopUpTransitAsync(2_000));
+                foreach (var gate in (string[])["in-1", "out-8"])
+                {
+                    Assert.True((await world.System.Gates.Gate(gate).TapAsync(world.Phone().Tap(), TestContext.Current.CancellationToken)).Opens); // and not handed in yet
+                }
+
                 await world.System.Store.DurableAsync();
                 Assert.Empty(Find(folder));
             }
 
             Assert.Empty(Find(folder));
+            Assert.Contains(Verification.Run([new DataPlace(folder)], new SystemEntropy()).Checked, line => line.En == "transit cards: 1, 1 compared with their chips");
             Assert.Contains(await AfterAsync(folder, "UPDATE issuer_accounts SET balance = balance + 1 WHERE account = 'mingyue-lin-credit'"), finding => finding is { Area: "ledger" } && finding.Says.En.Contains("account mingyue-lin-credit shows", StringComparison.Ordinal));
             Assert.Contains(await AfterAsync(folder, "UPDATE issuer_ledger SET amount = amount + 1 WHERE account = 'settlement-network'"), finding => finding.Says.En.Contains("not zero", StringComparison.Ordinal));
             Assert.Contains(await AfterAsync(folder, "UPDATE issuer_authorisations SET state = 'Reversed'"), finding => finding is { Area: "payments" } && finding.Says.En.Contains("the bank has not charged it", StringComparison.Ordinal));
@@ -33,6 +41,7 @@ public sealed class VerificationTests
             Assert.Contains(await AfterAsync(folder, "DELETE FROM token_device_slot"), finding => finding.Says.En.Contains("holds no place of its chip", StringComparison.Ordinal));
             Assert.Contains(await AfterAsync(folder, "DELETE FROM wallet_card"), finding => finding.Says.En.Contains("the wallet does not show it", StringComparison.Ordinal));
             Assert.Contains(await AfterAsync(folder, "UPDATE issuer_devices SET state = 'Suspended'"), finding => finding.Says.En.Contains("the bank has", StringComparison.Ordinal));
+            Assert.Contains(await AfterAsync(folder, "UPDATE transit_load SET amount = amount - 1"), finding => finding is { Area: "transit" } && finding.Says.En.Contains("the chip holds 1600 fen, top-ups less rides make 1599", StringComparison.Ordinal));
             Assert.Contains(await AfterAsync(folder, "UPDATE token_token SET atc_high = 900 WHERE state = 'Active'"), finding => finding is { Area: "chips" } && finding.Says.En.Contains("the chip was put back", StringComparison.Ordinal));
         }
         finally
@@ -49,7 +58,7 @@ public sealed class VerificationTests
         var copy = Directory.CreateTempSubdirectory("majia-damage-").FullName;
         try
         {
-            foreach (var sub in (string[])["chips", "keys"])
+            foreach (var sub in (string[])["chips", "keys", "terminals"])
             {
                 Directory.CreateDirectory(Path.Combine(copy, sub));
                 foreach (var file in Directory.EnumerateFiles(Path.Combine(folder, sub)))

@@ -27,15 +27,15 @@ public sealed class TransitTests
 
     private static async Task<TransitCardView> CardAsync(World world, string handset = "mi5") => (await world.Phone(handset).TransitAsync())!;
 
-    private static Task<GateResult> TapAsync(World world, string gate, ICardChannel? card = null) => world.System.Transit!.Gate(gate).TapAsync(card ?? world.Phone().Tap(), TestContext.Current.CancellationToken);
+    private static Task<GateResult> TapAsync(World world, string gate, ICardChannel? card = null) => world.System.Gates.Gate(gate).TapAsync(card ?? world.Phone().Tap(), TestContext.Current.CancellationToken);
 
     /// <summary>Chip and operator's books say the same, once the gates have handed in.</summary>
     private static async Task AgreeAsync(World world, long balance, string handset = "mi5")
     {
-        await world.System.Transit!.SettleAsync();
+        await world.System.Gates.SettleAsync(TestContext.Current.CancellationToken);
         var card = await CardAsync(world, handset);
         Assert.Equal(Amount.Cny(balance), card.Balance);
-        Assert.Equal(balance, world.System.Transit.Operator.Balance(card.Number));
+        Assert.Equal(balance, world.System.Transit.Balance(card.Number));
     }
 
     [Fact]
@@ -60,7 +60,7 @@ public sealed class TransitTests
         Assert.False(card.Inside);
         Assert.Equal(["RIDE", "RIDE", "TOP_UP"], card.Log.Select(entry => entry.Kind));
         await AgreeAsync(world, 5_000 - Fares.Between(1, 8));
-        Assert.Equal(0, await world.System.Transit!.SettleAsync()); // once
+        Assert.Equal(0, await world.System.Gates.SettleAsync(TestContext.Current.CancellationToken)); // once
     }
 
     [Theory]
@@ -175,11 +175,53 @@ var again = await TapAsync(world, "in-1");
         await using var world = await WithCardAsync(350, 2_000);
         Assert.True((await TapAsync(world, "in-1")).Opens);
         Assert.True((await TapAsync(world, "out-8")).Opens);
-        var ride = Assert.Single(world.System.Transit!.Gate("out-8").Unsettled());
-        Assert.Empty(await world.System.Transit.Operator.SettleAsync([ride with { Amount = 900 }]));
-        Assert.Empty(await world.System.Transit.Operator.SettleAsync([ride with { PurchaseNumber = 7 }]));
-        Assert.Single(await world.System.Transit.Operator.SettleAsync([ride]));
-        Assert.Equal(2_000 - Fares.Between(1, 8), world.System.Transit.Operator.Balance(ride.CardNumber));
+        var ride = Assert.Single(world.System.Gates.Gate("out-8").Unsettled());
+        Assert.Empty((await world.System.Transit.SettleAsync([ride with { Amount = 900 }])).Booked);
+        Assert.Empty((await world.System.Transit.SettleAsync([ride with { PurchaseNumber = 7 }])).Booked);
+        Assert.Single((await world.System.Transit.SettleAsync([ride])).Booked);
+        Assert.Equal(2_000 - Fares.Between(1, 8), world.System.Transit.Balance(ride.CardNumber));
+    }
+
+    [Fact]
+    public async Task What_the_operator_does_not_hear_a_gate_keeps_and_what_it_does_not_believe_is_not_shown_again()
+    {
+        await using var world = await WithCardAsync(351, 2_000);
+        Assert.True((await TapAsync(world, "in-1")).Opens);
+        Assert.True((await TapAsync(world, "out-8")).Opens);
+        foreach (var fault in (LinkFault[])[LinkFault.DropRequest, LinkFault.DropAnswer])
+        {
+            world.System.Wires.GateTransit.Set(fault, count: 1, after: 0);
+            await world.System.PumpAsync(TestContext.Current.CancellationToken); // its trouble is its own
+            Assert.Single(world.System.Gates.Gate("out-8").Unsettled());
+        }
+
+        await world.System.PumpAsync(TestContext.Current.CancellationToken);
+        Assert.Empty(world.System.Gates.Gate("out-8").Unsettled());
+        await AgreeAsync(world, 2_000 - Fares.Between(1, 8)); // once
+
+        Assert.True((await TapAsync(world, "in-1")).Opens);
+        Assert.True((await TapAsync(world, "out-8")).Opens);
+        var gate = world.System.Gates.Gate("out-8");
+        await gate.SettledAsync(gate.Unsettled(), await world.System.Transit.SettleAsync([.. gate.Unsettled().Select(ride => ride with { Code = "00000000" })]));
+        Assert.Empty(gate.Unsettled());
+    }
+
+    [Theory]
+    [InlineData("rides[1].cardNumber", "16 digits", "1", 1, 100, "000099000802", 1, "20260101000000", "00000000")]
+    [InlineData("rides[1].purchaseNumber", "0 to 65535", "1234567812345678", 65536, 100, "000099000802", 1, "20260101000000", "00000000")]
+    [InlineData("rides[1].amount", "minor units, up to what a card may hold", "1234567812345678", 1, 0, "000099000802", 1, "20260101000000", "00000000")]
+    [InlineData("rides[1].gate", "12 upper-case hex digits", "1234567812345678", 1, 100, "00009900080z", 1, "20260101000000", "00000000")]
+    [InlineData("rides[1].gateNumber", "0 to 4294967295", "1234567812345678", 1, 100, "000099000802", -1, "20260101000000", "00000000")]
+    [InlineData("rides[1].when", "14 digits, yyyyMMddHHmmss", "1234567812345678", 1, 100, "000099000802", 1, "2026", "00000000")]
+    [InlineData("rides[1].code", "8 upper-case hex digits", "1234567812345678", 1, 100, "000099000802", 1, "20260101000000", "0")]
+    public async Task A_ride_of_a_wrong_form_is_refused_by_the_name_of_its_field(string field, string expected, string number, int purchase, long amount, string gate, long count, string when, string code)
+    {
+        await using var world = await World.OpenAsync(352);
+        var good = new TransitOperator.Ride("1234567812345678", 1, 100, "000099000802", 1, "20260101000000", "00000000");
+        var line = new InMemoryJsonLink(world.System.Transit.GateEndpoint, world.System.Wires.GateTransit, world.System.Store);
+        var reply = await line.CallAsync<TransitOperator.SettleRequest, TransitOperator.SettleReply>(
+            TransitOperator.Operations.Settle, new([good, new(number, purchase, amount, gate, count, when, code)]), TestContext.Current.CancellationToken);
+        Assert.Equal((field, expected), Assert.Single(reply.Error!.Errors!) is var wrong ? (wrong.Field, wrong.Expected) : default);
     }
 
     /// <summary>The phone leaves the gate at one command: before it is heard, or before its answer is.</summary>

@@ -64,6 +64,21 @@ public sealed class RedoLogTests : IDisposable
         }
 
         Assert.Equal(["a/1 5  "], SqliteStore.Peek(crashed, All));
+        string looked;
+        using (var settled = new Snapshots.SettledDatabase(crashed))
+        {
+            looked = settled.Path;
+            Assert.NotEqual(crashed, looked);
+            Assert.Equal(["a/1 5  "], SqliteStore.Peek(looked, All)); // as often as one likes, from one copy
+        }
+
+        Assert.False(File.Exists(looked));
+        using (var closed = new Snapshots.SettledDatabase(Database))
+        {
+            Assert.Equal(Database, closed.Path); // nothing waits: no copy
+        }
+
+        Assert.True(File.Exists(Database));
         var copy = Path.Combine(folder, "copy.db");
         Snapshots.Take(crashed, copy);
         Assert.Equal(["a/1 5  "], SqliteStore.Peek(copy, All));
