@@ -82,7 +82,7 @@ public sealed partial class MajiaSystem : IAsyncDisposable
             foreach (var bank in SeedData.Banks.Where(bank => here.Contains(bank.Institution)))
             {
                 var name = KeyTable.Issuer(bank.Institution);
-                var issuer = new IssuerParty(bank.Options with { PasswordIterations = options.PasswordIterations, Rewards = rewards }, books.Of(IssuerParty.Schema), modules[name], Time, entropy, Trace);
+                var issuer = new IssuerParty(bank.Options with { PasswordIterations = options.PasswordIterations, Rewards = rewards, RefusesTestAgents = options.Production }, books.Of(IssuerParty.Schema), modules[name], Time, entropy, Trace);
                 issuers.Add(bank.Institution, issuer);
                 lines.Answer(Line.TokenIssuer, name, issuer.Endpoint, Store);
                 lines.Answer(Line.BankDesk, name, BankWindow.Of(issuer.Desk, name), Store);

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using Majia.Core.Cryptography;
+using AesGcm = System.Security.Cryptography.AesGcm;
 
 namespace Majia.Hsm;
 
@@ -19,7 +20,12 @@ internal sealed class HeldKey
         {
             Schedule = new CipherKey(info.Algorithm, value);
         }
+
+        hashes = new Spare<IncrementalHash>(() => IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, Value));
+        Boxes = new Spare<AesGcm>(() => new AesGcm(Value, KeyModule.TagLength));
     }
+
+    private readonly Spare<IncrementalHash> hashes;
 
     internal KeyInfo Info { get; }
 
@@ -29,6 +35,18 @@ internal sealed class HeldKey
 
     /// <summary>Null for hash and elliptic-curve keys.</summary>
     internal CipherKey? Schedule { get; }
+
+    /// <summary>AES-256-GCM under this key, made ready once.</summary>
+    internal Spare<AesGcm> Boxes { get; }
+
+    /// <summary>HMAC-SHA-256 of <paramref name="message"/> under this key, 32 bytes into <paramref name="into"/>.</summary>
+    internal void Hmac(ReadOnlySpan<byte> message, Span<byte> into)
+    {
+        var hash = hashes.Take();
+        hash.AppendData(message);
+        hash.GetHashAndReset(into);
+        hashes.Return(hash);
+    }
 
     /// <summary>Card keys derived from this master key, the last used ones.</summary>
     internal RecentKeys CardKeys { get; } = new();
@@ -44,11 +62,23 @@ internal sealed class HeldKey
     });
 }
 
+/// <summary>One of a kind kept for the next who needs it: a library's object whose making costs several times its use, and which serves one at a time.</summary>
+internal sealed class Spare<T>(Func<T> make)
+    where T : class, IDisposable
+{
+    private T? kept;
+
+    internal T Take() => Interlocked.Exchange(ref kept, null) ?? make();
+
+    /// <summary>Not after a failure: who knows what state it is in.</summary>
+    internal void Return(T item) => Interlocked.Exchange(ref kept, item)?.Dispose();
+}
+
 /// <summary>A bounded cache of derived keys in two generations: when the young one is full it becomes the old one, and the old one is forgotten.</summary>
 internal sealed class RecentKeys
 {
     /// <summary>Cards in one generation; some 2 kB each.</summary>
-    private const int Capacity = 8192;
+    private const int Capacity = 16_384;
 
     private readonly Lock gate = new();
     private ConcurrentDictionary<(string Number, string Sequence), CipherKey> young = new();

@@ -12,51 +12,66 @@ namespace Majia.Hsm;
 /// <summary>Data at rest and data sent to this party.</summary>
 public sealed partial class KeyModule
 {
-    private const int NonceLength = 12, TagLength = 16;
+    internal const int TagLength = 16;
+
+    private const int NonceLength = 12;
 
     /// <summary>AES-256-GCM: nonce (12) ‖ ciphertext ‖ tag (16), bound to <paramref name="context"/>.</summary>
     public byte[] Seal(string key, ReadOnlySpan<byte> plaintext, string context)
     {
-        using var gcm = new AesGcm(Find(key, KeyUsage.DataEncryption).Value, TagLength);
+        var boxes = Find(key, KeyUsage.DataEncryption).Boxes;
+        var gcm = boxes.Take();
         var box = new byte[NonceLength + plaintext.Length + TagLength];
         entropy.Fill(box.AsSpan(0, NonceLength));
         gcm.Encrypt(box.AsSpan(0, NonceLength), plaintext, box.AsSpan(NonceLength, plaintext.Length), box.AsSpan(NonceLength + plaintext.Length), Encoding.UTF8.GetBytes(context));
+        boxes.Return(gcm);
         return box;
     }
 
     public bool TryUnseal(string key, ReadOnlySpan<byte> box, string context, [NotNullWhen(true)] out byte[]? plaintext)
     {
         plaintext = null;
-        using var gcm = new AesGcm(Find(key, KeyUsage.DataEncryption).Value, TagLength);
+        var boxes = Find(key, KeyUsage.DataEncryption).Boxes;
         if (box.Length < NonceLength + TagLength)
         {
             return false;
         }
 
         var opened = new byte[box.Length - NonceLength - TagLength];
+        var gcm = boxes.Take();
         try
         {
             gcm.Decrypt(box[..NonceLength], box[NonceLength..^TagLength], box[^TagLength..], opened, Encoding.UTF8.GetBytes(context));
         }
         catch (AuthenticationTagMismatchException)
         {
+            gcm.Dispose();
             return false;
         }
+
+        boxes.Return(gcm);
 
         plaintext = opened;
         return true;
     }
 
     /// <summary>HMAC-SHA-256 of a number, for look-up (32 bytes).</summary>
-    public byte[] Index(string key, AccountNumber number) =>
-        HMACSHA256.HashData(Find(key, KeyUsage.KeyedHash).Value, Encoding.ASCII.GetBytes(number.Reveal()));
+    public byte[] Index(string key, AccountNumber number)
+    {
+        Span<byte> digits = stackalloc byte[AccountNumber.MaxLength];
+        var index = new byte[HMACSHA256.HashSizeInBytes];
+        Find(key, KeyUsage.KeyedHash).Hmac(digits[..Encoding.ASCII.GetBytes(number.Reveal(), digits)], index);
+        CryptographicOperations.ZeroMemory(digits);
+        return index;
+    }
 
     /// <summary>HMAC-SHA-256 of a message (32 bytes), to know the same again: nobody without the key tries guesses of what was in it.</summary>
     public byte[] Fingerprint(string key, ReadOnlySpan<byte> message)
     {
         // A letter before it: the fingerprint of no message is the index of a number.
         byte[] marked = [(byte)'F', .. message];
-        var fingerprint = HMACSHA256.HashData(Find(key, KeyUsage.KeyedHash).Value, marked);
+        var fingerprint = new byte[HMACSHA256.HashSizeInBytes];
+        Find(key, KeyUsage.KeyedHash).Hmac(marked, fingerprint);
         CryptographicOperations.ZeroMemory(marked);
         return fingerprint;
     }

@@ -46,9 +46,10 @@ public sealed partial class KeyModule
     {
         // Each part after its length: no two triples make the same bytes.
         var message = Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{token.Length}:{token.Reveal()}{pan.Length}:{pan.Reveal()}{transaction.Length}:{transaction}"));
-        var mac = HMACSHA256.HashData(key.Value, message)[..8];
+        Span<byte> mac = stackalloc byte[HMACSHA256.HashSizeInBytes];
+        key.Hmac(message, mac);
         CryptographicOperations.ZeroMemory(message);
-        return mac;
+        return mac[..8].ToArray();
     }
 
     /// <summary>IBM 3624 with offset. A block that does not hold a PIN of 4 to 12 digits is <see cref="PinVerdict.Malformed"/>.</summary>

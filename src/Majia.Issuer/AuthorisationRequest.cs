@@ -165,7 +165,7 @@ public sealed class AuthorisationRequest
             SequenceNumber = message.Text(23) is { Length: 3 } sequence ? sequence[1..] : "00",
             IsContact = message.Text(22)?.StartsWith("05", StringComparison.Ordinal) == true,
             PinBlock = message.Has(52) ? message.Binary(52) : default,
-            Content = message.Copy().Remove(52).ContentDigest(),
+            Content = message.ContentDigest(52),
         };
         refusal = default!;
         return true;

@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
 using Majia.Core.Contracts;
 using Majia.Core.Cryptography;
 using Majia.Core.Primitives;
@@ -45,7 +43,7 @@ public sealed record AppDone(Text Says);
 /// <summary>The bank's own app (R6): its customer signs in there and confirms the card that is being added, in place of a code. Limits of a device card are the holder's to set there too.</summary>
 /// <remarks>
 /// A confirmation is asked for through the token service, holds for one token reference of one of this customer's cards, for a few minutes, and once.
-/// Wrong passwords are counted before they are compared, so that guesses at once are counted like guesses in turn.
+/// Wrong passwords are counted as <see cref="SignIns"/> says.
 /// </remarks>
 public sealed class BankApp(IssuerOptions options, Store store, TimeProvider time, Entropy entropy, IssuerDesk desk, Func<IJsonLink?> tokenService)
 {
@@ -72,6 +70,8 @@ public sealed class BankApp(IssuerOptions options, Store store, TimeProvider tim
         Nothing = new(Ineligible.NotFound, "No card of yours waits for this.", null, new("No card of yours waits for this: ask for it on the phone first.", "没有等待您确认的卡，请先在手机上发起。")),
         Away = new("UNREACHABLE", "The token service cannot be reached: confirm again.", null, new("The token service cannot be reached: confirm again.", "无法连接标记服务，请再次确认。"));
 
+    private readonly SignIns people = new(options, store, time, entropy, "app", "customer", options.AppSession);
+
     public JsonEndpoint Map(string party) => new JsonEndpoint(party)
         .Map<AppSignIn, AppSession>("sign-in", (request, _) => SignInAsync(request))
         .Map<AppWaitingRequest, AppWaitingReply>("waiting", (request, _) => WaitingAsync(request))
@@ -83,45 +83,13 @@ public sealed class BankApp(IssuerOptions options, Store store, TimeProvider tim
 
     public async Task<ApiReply<AppSession>> SignInAsync(AppSignIn request)
     {
-        var now = time.GetUtcNow();
-        var (known, locked) = await store.CommitAsync(session =>
+        var (outcome, opened, until) = await people.OpenAsync(request.Customer, request.Password);
+        return outcome switch
         {
-            var user = session.One(
-                "SELECT salt, iterations, hash, failures, locked_until FROM issuer_app_users WHERE institution = $1 AND customer = $2 FOR UPDATE",
-                static row => Tuple.Create(new PasswordHash(row.Bytes(0), (int)row.GetInt64(1), row.Bytes(2)), row.GetInt64(3), row.Instant(4)), options.Institution, request.Customer);
-            if (user is null || user.Item3 > now)
-            {
-                return ((PasswordHash?)null, user is not null);
-            }
-
-            var failures = user.Item2 + 1;
-            var last = failures >= options.AppPasswordTries;
-            session.Execute(
-                "UPDATE issuer_app_users SET failures = $3, locked_until = $4 WHERE institution = $1 AND customer = $2",
-                options.Institution, request.Customer, last ? 0 : failures, last ? now + options.AppLockOut : DateTimeOffset.UnixEpoch);
-            return (user.Item1, false);
-        });
-        if (locked)
-        {
-            return Locked;
-        }
-
-        // Nobody learns from the time that it takes whether there is such a customer.
-        var matches = (known ?? new PasswordHash(new byte[16], options.PasswordIterations, new byte[32])).Matches(request.Password);
-        if (known is null || !matches)
-        {
-            return WrongPassword;
-        }
-
-        var opened = Convert.ToHexStringLower(entropy.Bytes(32));
-        var until = now + options.AppSession;
-        return await store.CommitAsync<ApiReply<AppSession>>(session =>
-        {
-            session.Execute("UPDATE issuer_app_users SET failures = 0, locked_until = 0 WHERE institution = $1 AND customer = $2", options.Institution, request.Customer);
-            session.Execute("DELETE FROM issuer_app_sessions WHERE institution = $1 AND until <= $2", options.Institution, now);
-            session.Execute("INSERT INTO issuer_app_sessions (institution, hash, customer, until) VALUES ($1, $2, $3, $4)", options.Institution, HashOf(opened), request.Customer, until);
-            return new AppSession(opened, Customer.ById(session, options.Institution, request.Customer)?.MaskedName ?? "", until);
-        });
+            SignInOutcome.Open => new AppSession(opened, await store.WriteAsync(session => Customer.ById(session, options.Institution, request.Customer)?.MaskedName ?? ""), until),
+            SignInOutcome.Locked => Locked,
+            _ => WrongPassword,
+        };
     }
 
     private Task<ApiReply<AppWaitingReply>> WaitingAsync(AppWaitingRequest request) => store.WriteAsync<ApiReply<AppWaitingReply>>(session => SignedIn(session, request.Session) is not { } customer
@@ -226,10 +194,7 @@ public sealed class BankApp(IssuerOptions options, Store store, TimeProvider tim
         "INSERT INTO issuer_app_users (institution, customer, salt, iterations, hash, failures, locked_until) VALUES ($1, $2, $3, $4, $5, 0, 0) ON CONFLICT (institution, customer) DO NOTHING",
         institution, customer, password.Salt, password.Iterations, password.Hash);
 
-    private string? SignedIn(Session session, string opened) => session.Text(
-        "SELECT customer FROM issuer_app_sessions WHERE institution = $1 AND hash = $2 AND until > $3", options.Institution, HashOf(opened ?? ""), time.GetUtcNow());
-
-    private static byte[] HashOf(string opened) => SHA256.HashData(Encoding.UTF8.GetBytes(opened));
+    private string? SignedIn(Session session, string opened) => people.WhoIs(session, opened);
 
     private static long? Minor(string? yuan) => yuan is not null && Amount.TryParse(yuan, Currency.Cny, out var amount, out _) ? amount.Minor : null;
 }

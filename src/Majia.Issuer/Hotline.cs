@@ -5,20 +5,28 @@ using Majia.Storage;
 namespace Majia.Issuer;
 
 /// <summary>What an agent asks for. Every call says who asks and why.</summary>
-/// <param name="Agent">Who is at the telephone.</param>
+/// <param name="Session">Of the agent, from <c>sign-in</c>.</param>
 /// <param name="Reason">One sentence.</param>
 /// <param name="Card">The bank's id of the plastic.</param>
 /// <param name="PerPayment">For <c>limit</c>: yuan, such as 500.00; null: no limit. <paramref name="PerDay"/> likewise.</param>
 /// <param name="Device">Last four digits of the device card, where one of several is meant.</param>
-public sealed record HotlineRequest(string Agent, string Reason, string Card, string? Device = null, string? Comment = null, string? PerPayment = null, string? PerDay = null);
+public sealed record HotlineRequest(string Session, string Reason, string Card, string? Device = null, string? Comment = null, string? PerPayment = null, string? PerDay = null)
+{
+    public override string ToString() => nameof(HotlineRequest);
+}
 
 /// <param name="State">Of plastic, or of the device card that was asked about.</param>
 public sealed record HotlineReply(string Card, string State, Text Says);
 
-public sealed record HotlineHistoryRequest(string Card);
+/// <param name="Session">As in <see cref="HotlineRequest"/>.</param>
+public sealed record HotlineHistoryRequest(string Session, string Card)
+{
+    public override string ToString() => nameof(HotlineHistoryRequest);
+}
 
 /// <summary>One line of the hotline's book: a call is <c>asked</c> first, and then what it came to.</summary>
 /// <param name="Call">The same on both lines of a call.</param>
+/// <param name="Agent">Who was signed in.</param>
 /// <param name="Outcome">asked, done, or the code of what stood against it.</param>
 public sealed record HotlineLine(long Sequence, string Call, DateTimeOffset At, string Agent, string Action, string Card, string? Device, string Reason, string? Comment, string Outcome);
 
@@ -36,12 +44,16 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
           reason TEXT NOT NULL, comment TEXT, outcome TEXT NOT NULL, PRIMARY KEY (institution, sequence));
         """;
 
-    /// <summary>What an agent may ask for; each takes a <see cref="HotlineRequest"/>, <c>history</c> a <see cref="HotlineHistoryRequest"/>.</summary>
-    public static IReadOnlyList<string> Actions { get; } = ["report-lost", "report-stolen", "lift", "hold", "release", "delete", "resend-code", "activate", "replace", "renew", "limit"];
+    /// <summary>What an agent may ask for; each takes a <see cref="HotlineRequest"/>, <c>history</c> a <see cref="HotlineHistoryRequest"/>; <c>sign-in</c> comes first.</summary>
+    public static IReadOnlyList<string> Actions { get; } = ["report-lost", "report-stolen", "lift", "hold", "release", "delete", "resend-code", "activate", "replace", "renew", "limit", "comment"];
+
+    private readonly HotlineAgents agents = new(options, store, time, entropy);
 
     public JsonEndpoint Map(string party)
     {
-        var endpoint = new JsonEndpoint(party).Map<HotlineHistoryRequest, HotlineHistory>("history", (request, _) => HistoryAsync(request));
+        var endpoint = new JsonEndpoint(party)
+            .Map<AgentSignIn, AgentSession>("sign-in", (request, _) => agents.SignInAsync(request))
+            .Map<HotlineHistoryRequest, HotlineHistory>("history", (request, _) => HistoryAsync(request));
         foreach (var action in Actions)
         {
             endpoint.Map<HotlineRequest, HotlineReply>(action, (request, cancellation) => AnswerAsync(action, request, cancellation));
@@ -52,13 +64,19 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
 
     private async Task<ApiReply<HotlineReply>> AnswerAsync(string action, HotlineRequest request, CancellationToken cancellation)
     {
-        if (Malformed(request) is { } wrong)
+        var (agent, nobody) = await agents.AtWorkAsync(request.Session);
+        if (nobody is not null)
+        {
+            return nobody;
+        }
+
+        if (Malformed(action, request) is { } wrong)
         {
             return wrong;
         }
 
         var call = entropy.NewId();
-        await WriteAsync(call, action, request, Asked);
+        await WriteAsync(call, action, agent!, request, Asked);
         ApiReply<HotlineReply> reply;
         try
         {
@@ -69,7 +87,7 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
             reply = Unreachable;
         }
 
-        await WriteAsync(call, action, request, reply.Error?.ErrorCode ?? Done);
+        await WriteAsync(call, action, agent!, request, reply.Error?.ErrorCode ?? Done);
         return reply;
     }
 
@@ -83,6 +101,7 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
         "activate" => ActivateAsync(request, call, cancellation),
         "resend-code" => ResendAsync(request, call, cancellation),
         "limit" => LimitAsync(request),
+        "comment" => Task.FromResult(Plastic(request.Card, new("Noted in the book.", "已记录。"))),
         _ => ReplaceAsync(request, sameNumber: action == "renew"),
     };
 
@@ -181,13 +200,17 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
         return reply.Value is { } sent ? Plastic(request.Card, new($"A new code goes to {sent.Masked}.", $"新验证码已发往 {sent.Masked}。")) : reply.Error!;
     }
 
-    private Task<ApiReply<HotlineHistory>> HistoryAsync(HotlineHistoryRequest request) => store.WriteAsync<ApiReply<HotlineHistory>>(session => new HotlineHistory(session.Query(
+    private async Task<ApiReply<HotlineHistory>> HistoryAsync(HotlineHistoryRequest request)
+    {
+        var (_, nobody) = await agents.AtWorkAsync(request.Session);
+        return nobody ?? await store.WriteAsync<ApiReply<HotlineHistory>>(session => new HotlineHistory(session.Query(
         "SELECT sequence, call, at, agent, action, card, device, reason, comment, outcome FROM issuer_hotline WHERE institution = $1 AND card = $2 ORDER BY sequence",
         static row => new HotlineLine(
             row.GetInt64(0), row.GetString(1), row.Instant(2), row.GetString(3), row.GetString(4), row.GetString(5), row.IsDBNull(6) ? null : row.GetString(6), row.GetString(7),
             row.IsDBNull(8) ? null : row.GetString(8), row.GetString(9)), options.Institution, request.Card)));
+    }
 
-    private Task WriteAsync(string call, string action, HotlineRequest request, string outcome) => store.CommitAsync(session =>
+    private Task WriteAsync(string call, string action, string agent, HotlineRequest request, string outcome) => store.CommitAsync(session =>
     {
         session.Lock($"issuer/hotline/{options.Institution}");
         session.Execute(
@@ -195,7 +218,7 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
             INSERT INTO issuer_hotline (institution, sequence, call, at, agent, action, card, device, reason, comment, outcome)
             VALUES ($1, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM issuer_hotline WHERE institution = $1), $2, $3, $4, $5, $6, $7, $8, $9, $10)
             """,
-            options.Institution, call, time.GetUtcNow(), request.Agent, action, request.Card, request.Device, request.Reason, request.Comment, outcome);
+            options.Institution, call, time.GetUtcNow(), agent, action, request.Card, request.Device, request.Reason, request.Comment, outcome);
     });
 
     private DeviceCardView? Device(HotlineRequest request, Func<TokenState, bool> which) =>
@@ -207,10 +230,9 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
 
     private ApiReply<HotlineReply> Plastic(string card, Text says) => new HotlineReply(card, desk.Cards().Single(one => one.Card == card).State.ToString(), says);
 
-    private ApiError? Malformed(HotlineRequest request) =>
-        string.IsNullOrWhiteSpace(request.Agent) || request.Agent.Length > 64 ? Wrong("agent", "who asks, 1 to 64 characters")
-        : string.IsNullOrWhiteSpace(request.Reason) || request.Reason.Length > 200 ? Wrong("reason", "why, 1 to 200 characters")
-        : request.Comment is { Length: > 1000 } ? Wrong("comment", "at most 1000 characters")
+    private ApiError? Malformed(string action, HotlineRequest request) =>
+        string.IsNullOrWhiteSpace(request.Reason) || request.Reason.Length > 200 ? Wrong("reason", "why, 1 to 200 characters")
+        : request.Comment is { Length: > 1000 } || (action == "comment" && string.IsNullOrWhiteSpace(request.Comment)) ? Wrong("comment", action == "comment" ? "what to note, 1 to 1000 characters" : "at most 1000 characters")
         : request.Device is { } device && (device.Length != 4 || !device.All(char.IsAsciiDigit)) ? Wrong("device", "last four digits of a device card")
         : request.PerPayment is { } payment && Minor(payment) is null ? Wrong("perPayment", "yuan, such as 500.00")
         : request.PerDay is { } day && Minor(day) is null ? Wrong("perDay", "yuan, such as 2000.00")

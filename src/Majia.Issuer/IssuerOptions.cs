@@ -49,6 +49,12 @@ public sealed record IssuerOptions(string Institution, Text Name)
     /// <summary>A sign-in to the app ends after so long.</summary>
     public TimeSpan AppSession { get; init; } = TimeSpan.FromMinutes(15);
 
+    /// <summary>A sign-in of a hotline's agent ends after so long: a shift. Wrong secrets count and close as those of the app do.</summary>
+    public TimeSpan AgentSession { get; init; } = TimeSpan.FromHours(8);
+
+    /// <summary>Production: seeded agents, whose secrets anybody can read, do not work.</summary>
+    public bool RefusesTestAgents { get; init; }
+
     /// <summary>Limits of device cards in their first days, by range; none by default.</summary>
     public IReadOnlyList<NewCardLimits> NewCardLimits { get; init; } = [];
 
@@ -210,6 +216,7 @@ internal static class IssuerSchema
         """,
         LimitRow.Migration,
         BankApp.Migration,
+        HotlineAgents.Migration,
         """
         -- By what a purchase was rewarded, to take back the same; those of before had a point a yuan.
         ALTER TABLE issuer_authorisations ADD COLUMN points_each BIGINT NOT NULL DEFAULT 1;

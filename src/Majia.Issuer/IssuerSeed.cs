@@ -16,10 +16,19 @@ public sealed record SeedBank(
     /// <summary>The demonstration's policy of <see cref="IssuerOptions.MovesTokensOf"/>.</summary>
     public IReadOnlyList<string> MovesTokensOf { get; init; } = [];
 
+    /// <summary>The demonstration's agents at the hotline.</summary>
+    public IReadOnlyList<SeedAgent> Agents { get; init; } = [];
+
     /// <summary>The demonstration's limits of device cards in their first days.</summary>
     public IReadOnlyList<NewCardLimits> NewCardLimits { get; init; } = [];
 
     public IssuerOptions Options => new(Institution, Name) { MovesTokensOf = MovesTokensOf, NewCardLimits = NewCardLimits };
+}
+
+/// <param name="Secret">Written down for everybody to try: such an agent does not work in production mode.</param>
+public sealed record SeedAgent(string Id, string Secret)
+{
+    public override string ToString() => Id;
 }
 
 /// <param name="Pinyin">As embossed, upper case.</param>
@@ -83,6 +92,10 @@ public static class IssuerSeed
         var cards = bank.Cards.Select(card => Prepare(bank, card, keys)).ToList();
         var passwords = bank.Customers.Where(c => c.AppPassword is not null)
             .Select(c => (c.Id, Hash: PasswordHash.Of(c.AppPassword!, passwordIterations, keys.Fingerprint(IssuerKeys.Index, Encoding.UTF8.GetBytes($"app/{bank.Institution}/{c.Id}"))))).ToList();
+
+        // A secret that the manual prints is no secret: more rounds would slow the first start and keep nobody out.
+        var agents = bank.Agents
+            .Select(agent => (agent.Id, Hash: PasswordHash.Of(agent.Secret, Math.Min(passwordIterations, 1_000), keys.Fingerprint(IssuerKeys.Index, Encoding.UTF8.GetBytes($"agent/{bank.Institution}/{agent.Id}"))))).ToList();
         var now = time.GetUtcNow();
         return store.CommitAsync(session =>
         {
@@ -104,6 +117,11 @@ public static class IssuerSeed
             foreach (var (customer, password) in passwords)
             {
                 BankApp.Register(session, bank.Institution, customer, password);
+            }
+
+            foreach (var (agent, secret) in agents)
+            {
+                HotlineAgents.Register(session, bank.Institution, agent, secret, test: true);
             }
 
             foreach (var account in bank.Accounts)

@@ -18,7 +18,7 @@ internal sealed class SwitchRequest
         Original = original;
 
         // A device number is worth nothing to a thief; a plastic's must not be guessed from a hash of what is kept beside it.
-        Digest = numberIsToken ? message.ContentDigest() : message.Copy().Remove(2).Remove(35).Remove(36).Remove(52).Remove(55).ContentDigest();
+        Digest = numberIsToken ? message.ContentDigest() : message.ContentDigest(2, 35, 36, 52, 55);
     }
 
     public IsoMessage Message { get; }

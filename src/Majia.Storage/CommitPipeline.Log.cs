@@ -1,5 +1,3 @@
-using Microsoft.Data.Sqlite;
-
 namespace Majia.Storage;
 
 /// <content>Commits that are durable in a log before their rows stand in the database (docs/decisions/0058).</content>
@@ -21,11 +19,13 @@ internal sealed partial class CommitPipeline
 
     /// <summary>Large commits since somebody last wanted to look into the database early.</summary>
     private int calm;
-    private long applied;
 
     // The writer thread's own.
     private RedoLog? log;
     private long last;
+
+    /// <summary>Somebody waits for the rows that go into the database: they are not to be written at leisure.</summary>
+    private readonly ManualResetEventSlim hurry = new(initialState: false, spinCount: 0);
 
     /// <summary>The database's; null when it had commits since that did not go through the log.</summary>
     private long? life;
@@ -60,6 +60,7 @@ internal sealed partial class CommitPipeline
                 return;
             }
 
+            hurry.Set();
             if (logged is not null)
             {
                 settle = true;
@@ -107,20 +108,21 @@ internal sealed partial class CommitPipeline
             return; // they only looked
         }
 
-        log ??= RedoLog.Create(logPath);
+        log ??= RedoLog.Create(database, disk);
         life ??= RedoRecovery.Begin(writer); // nothing waits or is applied: the connection is the commit's
-        long upTo;
         lock (gate)
         {
-            while (applying is not null && logged?.Count >= 2 * policy.LogRows)
+            if (applying is not null && logged?.Count >= policy.LogRows)
             {
-                Monitor.Wait(gate);
+                hurry.Set();
+                while (applying is not null && logged?.Count >= 2 * policy.LogRows)
+                {
+                    Monitor.Wait(gate);
+                }
             }
-
-            upTo = applied;
         }
 
-        var commit = log.Append(last + 1, life.Value, writes, upTo);
+        var commit = log.Append(last + 1, life.Value, writes);
         last++;
         lock (gate)
         {
@@ -143,6 +145,7 @@ internal sealed partial class CommitPipeline
         LoggedRows? rows;
         lock (gate)
         {
+            hurry.Set();
             while (applying is not null)
             {
                 Monitor.Wait(gate);
@@ -154,20 +157,23 @@ internal sealed partial class CommitPipeline
             }
 
             rows = logged;
-            if (rows is null)
+            if (rows is not null)
             {
-                return;
+                log!.Cut();
+                (applying, gone, logged, settle) = (rows, rows, null, false);
             }
-
-            log!.Cut();
-            (applying, gone, logged, settle) = (rows, rows, null, false);
         }
 
-        Write(rows, statements);
-        if (failure is not null)
+        if (rows is not null)
         {
-            throw failure;
+            Write(rows, statements, TimeSpan.Zero);
+            if (failure is not null)
+            {
+                throw failure;
+            }
         }
+
+        log?.Empty();
     }
 
     /// <summary>As the front's holder: what is logged goes into the database beside it.</summary>
@@ -177,8 +183,11 @@ internal sealed partial class CommitPipeline
         log!.Cut();
         var statements = writer.Statements();
         LoggedRows rows;
+        TimeSpan leisure;
         lock (gate)
         {
+            leisure = settle || held is not null || stopping ? TimeSpan.Zero : time.GetElapsedTime(loggedSince) / 2;
+            hurry.Reset();
             rows = applying = gone = logged!;
             calm = (settle || held is not null || IsOld) && rows.Count < policy.LogRows / 4 ? 0 : calm;
             (logged, settle) = (null, false);
@@ -187,15 +196,20 @@ internal sealed partial class CommitPipeline
         }
 
 #pragma warning disable RS0030 // it waits for the disk, as the writer does
-        new Thread(() => Write(rows, statements)) { IsBackground = true, Name = "storage applier" }.Start();
+        new Thread(() => Write(rows, statements, leisure)) { IsBackground = true, Name = "storage applier" }.Start();
 #pragma warning restore RS0030
     }
 
-    private void Write(LoggedRows rows, string[] statements)
+    /// <param name="leisure">How long it may take: while payments come, and want the cores and the disk too.</param>
+    private void Write(LoggedRows rows, string[] statements, TimeSpan leisure)
     {
         try
         {
-            writer.Apply(rows, statements);
+            var from = time.GetTimestamp();
+            writer.Apply(rows, statements, done => Pace(done / (double)rows.Count * leisure, from, done));
+            disk.Reached(ApplyStep.Committed);
+            SyncDatabase();
+            disk.Reached(ApplyStep.Durable);
             checkpoints.Committed();
         }
 #pragma warning disable CA1031 // whatever it is, nothing that follows can be kept; the log has it
@@ -208,10 +222,30 @@ internal sealed partial class CommitPipeline
         lock (gate)
         {
             applying = null;
-            applied = failure is null ? rows.UpTo : applied;
             Monitor.Pulse(gate);
         }
 
         rows.Applied.TrySetResult();
+    }
+
+    private void Pace(TimeSpan due, long from, int done)
+    {
+        const int Rows = 32;
+        if (done % Rows == 0)
+        {
+            disk.Reached(ApplyStep.Under);
+            var early = due - time.GetElapsedTime(from);
+            if (early >= TimeSpan.FromMilliseconds(1))
+            {
+                hurry.Wait(early);
+            }
+        }
+    }
+
+    /// <summary>The last commits into the database are durable when it returns: until then the log has them.</summary>
+    private void SyncDatabase()
+    {
+        using var wal = File.OpenHandle(database + "-wal", FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+        disk.Sync(wal);
     }
 }

@@ -18,7 +18,8 @@ internal sealed partial class CommitPipeline
     private readonly object gate = new();
     private readonly SqliteSession writer;
     private readonly Checkpoints checkpoints;
-    private readonly string logPath;
+    private readonly string database;
+    private readonly RedoDisk disk;
     private readonly GroupCommit policy;
     private readonly TimeProvider time;
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -45,10 +46,10 @@ internal sealed partial class CommitPipeline
     /// <summary>How long the writer's thread sleeps at most, in milliseconds: it is woken only where that is too long.</summary>
     private int patience = Timeout.Infinite;
 
-    public CommitPipeline(SqliteSession writer, Checkpoints checkpoints, string logPath, GroupCommit policy, TimeProvider time)
+    public CommitPipeline(SqliteSession writer, Checkpoints checkpoints, string database, RedoDisk disk, GroupCommit policy, TimeProvider time)
     {
-        (this.writer, this.checkpoints, this.logPath, this.policy, this.time) = (writer, checkpoints, logPath, policy, time);
-        last = applied = RedoRecovery.StandOf(writer).Applied;
+        (this.writer, this.checkpoints, this.database, this.disk, this.policy, this.time) = (writer, checkpoints, database, disk, policy, time);
+        last = RedoRecovery.StandOf(writer).Applied;
 #pragma warning disable RS0030 // the one writer has a thread of its own: SQLite blocks, and a pool thread must not wait for the disk
         new Thread(Run) { IsBackground = true, Name = "storage writer" }.Start();
 #pragma warning restore RS0030
@@ -128,6 +129,7 @@ internal sealed partial class CommitPipeline
         {
             whenEnded = ended.Task;
             (var before, stopping) = (stopping, true);
+            hurry.Set();
             Monitor.Pulse(gate);
             return !before;
         }
@@ -321,6 +323,7 @@ internal sealed partial class CommitPipeline
             if (failure is null && again)
             {
                 held = unit;
+                hurry.Set();
                 return;
             }
 

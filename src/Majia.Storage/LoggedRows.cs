@@ -2,11 +2,8 @@ using System.Runtime.InteropServices;
 
 namespace Majia.Storage;
 
-/// <summary>A commit in the log: its records, one behind the other, and where each begins.</summary>
-internal readonly record struct LoggedCommit(byte[] Chunk, int From, int Length, IReadOnlyList<int> Offsets)
-{
-    public ReadOnlyMemory<byte> Bytes => Chunk.AsMemory(From, Length);
-}
+/// <summary>A commit in the log: where each of its records begins.</summary>
+internal readonly record struct LoggedCommit(byte[] Chunk, IReadOnlyList<int> Offsets);
 
 /// <summary>Rows of commits that are durable in the log and not yet in the database, until they are written there together (docs/decisions/0058).</summary>
 /// <remarks>The writer's thread adds commits; whoever holds the front takes them in and looks into them; then they are only read, by the thread that writes them into the database and by the front's holder.</remarks>

@@ -1,88 +1,95 @@
+using System.Buffers.Binary;
+using System.Text;
 using Microsoft.Data.Sqlite;
 
 namespace Majia.Storage;
 
-/// <summary>Commits that are durable before their rows stand in the database: one record each, in a SQLite file beside it (WAL, synchronous=FULL; docs/decisions/0058).</summary>
+/// <summary>Commits that are durable before their rows stand in the database: one record each, in two files beside it that are written over on turn (docs/decisions/0058, 0059).</summary>
 /// <remarks>
-/// A commit at full load touches five pages a payment; as one record it is a few pages in a row. The rows of many commits then go into the database in one transaction,
-/// which also says how far it has come (<c>redo_applied</c>), so a record is written there once whatever happens. Only the writer's thread uses it.
+/// A commit at full load touches five pages a payment; as one record it is a few blocks in a row. The rows of all commits of one file then go into the database in one transaction,
+/// which also says how far it has come (<c>redo_applied</c>), so a record is written there once whatever happens; meanwhile commits go into the other file. Only the writer's thread uses it.
 /// </remarks>
 internal sealed class RedoLog : IDisposable
 {
     private const int ChunkSize = 1 << 20;
 
-    private readonly string path;
-    private readonly SqliteSession session;
-    private readonly HashSet<int> texts = [];
+    private readonly string database;
     private readonly Stack<byte[]> spare = new();
+    private RedoFile file, other;
     private byte[] chunk = [];
     private int used;
 
-    private RedoLog(string path, SqliteSession session) => (this.path, this.session) = (path, session);
+    private RedoLog(string database, RedoFile file, RedoFile other) => (this.database, this.file, this.other) = (database, file, other);
 
     /// <summary>Makes an empty log. Throws <see cref="SqliteException"/> when it cannot.</summary>
-    public static RedoLog Create(string path)
+    public static RedoLog Create(string database, RedoDisk disk)
     {
         try
         {
-            RedoRecovery.Delete(path);
-            SqliteStore.CreateForOwner(path);
+            RedoRecovery.Delete(database);
+            var (one, two) = RedoRecovery.PathsOf(database);
+            var log = new RedoLog(database, new RedoFile(one, disk), new RedoFile(two, disk));
+            disk.SyncFolder(Path.GetDirectoryName(Path.GetFullPath(database))!);
+            return log;
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new SqliteException(error.Message, SQLitePCL.raw.SQLITE_CANTOPEN);
-        }
-
-        var session = new SqliteSession(SqliteStore.Connect(path, SqliteOpenMode.ReadWrite));
-        try
-        {
-            Migrations.Run(session.Connection, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 500");
-            Migrations.Run(session.Connection, "CREATE TABLE redo_text (id INTEGER PRIMARY KEY, text TEXT NOT NULL); CREATE TABLE redo (seq INTEGER PRIMARY KEY, life INTEGER NOT NULL, rows BLOB NOT NULL)");
-            return new RedoLog(path, session);
-        }
-        catch
-        {
-            session.Dispose();
-            throw;
         }
     }
 
     /// <summary>Durable when it returns.</summary>
     /// <param name="seq">One more than that of the record before.</param>
     /// <param name="life">The database's (<see cref="RedoRecovery.Begin"/>).</param>
-    /// <param name="applied">Records up to here stand in the database and are dropped.</param>
-    public LoggedCommit Append(long seq, long life, List<RowWrite> writes, long applied)
+    public LoggedCommit Append(long seq, long life, List<RowWrite> writes)
     {
-        var commit = Encode(writes);
-        session.Run("BEGIN IMMEDIATE");
-        try
+        var texts = writes.Where(write => file.Lacks(write.Statement)).ToList();
+        var most = RedoFile.HeadSize;
+        foreach (var text in texts)
         {
-            foreach (var write in writes)
-            {
-                if (texts.Add(write.Statement))
-                {
-                    session.Run("INSERT INTO redo_text (id, text) VALUES ($1, $2)", write.Statement, write.Sql);
-                }
-            }
-
-            session.Run("DELETE FROM redo WHERE seq <= $1", applied);
-            session.Run("INSERT INTO redo (seq, life, rows) VALUES ($1, $2, $3)", seq, life, commit.Bytes);
-            session.Run("COMMIT");
-            return commit;
+            most += 8 + (3 * text.Sql.Length);
         }
-        catch (SqliteException)
+
+        foreach (var write in writes)
         {
-            if (session.InTransaction)
-            {
-                session.Run("ROLLBACK");
-            }
-
-            throw;
+            most += RedoRecord.Bound(write);
         }
+
+        most = RedoFile.RoundUp(most);
+        if (most > chunk.Length - used)
+        {
+            (chunk, used) = (most <= ChunkSize && spare.TryPop(out var old) ? old : new byte[Math.Max(most, ChunkSize)], 0);
+        }
+
+        var from = used;
+        used += RedoFile.HeadSize;
+        foreach (var text in texts)
+        {
+            used += Write(chunk.AsSpan(used), text);
+        }
+
+        var offsets = new int[writes.Count];
+        for (var i = 0; i < offsets.Length; i++)
+        {
+            offsets[i] = used;
+            used += RedoRecord.Write(chunk.AsSpan(used), writes[i]);
+        }
+
+        RedoFile.Finish(chunk.AsSpan(from, used - from), texts.Count, seq, life);
+        var end = from + RedoFile.RoundUp(used - from);
+        chunk.AsSpan(used, end - used).Clear();
+        used = end;
+        file.Append(chunk.AsSpan(from, end - from));
+        return new LoggedCommit(chunk, offsets);
     }
 
-    /// <summary>The next commit begins a chunk of its own.</summary>
-    public void Cut() => used = chunk.Length;
+    /// <summary>What was appended goes into the database; the next commit begins the other file, of which everything stands there, and a chunk of its own.</summary>
+    public void Cut()
+    {
+        used = chunk.Length;
+        (file, other) = (other, file);
+        file.Begin();
+    }
 
     /// <summary>Nobody looks into these any more.</summary>
     public void Reuse(IEnumerable<byte[]> chunks)
@@ -100,31 +107,14 @@ internal sealed class RedoLog : IDisposable
         (chunk, used) = ([], 0);
     }
 
-    private LoggedCommit Encode(List<RowWrite> writes)
+    /// <summary>Nothing waits, and a commit goes straight into the database: no record of before may be taken for one that waits.</summary>
+    public void Empty()
     {
-        var most = 0;
-        foreach (var write in writes)
-        {
-            most += RedoRecord.Bound(write);
-        }
-
-        if (most > chunk.Length - used)
-        {
-            (chunk, used) = (most <= ChunkSize && spare.TryPop(out var old) ? old : new byte[Math.Max(most, ChunkSize)], 0);
-        }
-
-        var from = used;
-        var offsets = new int[writes.Count];
-        for (var i = 0; i < offsets.Length; i++)
-        {
-            offsets[i] = used;
-            used += RedoRecord.Write(chunk.AsSpan(used), writes[i]);
-        }
-
-        return new LoggedCommit(chunk, from, used - from, offsets);
+        file.Empty();
+        other.Empty();
     }
 
-    /// <summary>Closes it; <paramref name="empty"/> when all of it stands in the database: then the file goes.</summary>
+    /// <summary>Closes it; <paramref name="empty"/> when all of it stands in the database: then the files go.</summary>
     public void Close(bool empty)
     {
         Dispose();
@@ -132,7 +122,7 @@ internal sealed class RedoLog : IDisposable
         {
             try
             {
-                RedoRecovery.Delete(path);
+                RedoRecovery.Delete(database);
             }
             catch (IOException)
             {
@@ -141,5 +131,17 @@ internal sealed class RedoLog : IDisposable
         }
     }
 
-    public void Dispose() => session.Dispose();
+    public void Dispose()
+    {
+        file.Dispose();
+        other.Dispose();
+    }
+
+    private static int Write(Span<byte> place, in RowWrite of)
+    {
+        var length = Encoding.UTF8.GetBytes(of.Sql, place[8..]);
+        BinaryPrimitives.WriteInt32LittleEndian(place, of.Statement);
+        BinaryPrimitives.WriteInt32LittleEndian(place[4..], length);
+        return 8 + length;
+    }
 }

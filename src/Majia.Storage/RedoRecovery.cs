@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.Text;
 using Microsoft.Data.Sqlite;
 
 namespace Majia.Storage;
@@ -5,14 +7,17 @@ namespace Majia.Storage;
 /// <summary>What waits in the log beside a database whose process ended without closing it, or has it open.</summary>
 internal static class RedoRecovery
 {
-    /// <summary>Records of a log at one moment, and the statements that they are of.</summary>
-    public sealed record Left(string[] Statements, IReadOnlyList<Record> Records);
+    private static readonly byte[] Sqlite = "SQLite format 3\0"u8.ToArray();
+
+    /// <summary>Records of a log at one moment, by number, and the statements that they are of.</summary>
+    public sealed record Left(IReadOnlyDictionary<int, string> Statements, IReadOnlyList<Record> Records);
 
     /// <summary>One commit.</summary>
-    public sealed record Record(long Seq, long Life, byte[] Rows);
+    /// <param name="Texts">So many statements' texts stand before the rows.</param>
+    public readonly record struct Record(long Seq, long Life, int Texts, ReadOnlyMemory<byte> Body);
 
     /// <summary>Where the log of a database is.</summary>
-    public static string PathOf(string database) => database + "-redo";
+    public static (string One, string Two) PathsOf(string database) => (database + "-redo", database + "-redo2");
 
     /// <summary>Where a database stands: the last record that it has, and the life that records of the log must be of.</summary>
     public static (long Applied, long Life) StandOf(SqliteSession main) =>
@@ -34,39 +39,33 @@ internal static class RedoRecovery
     /// <summary>Whether records wait beside a database.</summary>
     public static bool Waits(string database)
     {
-        if (!File.Exists(PathOf(database)))
+        if (Look(database) is not { Records: [.., var last] })
         {
             return false;
         }
 
         using var main = new SqliteSession(SqliteStore.Connect(database, SqliteOpenMode.ReadOnly));
-        using var log = new SqliteSession(SqliteStore.Connect(PathOf(database), SqliteOpenMode.ReadOnly));
-        return IsMade(log) && log.Number("SELECT 1 FROM redo WHERE seq > $1 LIMIT 1", StandOf(main).Applied) is not null;
+        return last.Seq > StandOf(main).Applied;
     }
 
     /// <summary>What a log has now; null when there is none.</summary>
+    /// <exception cref="StoreException">It is none of ours.</exception>
     public static Left? Look(string database)
     {
-        if (!File.Exists(PathOf(database)))
+        var (one, two) = PathsOf(database);
+        if (!File.Exists(one) && !File.Exists(two))
         {
             return null;
         }
 
-        using var log = new SqliteSession(SqliteStore.Connect(PathOf(database), SqliteOpenMode.ReadOnly));
-        log.Run("BEGIN");
-        if (!IsMade(log))
+        var statements = new Dictionary<int, string>();
+        var records = new List<Record>();
+        foreach (var record in (IEnumerable<Record>)[.. Read(one), .. Read(two)])
         {
-            return null;
+            records.Add(record with { Texts = 0, Body = TakeTexts(record, statements) });
         }
 
-        var texts = log.Query("SELECT id, text FROM redo_text", static row => (Id: row.GetInt32(0), Text: row.GetString(1)));
-        var statements = new string[texts.Select(static text => text.Id + 1).DefaultIfEmpty().Max()];
-        foreach (var (id, text) in texts)
-        {
-            statements[id] = text;
-        }
-
-        return new Left(statements, log.Query("SELECT seq, life, rows FROM redo ORDER BY seq", static row => new Record(row.GetInt64(0), row.GetInt64(1), row.Bytes(2))));
+        return new Left(statements, [.. records.OrderBy(static record => record.Seq)]);
     }
 
     /// <summary>Writes into a database what its log, or the log that it was copied beside, has and it has not; all or nothing. Records that the log has dropped stand in the database already.</summary>
@@ -93,7 +92,7 @@ internal static class RedoRecovery
 
                 try
                 {
-                    for (ReadOnlyMemory<byte> rest = record.Rows; !rest.IsEmpty;)
+                    for (var rest = record.Body; !rest.IsEmpty;)
                     {
                         rest = rest[main.Run(left.Statements, rest)..];
                     }
@@ -118,13 +117,11 @@ internal static class RedoRecovery
         }
     }
 
-    /// <summary>The file first: what else is left of it is of no use without it, and is dropped with the next log.</summary>
-    public static void Delete(string path)
+    public static void Delete(string database)
     {
-        foreach (var file in (string[])[path, path + "-wal", path + "-shm"])
-        {
-            File.Delete(file);
-        }
+        var (one, two) = PathsOf(database);
+        File.Delete(one);
+        File.Delete(two);
     }
 
     /// <summary>Each statement of a record is about one row.</summary>
@@ -137,7 +134,38 @@ internal static class RedoRecovery
     }
 
     private static StoreException Refused(SqliteSession main, string why, Exception? inner = null) =>
-        new($"the log beside {main.Connection.DataSource} {why}; nothing was changed. Restore a backup, or move the log (-redo, -redo-wal) aside and lose what waits in it", inner);
+        new($"the log beside {main.Connection.DataSource} {why}; nothing was changed. Restore a backup, or move the log (-redo, -redo2) aside and lose what waits in it", inner);
 
-    private static bool IsMade(SqliteSession log) => log.Number("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'redo'") is not null;
+    private static List<Record> Read(string path)
+    {
+        byte[] bytes;
+        try
+        {
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            bytes = new byte[file.Length];
+            _ = file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false); // it may be emptied meanwhile
+        }
+        catch (FileNotFoundException)
+        {
+            return [];
+        }
+
+        return bytes.AsSpan().StartsWith(Sqlite)
+            ? throw new StoreException($"the log {path} was left by an earlier program; start and stop that one once, or move it aside and lose what waits in it")
+            : RedoFile.Read(bytes);
+    }
+
+    /// <summary>The rows behind the texts.</summary>
+    private static ReadOnlyMemory<byte> TakeTexts(in Record record, Dictionary<int, string> statements)
+    {
+        var rest = record.Body;
+        for (var i = 0; i < record.Texts; i++)
+        {
+            var length = BinaryPrimitives.ReadInt32LittleEndian(rest.Span[4..]);
+            statements[BinaryPrimitives.ReadInt32LittleEndian(rest.Span)] = Encoding.UTF8.GetString(rest.Span.Slice(8, length));
+            rest = rest[(8 + length)..];
+        }
+
+        return rest;
+    }
 }

@@ -17,13 +17,16 @@ internal readonly record struct RowWrite(string Sql, object?[] Values, int State
 /// <param name="select">Loads the rows of one group.</param>
 /// <param name="execute">Runs INSERT or UPDATE.</param>
 /// <param name="values">As <paramref name="select"/>, the values of the columns; where there is a log.</param>
-internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, Action<string, object?[]> execute, Func<HotTable, object?[], List<object?[]>>? values = null)
+internal sealed partial class RowCache(Func<HotTable, object?[], List<object>> select, Action<string, object?[]> execute, Func<HotTable, object?[], List<object?[]>>? values = null)
 {
     /// <summary>So many groups of one table stay from commit to commit, and as many that were looked at before them.</summary>
     public int MostThatStay { get; init; } = 16_384;
 
+    /// <summary>Characters of a key that stand on the stack while it is looked for.</summary>
+    private const int NearKey = 256;
+
     private readonly Dictionary<HotTable, Groups> tables = [];
-    private readonly List<(HotTable Table, List<Entry> Dirty)> written = [];
+    private readonly List<Groups> written = [];
     private readonly List<Change> unit = [];
     private readonly List<LoggedRow> found = [];
     private LoggedRows? logged, earlierLogged;
@@ -31,22 +34,23 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
     /// <summary>Something stands here and not in the database.</summary>
     public bool IsDirty { get; private set; }
 
-    public object? Find(HotTable table, ReadOnlySpan<object?> key) => Load(table, key) is { Count: > 0 } rows ? rows[0].Row : null;
+    public object? Find(HotTable table, ReadOnlySpan<object?> key) => Load(GroupsOf(table), key) is { Count: > 0 } rows ? rows[0].Row : null;
 
     public List<T> Rows<T>(HotTable table, ReadOnlySpan<object?> group)
-        where T : class => Load(table, group).ConvertAll(static entry => (T)entry.Row);
+        where T : class => Load(GroupsOf(table), group).ConvertAll(static entry => (T)entry.Row);
 
     /// <param name="blind">The caller knows that there is none: the database is not asked, its primary key still is.</param>
     public bool TryAdd(HotTable table, object row, bool blind)
     {
         var values = table.ValuesOf(row);
-        var rows = Load(table, values.AsSpan(0, table.Group), blind);
+        var groups = GroupsOf(table);
+        var rows = Load(groups, values.AsSpan(0, table.Group), blind);
         if (IndexOf(table, rows, values) >= 0)
         {
             return false;
         }
 
-        var entry = new Entry(table, row, values, State.New);
+        var entry = new Entry(groups, row, values, State.New);
         unit.Add(new Change(entry, rows, null, null, State.Clean));
         Touch(entry);
         rows.Insert(PlaceOf(rows, entry), entry);
@@ -56,7 +60,7 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
     public void Put(HotTable table, object row)
     {
         var values = table.ValuesOf(row);
-        var rows = Load(table, values.AsSpan(0, table.Group));
+        var rows = Load(GroupsOf(table), values.AsSpan(0, table.Group));
         var at = IndexOf(table, rows, values);
         if (at < 0)
         {
@@ -74,12 +78,12 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
     }
 
     /// <summary>Whether this group was looked at, or something of it made.</summary>
-    public bool Knows(HotTable table, string key) => tables.TryGetValue(table, out var groups) && (groups.Recent.ContainsKey(key) || groups.Earlier.ContainsKey(key));
+    public bool Knows(HotTable table, string key) => GroupsOf(table).TryPeek(key, out _);
 
     /// <summary>The first row of a group that is known, or null; false when the group is not known.</summary>
     public bool TryPeek(HotTable table, string key, out object? row)
     {
-        var known = tables.TryGetValue(table, out var groups) && (groups.Recent.TryGetValue(key, out var rows) || groups.Earlier.TryGetValue(key, out rows)) ? rows : null;
+        var known = GroupsOf(table).TryPeek(key, out var rows) ? rows : null;
         row = known is { Count: > 0 } ? known[0].Row : null;
         return known is not null;
     }
@@ -87,32 +91,23 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
     /// <summary>A group as the database has it, unless it is known already.</summary>
     public void TakeIn(HotTable table, string key, List<object> found)
     {
-        if (!Knows(table, key))
+        var groups = GroupsOf(table);
+        if (!groups.TryPeek(key, out _))
         {
-            if (!tables.TryGetValue(table, out var groups))
-            {
-                tables.Add(table, groups = new());
-            }
-
-            groups.Recent.Add(key, found.ConvertAll(row => new Entry(table, row, null, State.Clean) { Key = key }));
+            groups.Add(key, found.ConvertAll(row => new Entry(groups, row, null, State.Clean) { Key = key }));
         }
     }
 
     /// <summary>The group is read again when somebody asks for it; false when something of it was made or changed here.</summary>
     public bool TryForget(HotTable table, string key)
     {
-        if (!tables.TryGetValue(table, out var groups))
-        {
-            return true;
-        }
-
-        if ((groups.Recent.TryGetValue(key, out var rows) || groups.Earlier.TryGetValue(key, out rows)) && rows.Exists(static entry => entry.State != State.Clean))
+        var groups = GroupsOf(table);
+        if (groups.TryPeek(key, out var rows) && rows.Exists(static entry => entry.State != State.Clean))
         {
             return false;
         }
 
-        groups.Recent.Remove(key);
-        groups.Earlier.Remove(key);
+        groups.Remove(key);
         return true;
     }
 
@@ -161,9 +156,7 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
             return;
         }
 
-        var writes = new List<RowWrite>();
-        Collect(writes);
-        foreach (var write in writes)
+        foreach (var write in Collect())
         {
             execute(write.Sql, write.Values);
         }
@@ -172,15 +165,13 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
     /// <summary>The commit's statements, in order. From here on units belong to the next one.</summary>
     public List<RowWrite> Seal()
     {
-        var writes = new List<RowWrite>();
-        Collect(writes);
-        foreach (var (table, groups) in tables)
+        var writes = Collect();
+        foreach (var groups in tables.Values)
         {
-            if (!table.Stays || groups.Recent.Count > MostThatStay)
+            if (!groups.Table.Stays || groups.Count > MostThatStay)
             {
                 // What is dropped was last touched before the seal before this one, so its commit is over.
-                (groups.Recent, groups.Earlier) = (groups.Earlier, groups.Recent);
-                groups.Recent.Clear();
+                groups.Turn();
             }
         }
 
@@ -193,32 +184,44 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
     /// <summary>Texts by number, of every table that was written to.</summary>
     public string[] Statements() => [.. written.SelectMany(static of => (string[])[of.Table.Insert, of.Table.Update])];
 
-    private void Collect(List<RowWrite> writes)
+    private List<RowWrite> Collect()
     {
-        for (var at = 0; at < written.Count; at++)
+        var count = 0;
+        foreach (var groups in written)
         {
-            var (table, dirty) = written[at];
-            dirty.Sort(static (one, other) => string.CompareOrdinal(one.Key, other.Key));
-            foreach (var entry in dirty)
+            count += groups.Dirty.Count;
+        }
+
+        var writes = new List<RowWrite>(count);
+        foreach (var groups in written)
+        {
+            var (table, statement) = (groups.Table, 2 * groups.Number);
+            groups.Dirty.Sort(static (one, other) => string.CompareOrdinal(one.Key, other.Key));
+            foreach (var entry in groups.Dirty)
             {
                 entry.Listed = false;
                 switch (entry.State)
                 {
                     case State.New:
-                        writes.Add(new RowWrite(table.Insert, entry.Values!, 2 * at, entry.Key, GroupLength(table, entry)));
+                        writes.Add(new RowWrite(table.Insert, entry.Values ??= table.ValuesOf(entry.Row), statement, entry.Key, GroupLength(table, entry)));
                         break;
                     case State.Changed:
-                        writes.Add(new RowWrite(table.Update, table.UpdateValues(entry.Values ??= table.ValuesOf(entry.Row)), (2 * at) + 1, entry.Key, GroupLength(table, entry)));
+                        writes.Add(new RowWrite(table.Update, table.UpdateValues(entry.Values ??= table.ValuesOf(entry.Row)), statement + 1, entry.Key, GroupLength(table, entry)));
                         break;
                 }
 
                 entry.State = State.Clean;
+                if (table.Group == table.Keys)
+                {
+                    entry.Values = null; // the row has them; a row that stays need not hold them twice
+                }
             }
 
-            dirty.Clear();
+            groups.Dirty.Clear();
         }
 
         IsDirty = false;
+        return writes;
     }
 
     /// <summary>Everything is read again: somebody wrote past this cache, or a transaction was rolled back.</summary>
@@ -226,46 +229,42 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
     {
         foreach (var groups in tables.Values)
         {
-            groups.Recent.Clear();
-            groups.Earlier.Clear();
-        }
-
-        foreach (var (_, dirty) in written)
-        {
-            dirty.Clear();
+            groups.Clear();
         }
 
         unit.Clear();
         IsDirty = false;
     }
 
-    private List<Entry> Load(HotTable table, ReadOnlySpan<object?> group, bool blind = false)
+    private Groups GroupsOf(HotTable table) => tables.TryGetValue(table, out var groups) ? groups : tables[table] = new(table);
+
+    private List<Entry> Load(Groups groups, ReadOnlySpan<object?> group, bool blind = false)
     {
-        if (!tables.TryGetValue(table, out var groups))
-        {
-            tables.Add(table, groups = new());
-        }
+        Span<char> near = stackalloc char[NearKey];
+        var key = KeyOf(group, near);
+        return groups.TryGet(key, out var rows) ? rows : Read(groups, group, key.ToString(), blind);
+    }
 
-        var key = KeyOf(group);
-        if (!groups.Recent.TryGetValue(key, out var rows))
+    private List<Entry> Read(Groups groups, ReadOnlySpan<object?> group, string key, bool blind)
+    {
+        List<Entry> rows = [];
+        if (!blind || groups.Table.Group < groups.Table.Keys)
         {
-            if (groups.Earlier.Remove(key, out rows))
+            foreach (var row in Stored(groups, group.ToArray(), key))
             {
-                groups.Recent.Add(key, rows);
-                return rows;
+                rows.Add(new Entry(groups, row, null, State.Clean) { Key = key });
             }
-
-            rows = blind && table.Group == table.Keys ? [] : Stored(table, group.ToArray(), key).ConvertAll(row => new Entry(table, row, null, State.Clean) { Key = key });
-            groups.Recent.Add(key, rows);
         }
 
+        groups.Add(key, rows);
         return rows;
     }
 
     /// <summary>A group as the last commit left it: in the database, or in the log.</summary>
-    private List<object> Stored(HotTable table, object?[] group, string key)
+    private List<object> Stored(Groups groups, object?[] group, string key)
     {
-        if ((logged is null && earlierLogged is null) || NumberOf(table) is not (>= 0 and var number))
+        var (table, number) = (groups.Table, groups.Number);
+        if ((logged is null && earlierLogged is null) || number < 0)
         {
             return select(table, group);
         }
@@ -303,8 +302,6 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
         return [.. rows.Values.Select(row => table.Read(new ValuesRow(table.Columns, row)))];
     }
 
-    private int NumberOf(HotTable table) => written.FindIndex(of => of.Table == table);
-
     private static int GroupLength(HotTable table, Entry entry) => table.Group == table.Keys ? entry.Key.Length : KeyOf(entry.Values.AsSpan(0, table.Group)).Length;
 
     private void Touch(Entry entry)
@@ -316,15 +313,18 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
         }
 
         entry.Listed = true;
-        entry.Key = KeyOf((entry.Values ??= entry.Table.ValuesOf(entry.Row)).AsSpan(0, entry.Table.Keys));
-        var at = NumberOf(entry.Table);
-        if (at < 0)
+        if (entry.Key.Length == 0 || entry.Table.Group < entry.Table.Keys)
         {
-            at = written.Count;
-            written.Add((entry.Table, []));
+            entry.Key = KeyOf((entry.Values ??= entry.Table.ValuesOf(entry.Row)).AsSpan(0, entry.Table.Keys));
         }
 
-        written[at].Dirty.Add(entry);
+        if (entry.Of.Number < 0)
+        {
+            entry.Of.Number = written.Count;
+            written.Add(entry.Of);
+        }
+
+        entry.Of.Dirty.Add(entry);
     }
 
     /// <summary>Rows of a group stand in the order of their keys.</summary>
@@ -359,7 +359,13 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
     /// <summary>Each part behind its length, so that no two keys read the same.</summary>
     internal static string KeyOf(ReadOnlySpan<object?> parts)
     {
-        Span<char> near = stackalloc char[256];
+        Span<char> near = stackalloc char[NearKey];
+        return KeyOf(parts, near).ToString();
+    }
+
+    /// <param name="near">Where it may stand; one that is longer stands elsewhere.</param>
+    private static ReadOnlySpan<char> KeyOf(ReadOnlySpan<object?> parts, Span<char> near)
+    {
         var text = near;
         var length = 0;
         foreach (var part in parts)
@@ -389,59 +395,6 @@ internal sealed class RowCache(Func<HotTable, object?[], List<object>> select, A
             length += size;
         }
 
-        return new string(text[..length]);
-    }
-
-    /// <summary>Rows of one table: what was looked at since the last seal (or the last so many), and what was before that.</summary>
-    private sealed class Groups
-    {
-        public Dictionary<string, List<Entry>> Recent { get; set; } = new(StringComparer.Ordinal);
-
-        public Dictionary<string, List<Entry>> Earlier { get; set; } = new(StringComparer.Ordinal);
-    }
-
-    private enum State
-    {
-        /// <summary>As the database has it; or not there any more.</summary>
-        Clean,
-        New,
-        Changed,
-    }
-
-    private sealed class Entry(HotTable table, object row, object?[]? values, State state)
-    {
-        public HotTable Table { get; } = table;
-
-        public object Row { get; set; } = row;
-
-        public object?[]? Values { get; set; } = values;
-
-        public State State { get; set; } = state;
-
-        public string Key { get; set; } = string.Empty;
-
-        /// <summary>Among those to be written.</summary>
-        public bool Listed { get; set; }
-    }
-
-    /// <summary>One change of the running unit, with what was before it. Swapped, it holds what came after.</summary>
-    private sealed class Change(Entry entry, List<Entry> rows, object? row, object?[]? values, State state)
-    {
-        private object? row = row;
-        private object?[]? values = values;
-        private State state = state;
-
-        public Entry Entry { get; } = entry;
-
-        public List<Entry> Rows { get; } = rows;
-
-        public bool Added { get; } = row is null;
-
-        public void Swap()
-        {
-            (Entry.Row, row) = (row ?? Entry.Row, Entry.Row);
-            (Entry.Values, values) = (values, Entry.Values);
-            (Entry.State, state) = (state, Entry.State);
-        }
+        return text[..length];
     }
 }

@@ -243,24 +243,34 @@ internal sealed class SqliteSession : Session, IDisposable
     /// <inheritdoc cref="RowCache.Statements"/>
     public string[] Statements() => hot!.Statements();
 
-    /// <summary>Writes the rows of commits that are durable in the log, as one commit. Units may run ahead meanwhile.</summary>
-    public void Apply(LoggedRows rows, string[] statements)
+    /// <summary>Writes the rows of commits that are durable in the log, as one commit, which is not waited for: the log has them until the caller has made it durable. Units may run ahead meanwhile.</summary>
+    /// <param name="pace">Called with the number of rows that are written.</param>
+    public void Apply(LoggedRows rows, string[] statements, Action<int> pace)
     {
+        Migrations.Run(Connection, "PRAGMA synchronous = NORMAL"); // takes effect when it is prepared: not a kept statement
         Run("BEGIN IMMEDIATE");
+        var done = 0;
         foreach (var bytes in rows.InOrder())
         {
             Run(statements, bytes);
+            pace(++done);
         }
 
         RedoRecovery.Mark(this, rows.UpTo);
         Run("COMMIT");
+        Migrations.Run(Connection, "PRAGMA synchronous = FULL");
     }
 
     /// <summary>The statement that a record is of, with its parameters; the record's length.</summary>
-    public int Run(IReadOnlyList<string> statements, ReadOnlyMemory<byte> bytes)
+    public int Run(string[] statements, ReadOnlyMemory<byte> bytes) => Run(new RedoRecord(bytes.Span), static (all, number) => all[number], statements);
+
+    /// <inheritdoc cref="Run(string[], ReadOnlyMemory{byte})"/>
+    public int Run(IReadOnlyDictionary<int, string> statements, ReadOnlyMemory<byte> bytes) => Run(new RedoRecord(bytes.Span), static (all, number) => all[number], statements);
+
+    private int Run<T>(RedoRecord record, Func<T, int, string> textOf, T statements)
     {
-        var record = new RedoRecord(bytes.Span);
-        var statement = Prepared(statements[record.Statement], record.Count);
+        var text = textOf(statements, record.Statement);
+        var statement = Prepared(text, record.Count);
         var length = statement.Bind(record);
         try
         {
@@ -268,7 +278,7 @@ internal sealed class SqliteSession : Session, IDisposable
             {
             }
 
-            RedoRecovery.Changes(raw.sqlite3_changes(Connection.Handle), statements[record.Statement]);
+            RedoRecovery.Changes(raw.sqlite3_changes(Connection.Handle), text);
         }
         finally
         {

@@ -21,16 +21,20 @@ public sealed class SqliteStore : Store
         _ = SQLitePCL.raw.sqlite3_config(MemoryStatus, 0);
     }
 
-    private SqliteStore(SqliteSession writer, Checkpoints checkpoints, string path, string readerConnection, TimeProvider time, GroupCommit policy)
+    private SqliteStore(SqliteSession writer, Checkpoints checkpoints, string path, string readerConnection, TimeProvider time, GroupCommit policy, RedoDisk disk)
     {
         this.writer = writer;
         this.checkpoints = checkpoints;
         this.readerConnection = readerConnection;
-        pipeline = new CommitPipeline(writer, checkpoints, RedoRecovery.PathOf(path), policy, time);
+        pipeline = new CommitPipeline(writer, checkpoints, path, disk, policy, time);
     }
 
     /// <summary>Opens or creates the database, readable by its owner only, and migrates it. Throws <see cref="StoreException"/> when it cannot be used.</summary>
-    public static SqliteStore Open(string path, IReadOnlyList<PartySchema> schemas, TimeProvider time, GroupCommit? policy = null, LogBounds? log = null)
+    public static SqliteStore Open(string path, IReadOnlyList<PartySchema> schemas, TimeProvider time, GroupCommit? policy = null, LogBounds? log = null) =>
+        Open(path, schemas, time, RedoDisk.Real, policy ?? new GroupCommit(), log ?? new LogBounds());
+
+    /// <summary>As the other one, on a disk that may be a test's.</summary>
+    internal static SqliteStore Open(string path, IReadOnlyList<PartySchema> schemas, TimeProvider time, RedoDisk disk, GroupCommit policy, LogBounds log)
     {
         try
         {
@@ -46,7 +50,7 @@ public sealed class SqliteStore : Store
                 Migrations.Apply(writer, schemas);
                 var copying = Connect(writing);
                 Migrations.Run(copying, "PRAGMA synchronous = FULL");
-                return new SqliteStore(writer, new Checkpoints(writer.Connection, copying, log ?? new LogBounds()), path, reading, time, policy ?? new GroupCommit());
+                return new SqliteStore(writer, new Checkpoints(writer.Connection, copying, log), path, reading, time, policy, disk);
             }
             catch
             {
@@ -72,7 +76,7 @@ public sealed class SqliteStore : Store
             RedoRecovery.Replay(writer, left);
         }
 
-        RedoRecovery.Delete(RedoRecovery.PathOf(path));
+        RedoRecovery.Delete(path);
     }
 
     /// <summary>Looks at the committed rows of a database that another process may hold open, or has left. Throws <see cref="StoreException"/> when there is none.</summary>
@@ -93,6 +97,9 @@ public sealed class SqliteStore : Store
             throw new StoreException($"the database {path} cannot be read: {error.Message}", error);
         }
     }
+
+    /// <summary>Whether a database that no process has open lacks commits that are in the log beside it: its next start writes them.</summary>
+    public static bool HasWaiting(string path) => RedoRecovery.Waits(path);
 
     public override Task<T> WriteAsync<T>(Func<Session, T> unit) => pipeline.WriteAsync(unit);
 

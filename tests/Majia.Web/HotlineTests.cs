@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Majia.Core.Contracts;
+using Majia.Host.Devices;
 using Majia.Host.Links;
 using Majia.Host.Seed;
 using Majia.Issuer;
@@ -35,8 +36,24 @@ public sealed class HotlineTests : IAsyncLifetime
         return (answer.StatusCode, JsonNode.Parse(await answer.Content.ReadAsStringAsync())!);
     }
 
-    private Task<(HttpStatusCode Status, JsonNode Body)> CallAsync(string action, string card = Card, string? device = null) =>
-        AskAsync(action, new HotlineRequest("agent 7", "the holder called", card, device, "asked for the date of birth"));
+    private const string Agent = "li-na", AgentSecret = "majia-agent-1";
+
+    private readonly Dictionary<string, string> sessions = [];
+
+    private async Task<string> SignedInAsync(string agent = Agent, string secret = AgentSecret, string bank = Bank)
+    {
+        if (!sessions.TryGetValue(agent, out var session))
+        {
+            var (status, body) = await AskAsync("sign-in", new AgentSignIn(agent, secret), bank);
+            Assert.Equal(HttpStatusCode.OK, status);
+            sessions[agent] = session = (string)body["session"]!;
+        }
+
+        return session;
+    }
+
+    private async Task<(HttpStatusCode Status, JsonNode Body)> CallAsync(string action, string card = Card, string? device = null) =>
+        await AskAsync(action, new HotlineRequest(await SignedInAsync(), "the holder called", card, device, "asked for the date of birth"));
 
     private async Task<PhoneDevice> WithCardAsync()
     {
@@ -62,7 +79,7 @@ public sealed class HotlineTests : IAsyncLifetime
         Assert.Equal("Suspended", Vault());
         Assert.Equal("Active", (string)(await CallAsync("release")).Body["state"]!);
         Assert.Equal("Active", Vault());
-        var modest = await AskAsync("limit", new HotlineRequest("agent 7", "the holder called", Card, PerPayment: "60.00", PerDay: "100.00"));
+        var modest = await AskAsync("limit", new HotlineRequest(await SignedInAsync(), "the holder called", Card, PerPayment: "60.00", PerDay: "100.00"));
         Assert.Contains("60.00", (string)modest.Body["says"]!["zh"]!, StringComparison.Ordinal);
         Assert.Equal(new OwnLimits(6_000, 10_000), Assert.Single(desk.DeviceCards(Card)).Limits!.Own);
         Assert.Equal("Lost", (string)(await CallAsync("report-lost")).Body["state"]!);
@@ -76,12 +93,12 @@ public sealed class HotlineTests : IAsyncLifetime
         Assert.Equal($"{Card}.2", (string)(await CallAsync("replace")).Body["card"]!);
         Assert.Equal("CARD_REPLACED", (string)(await CallAsync("replace")).Body["errorCode"]!);
 
-        var lines = (await AskAsync("history", new HotlineHistoryRequest(Card))).Body["lines"]!.AsArray();
+        var lines = (await AskAsync("history", new HotlineHistoryRequest(await SignedInAsync(), Card))).Body["lines"]!.AsArray();
         Assert.Equal(
             ["hold done", "release done", "limit done", "report-lost done", "report-stolen INVALID_STATE", "lift done", "delete NOT_FOUND", "delete done", "replace done", "replace CARD_REPLACED"],
             lines.Where(line => (string)line!["outcome"]! != "asked").Select(line => $"{line!["action"]} {line["outcome"]}"));
         Assert.All(lines.Chunk(2), call => Assert.Equal(("asked", (string)call[0]!["call"]!), ((string)call[0]!["outcome"]!, (string)call[1]!["call"]!)));
-        Assert.All(lines, line => Assert.Equal(("agent 7", "the holder called"), ((string)line!["agent"]!, (string)line["reason"]!)));
+        Assert.All(lines, line => Assert.Equal((Agent, "the holder called"), ((string)line!["agent"]!, (string)line["reason"]!)));
     }
 
     [Fact, Rule("R23")]
@@ -116,19 +133,76 @@ public sealed class HotlineTests : IAsyncLifetime
         Assert.Equal("Lost", (string)(await CallAsync("report-lost")).Body["state"]!);
     }
 
+    [Fact, Rule("R23")]
+    public async Task Each_act_and_comment_stands_under_the_name_of_whoever_is_signed_in()
+    {
+        await CallAsync("report-lost");
+        var other = await SignedInAsync("he-ming", "majia-agent-2");
+        Assert.Equal(HttpStatusCode.OK, (await AskAsync("comment", new HotlineRequest(other, "called again", Card, Comment: "found it in a coat"))).Status);
+        Assert.Equal(HttpStatusCode.OK, (await AskAsync("lift", new HotlineRequest(other, "found", Card))).Status);
+        var lines = (await AskAsync("history", new HotlineHistoryRequest(other, Card))).Body["lines"]!.AsArray().Where(line => (string)line!["outcome"]! == "done")
+            .Select(line => ((string)line!["agent"]!, (string)line["action"]!, (string?)line["comment"]));
+        Assert.Equal([(Agent, "report-lost", "asked for the date of birth"), ("he-ming", "comment", "found it in a coat"), ("he-ming", "lift", null)], lines);
+        Assert.Equal("comment", (string)(await AskAsync("comment", new HotlineRequest(other, "called", Card))).Body["errors"]![0]!["field"]!);
+    }
+
+    [Fact]
+    public async Task Who_is_not_signed_in_does_nothing_and_sees_nothing()
+    {
+        var foreign = await SignedInAsync("wang-lei", "majia-agent-3", "63990200"); // another bank's agent
+        foreach (var session in (string[])["", new string('0', 64), Agent, foreign])
+        {
+            foreach (var action in Hotline.Actions)
+            {
+                var (status, body) = await AskAsync(action, new HotlineRequest(session, "b", Card, Comment: "c"));
+                Assert.Equal((action, HttpStatusCode.Unauthorized, "NOT_SIGNED_IN"), (action, status, (string)body["errorCode"]!));
+            }
+
+            Assert.Equal(HttpStatusCode.Unauthorized, (await AskAsync("history", new HotlineHistoryRequest(session, Card))).Status);
+        }
+
+        Assert.Equal(0L, running.System.Store.Read(session => session.Number("SELECT COUNT(*) FROM issuer_hotline")));
+        Assert.Equal(CardState.Normal, running.System.Issuers[Bank].Desk.Cards().Single(card => card.Card == Card).State);
+        Assert.Equal((HttpStatusCode.Unauthorized, "WRONG_SECRET"), await RefusedAsync(Agent, "majia-agent-2"));
+        Assert.Equal((HttpStatusCode.Unauthorized, "WRONG_SECRET"), await RefusedAsync("nobody", AgentSecret));
+    }
+
+    private async Task<(HttpStatusCode, string)> RefusedAsync(string agent, string secret)
+    {
+        var (status, body) = await AskAsync("sign-in", new AgentSignIn(agent, secret));
+        return (status, (string)body["errorCode"]!);
+    }
+
+    /// <summary>Five guesses, sent all at once or in turn: then the right secret does not open either, for half an hour, and another agent works on.</summary>
+    [Fact]
+    public async Task Wrong_secrets_are_counted_also_many_at_once_and_then_the_right_one_does_not_open_either()
+    {
+        var guesses = await Task.WhenAll(Enumerable.Range(0, 12).Select(i => RefusedAsync(Agent, $"guess {i}")));
+        Assert.Equal((5, 7), (guesses.Count(guess => guess.Item2 == "WRONG_SECRET"), guesses.Count(guess => guess == (HttpStatusCode.TooManyRequests, "LOCKED"))));
+        Assert.Equal((HttpStatusCode.TooManyRequests, "LOCKED"), await RefusedAsync(Agent, AgentSecret));
+        Assert.NotEmpty(await SignedInAsync("he-ming", "majia-agent-2"));
+        ((MovableTime)running.System.Time).Forward(TimeSpan.FromMinutes(31));
+        var session = await SignedInAsync();
+        ((MovableTime)running.System.Time).Forward(TimeSpan.FromHours(9));
+        Assert.Equal(HttpStatusCode.Unauthorized, (await AskAsync("history", new HotlineHistoryRequest(session, Card))).Status);
+    }
+
     [Fact]
     public async Task Strangers_other_banks_and_bad_requests_get_nothing()
     {
-        Assert.Equal(HttpStatusCode.Unauthorized, (await AskAsync("lift", new HotlineRequest("a", "b", Card), null)).Status);
-        Assert.Equal(HttpStatusCode.Unauthorized, (await AskAsync("lift", new HotlineRequest("a", "b", Card), new string('0', 64))).Status);
-        Assert.Equal(HttpStatusCode.Unauthorized, (await AskAsync("lift", new HotlineRequest("a", "b", Card), "99900000001")).Status);
-        Assert.Equal("card", (string)(await AskAsync("report-lost", new HotlineRequest("a", "b", Card), "63990200")).Body["errors"]![0]!["field"]!);
+        var (a, other) = (await SignedInAsync(), await SignedInAsync("wang-lei", "majia-agent-3", "63990200"));
+        foreach (var stranger in (string?[])[null, new string('0', 64), "99900000001"])
+        {
+            Assert.Equal(HttpStatusCode.Unauthorized, (await AskAsync("lift", new HotlineRequest(a, "b", Card), stranger)).Status);
+            Assert.Equal(HttpStatusCode.Unauthorized, (await AskAsync("sign-in", new AgentSignIn(Agent, AgentSecret), stranger)).Status);
+        }
+
+        Assert.Equal("card", (string)(await AskAsync("report-lost", new HotlineRequest(other, "b", Card), "63990200")).Body["errors"]![0]!["field"]!);
         Assert.Equal(CardState.Normal, running.System.Issuers[Bank].Desk.Cards().Single(card => card.Card == Card).State);
-        Assert.Equal("agent", (string)(await AskAsync("lift", new HotlineRequest("", "b", Card))).Body["errors"]![0]!["field"]!);
-        Assert.Equal("reason", (string)(await AskAsync("lift", new HotlineRequest("a", " ", Card))).Body["errors"]![0]!["field"]!);
-        Assert.Equal("device", (string)(await AskAsync("hold", new HotlineRequest("a", "b", Card, "12"))).Body["errors"]![0]!["field"]!);
+        Assert.Equal("reason", (string)(await AskAsync("lift", new HotlineRequest(a, " ", Card))).Body["errors"]![0]!["field"]!);
+        Assert.Equal("device", (string)(await AskAsync("hold", new HotlineRequest(a, "b", Card, "12"))).Body["errors"]![0]!["field"]!);
         Assert.Equal(HttpStatusCode.BadRequest, (await AskAsync("lift", "{")).Status);
-        Assert.Equal("perDay", (string)(await AskAsync("limit", new HotlineRequest("a", "b", Card, PerDay: "much"))).Body["errors"]![0]!["field"]!);
-        Assert.Equal(HttpStatusCode.NotFound, (await AskAsync("burn", new HotlineRequest("a", "b", Card))).Status);
+        Assert.Equal("perDay", (string)(await AskAsync("limit", new HotlineRequest(a, "b", Card, PerDay: "much"))).Body["errors"]![0]!["field"]!);
+        Assert.Equal(HttpStatusCode.NotFound, (await AskAsync("burn", new HotlineRequest(a, "b", Card))).Status);
     }
 }

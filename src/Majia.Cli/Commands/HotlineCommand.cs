@@ -16,7 +16,8 @@ public static class HotlineCommand
         var action = new Argument<string>("action") { Description = string.Join(" | ", [.. Hotline.Actions, "history"]) };
         action.AcceptOnlyFromAmong([.. Hotline.Actions, "history"]);
         var card = new Argument<string>("card") { Description = "the bank's name of the plastic, such as mingyue-01" };
-        var agent = new Option<string?>("--agent") { Description = "who is at the telephone (default: this machine's user)" };
+        var agent = new Option<string?>("--agent") { Description = "who is at the telephone, such as li-na of the demonstration's Mingyue Bank (default: MAJIA_AGENT)" };
+        var secret = new Option<FileInfo?>("--secret-file") { Description = "a file with the agent's secret (default: MAJIA_AGENT_SECRET, else it is asked for)" };
         var reason = new Option<string?>("--reason") { Description = "why, in one sentence; wanted by all but history" };
         var comment = new Option<string?>("--comment") { Description = "anything more for the book" };
         var device = new Option<string?>("--device") { Description = "last four digits of the device card, where the plastic has several" };
@@ -26,8 +27,8 @@ public static class HotlineCommand
         var data = new Option<string?>("--data") { Description = "its data folder, for the bank's secret (default: data, or MAJIA_DATA)" };
         var json = new Option<bool>("--json") { Description = "one JSON object a line" };
         var language = Languages.Option();
-        var command = new Command("hotline", "A bank's hotline: report lost and lift, hold, release or delete a device card, resend a code, activate, limit a device card, replace or renew the plastic; history.")
-            { action, card, agent, reason, comment, device, payment, day, url, data, json, language };
+        var command = new Command("hotline", "A bank's hotline: report lost and lift, hold, release or delete a device card, resend a code, activate, limit a device card, replace or renew the plastic; comment; history. Under the agent's own name.")
+            { action, card, agent, secret, reason, comment, device, payment, day, url, data, json, language };
         command.SetAction(async (parse, cancellation) =>
         {
             var what = parse.GetValue(action)!;
@@ -46,12 +47,65 @@ public static class HotlineCommand
             var bank = SeedData.Banks.FirstOrDefault(bank => bank.Cards.Any(one => one.Id == plastic.Split('.')[0]))
                 ?? throw new UsageException($"card: expected a bank's card, such as {SeedData.Banks[0].Cards[0].Id}; got '{plastic}' / 没有这张卡");
             var folder = parse.GetValue(data) ?? Environment.GetEnvironmentVariable("MAJIA_DATA") ?? "data";
-            object request = what == "history" ? new HotlineHistoryRequest(plastic)
-                : new HotlineRequest(parse.GetValue(agent) ?? Environment.UserName, parse.GetValue(reason)!, plastic, parse.GetValue(device), parse.GetValue(comment), parse.GetValue(payment), parse.GetValue(day));
-            var (value, error) = await AskAsync(new Uri(address, $"/hotline/{what}"), Secret(folder, bank.Institution), request, cancellation);
+            var who = parse.GetValue(agent) ?? Environment.GetEnvironmentVariable("MAJIA_AGENT") ?? throw new UsageException("--agent: expected who is at the telephone; got nothing / --agent：请说明客服工号");
+            var own = AgentSecret(parse.GetValue(secret), who);
+            var door = Secret(folder, bank.Institution);
+            var (opened, refused) = await AskAsync(new Uri(address, "/hotline/sign-in"), door, new AgentSignIn(who, own), cancellation);
+            if (refused is not null)
+            {
+                return Tell(what, opened, refused, parse.GetValue(json), Languages.Of(parse.GetValue(language)));
+            }
+
+            var session = JsonSerializer.Deserialize<AgentSession>(opened, JsonEndpoint.Json)!.Session;
+            object request = what == "history" ? new HotlineHistoryRequest(session, plastic)
+                : new HotlineRequest(session, parse.GetValue(reason)!, plastic, parse.GetValue(device), parse.GetValue(comment), parse.GetValue(payment), parse.GetValue(day));
+            var (value, error) = await AskAsync(new Uri(address, $"/hotline/{what}"), door, request, cancellation);
             return Tell(what, value, error, parse.GetValue(json), Languages.Of(parse.GetValue(language)));
         });
         return command;
+    }
+
+    /// <summary>From a file, from the environment, or typed unseen; never from the command line, which others can read.</summary>
+    private static string AgentSecret(FileInfo? file, string agent)
+    {
+        if (file is not null)
+        {
+            try
+            {
+                return File.ReadLines(file.FullName).FirstOrDefault()?.Trim() ?? "";
+            }
+            catch (Exception missing) when (missing is IOException or UnauthorizedAccessException)
+            {
+                throw new UsageException($"--secret-file: {file.FullName} cannot be read / 无法读取该文件");
+            }
+        }
+
+        if (Environment.GetEnvironmentVariable("MAJIA_AGENT_SECRET") is { Length: > 0 } secret)
+        {
+            return secret;
+        }
+
+        if (Console.IsInputRedirected)
+        {
+            throw new UsageException("--secret-file: expected a file with the agent's secret, or MAJIA_AGENT_SECRET; got neither / 请用 --secret-file 或 MAJIA_AGENT_SECRET 提供客服口令");
+        }
+
+        Console.Error.Write($"secret of {agent} / {agent} 的口令: ");
+        var typed = new System.Text.StringBuilder();
+        for (var key = Console.ReadKey(intercept: true); key.Key != ConsoleKey.Enter; key = Console.ReadKey(intercept: true))
+        {
+            if (key.Key == ConsoleKey.Backspace)
+            {
+                typed.Length = Math.Max(0, typed.Length - 1);
+            }
+            else if (key.KeyChar != '\0')
+            {
+                typed.Append(key.KeyChar);
+            }
+        }
+
+        Console.Error.WriteLine();
+        return typed.ToString();
     }
 
     private static string Secret(string folder, string institution)
@@ -99,6 +153,7 @@ public static class HotlineCommand
         "replace" => "换卡",
         "renew" => "到期换卡",
         "limit" => "设置设备卡限额",
+        "comment" => "备注",
         "asked" => "受理",
         "done" => "完成",
         _ => code,

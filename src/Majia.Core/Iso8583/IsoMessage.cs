@@ -20,6 +20,9 @@ public sealed class IsoMessage
     private ulong low;
     private ulong high;
     private Slot[] slots;
+
+    // Texts that were asked for, beside their slots: the same field is asked for several times on its way. Gone when the fields change.
+    private string?[]? texts;
     private int count;
     private ReadOnlyMemory<byte> source;
     private Dialect? sourceLine;
@@ -84,7 +87,13 @@ public sealed class IsoMessage
             return null;
         }
 
-        var slot = slots[Rank(field)];
+        var rank = Rank(field);
+        var known = texts ??= new string?[slots.Length];
+        return known[rank] ??= TextOf(field, slots[rank]);
+    }
+
+    private string TextOf(int field, Slot slot)
+    {
         if (slot.Coding != Coding.Raw)
         {
             return string.Create(slot.Length, (Message: this, Slot: slot), static (span, from) => Unpack(from.Message.BytesOf(from.Slot), from.Slot, span));
@@ -253,6 +262,7 @@ public sealed class IsoMessage
             return this;
         }
 
+        texts = null;
         var rank = Rank(field);
         slots.AsSpan(rank + 1, count - rank - 1).CopyTo(slots.AsSpan(rank));
         count--;
@@ -271,12 +281,8 @@ public sealed class IsoMessage
     /// <summary>A message with the same fields and another MTI; neither sees what is set in the other later.</summary>
     public IsoMessage Copy(Mti mti)
     {
-        var copy = new IsoMessage(mti, count + 4);
-        foreach (var field in Fields)
-        {
-            copy.Set(field, this);
-        }
-
+        var copy = new IsoMessage(mti, count + 4) { low = low, high = high, count = count, source = source, sourceLine = sourceLine, own = own.AsSpan(0, used).ToArray(), used = used };
+        Slots.CopyTo(copy.slots);
         return copy;
     }
 
@@ -304,35 +310,25 @@ public sealed class IsoMessage
     }
 
     /// <summary>SHA-256 over MTI and every field but the MACs, to tell <em>the same request again</em> from <em>other content under the same key</em> (94) without keeping the content.</summary>
-    public byte[] ContentDigest()
+    /// <param name="without">Fields that do not count, as if they were not there.</param>
+    public byte[] ContentDigest(params ReadOnlySpan<int> without)
     {
-        // Gathered first: one call of the library, not three a field.
-        var length = 4;
-        for (var i = 0; i < count; i++)
+        const ulong mac = 1UL << 63;
+        var (first, second) = (low & ~mac, high & ~mac);
+        foreach (var field in without)
         {
-            length += 3 + slots[i].Length;
+            (first, second) = field <= 64 ? (first & ~(1UL << (field - 1)), second) : (first, second & ~(1UL << (field - 65)));
         }
 
-        var buffer = ArrayPool<byte>.Shared.Rent(length);
+        var buffer = ArrayPool<byte>.Shared.Rent(4 + Room);
         try
         {
             var used = Encoding.ASCII.GetBytes(Mti.Digits, buffer);
             for (var half = 0; half < 2; half++)
             {
-                for (var bits = half == 0 ? low : high; bits != 0; bits &= bits - 1)
+                for (var bits = half == 0 ? first : second; bits != 0; bits &= bits - 1)
                 {
-                    var field = (64 * half) + BitOperations.TrailingZeroCount(bits) + 1;
-                    if (field is 64 or 128)
-                    {
-                        continue;
-                    }
-
-                    var value = Binary(field).Span;
-                    buffer[used++] = (byte)field;
-                    buffer[used++] = (byte)(value.Length >> 8);
-                    buffer[used++] = (byte)(value.Length & 0xFF);
-                    value.CopyTo(buffer.AsSpan(used));
-                    used += value.Length;
+                    Gather((64 * half) + BitOperations.TrailingZeroCount(bits) + 1, buffer, ref used);
                 }
             }
 
@@ -342,6 +338,61 @@ public sealed class IsoMessage
         {
             ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
         }
+    }
+
+    /// <summary>SHA-256 over these fields in this order, each after its number and length; one that is not there counts as empty.</summary>
+    public byte[] DigestOf(params ReadOnlySpan<int> fields)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(Room + (3 * fields.Length));
+        try
+        {
+            var used = 0;
+            foreach (var field in fields)
+            {
+                Gather(field, buffer, ref used);
+            }
+
+            return SHA256.HashData(buffer.AsSpan(0, used));
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
+        }
+    }
+
+    /// <summary>Bytes that all fields take with their numbers and lengths.</summary>
+    private int Room
+    {
+        get
+        {
+            var length = 0;
+            for (var i = 0; i < count; i++)
+            {
+                length += 3 + slots[i].Length;
+            }
+
+            return length;
+        }
+    }
+
+    // Gathered first: one call of the library, not three a field.
+    private void Gather(int field, byte[] buffer, ref int used)
+    {
+        var slot = Has(field) ? slots[Rank(field)] : default;
+        buffer[used++] = (byte)field;
+        buffer[used++] = (byte)(slot.Length >> 8);
+        buffer[used++] = (byte)(slot.Length & 0xFF);
+        var value = buffer.AsSpan(used, slot.Length);
+        if (slot.Coding == Coding.Raw)
+        {
+            BytesOf(slot).CopyTo(value);
+        }
+        else
+        {
+            Unpack(BytesOf(slot), slot, value);
+        }
+
+        used += slot.Length;
     }
 
     /// <summary>MTI and the numbers of the fields, no values: a message is never logged by accident.</summary>
@@ -405,6 +456,7 @@ public sealed class IsoMessage
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(field, 2);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(field, 128);
+        texts = null;
         // Fields mostly come in ascending order: then there is nothing to move.
         var last = field <= 64 ? high == 0 && low >> (field - 1) == 0 : high >> (field - 65) == 0;
         var rank = last ? count : Rank(field);

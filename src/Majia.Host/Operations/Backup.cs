@@ -125,7 +125,7 @@ public static class Backup
             {
                 var to = Path.Combine(held.Path, file.Path);
                 var belongsToDevice = file.Path.Contains('/', StringComparison.Ordinal);
-                if (File.Exists(to) || File.Exists(to + "-redo"))
+                if (File.Exists(to) || File.Exists(to + "-redo") || File.Exists(to + "-redo2"))
                 {
                     if (belongsToDevice && (!withDevices || file.Path.StartsWith("keys/", StringComparison.Ordinal)))
                     {
@@ -253,7 +253,7 @@ public static class Backup
 
     private static void MoveAside(string data, string name, string aside)
     {
-        foreach (var part in (string[])["", "-wal", "-shm", "-redo", "-redo-wal", "-redo-shm"])
+        foreach (var part in (string[])["", "-wal", "-shm", "-redo", "-redo2"])
         {
             var from = Path.Combine(data, name + part);
             if (File.Exists(from))

@@ -19,7 +19,7 @@ public sealed record SeedWalletAccount(string Account, string Password, Text Hol
 /// <summary>Everything that exists before the first tap: three invented banks, their customers and cards, handsets, shops. No real person, number or bank.</summary>
 public static class SeedData
 {
-    public const int Version = 3;
+    public const int Version = 4;
 
     /// <summary>The six digits that every test card has as PIN, unless its row says otherwise.</summary>
     public const string TestPin = "123456";
@@ -64,7 +64,7 @@ public static class SeedData
                 new("mingyue-14", "mingyue-lin-debit", "lin-xiaoyun", "629901", 14, 19, CardKind.Debit, new("Plastic without a contactless chip: pays by phone all the same (R12).", "实体卡无闪付芯片：手机支付照常可用（R12）。"), Contactless: false),
                 new("mingyue-15", "mingyue-ye-debit", "ye-zhiqiu", "629901", 15, 19, CardKind.Debit, new("Plastic with a magnetic stripe only: the number is typed, and the phone pays (R12).", "仅有磁条的实体卡：手动输入卡号后，手机支付照常可用（R12）。"), Risk: EnrolmentRisk.Green, Contactless: false, HasChip: false),
                 new("mingyue-16", "mingyue-ye-debit", "ye-zhiqiu", "629901", 16, 19, CardKind.Debit, new("500.00 of electronic cash on the chip: it approves small amounts by itself where the shop takes that.", "芯片内有 500.00 元电子现金：在受理脱机消费的商户可小额脱机支付。"), Risk: EnrolmentRisk.Green, ElectronicCash: 50_000),
-            ]),
+            ]) { Agents = [new("li-na", "majia-agent-1"), new("he-ming", "majia-agent-2")] },
         new("63990200", new("Beishan Bank", "北山银行"), Version,
             [Zhao],
             [
@@ -76,7 +76,7 @@ public static class SeedData
                 new("beishan-02", "beishan-zhao-gold", "zhao-beichen", "629902", 2, 16, CardKind.Credit, new("Credit card with a debt: what is left of the limit counts.", "已有欠款的信用卡：以剩余额度为准。"), Risk: EnrolmentRisk.Green),
                 new("beishan-03", "beishan-zhao-gold", "zhao-beichen", "629902", 3, 16, CardKind.Credit, new("500.00 of electronic cash on a chip that signs in SM2.", "芯片内有 500.00 元电子现金，芯片采用 SM2 签名。"), Risk: EnrolmentRisk.Green, ElectronicCash: 50_000),
                 new("beishan-04", "beishan-zhao-credit", "zhao-beichen", "629906", 4, 16, CardKind.Credit, new("In a phone for less than three days: at most 500.00 a payment and 800.00 a day, above is 61.", "设备卡添加未满三天：单笔限额 500.00 元、单日限额 800.00 元，超出返回 61。"), Risk: EnrolmentRisk.Green),
-            ]) { NewCardLimits = [new("629906", 3, 50_000, 80_000)] },
+            ]) { NewCardLimits = [new("629906", 3, 50_000, 80_000)], Agents = [new("wang-lei", "majia-agent-3")] },
         new("63990300", new("Shahu Bank", "沙湖银行"), Version,
             [Gu],
             [
@@ -92,7 +92,7 @@ public static class SeedData
                 new("shahu-03", "shahu-gu-dual", "gu-changfeng", "411111", 3, 16, CardKind.Credit, new("Dual brand, begins with 4: a UnionPay card too, so it qualifies (R12).", "双标卡，卡号以 4 开头：也是银联卡，可以添加（R12）。"), Brands: "UNIONPAY+VISA", Risk: EnrolmentRisk.Green),
                 new("shahu-04", "shahu-gu-quasi", "gu-changfeng", "629904", 4, 16, CardKind.QuasiCredit, new("Quasi-credit: 300.00 of the holder's own, then 500.00 of overdraft; more is 51.", "准贷记卡：存款 300.00 元，另可透支 500.00 元，超出返回 51。"), Risk: EnrolmentRisk.Green),
                 new("shahu-05", "shahu-gu-prepaid", "gu-changfeng", "629905", 5, 19, CardKind.Prepaid, new("Prepaid: 200.00 and not a fen more.", "预付卡：余额 200.00 元，不可透支。"), Risk: EnrolmentRisk.Green),
-            ]) { MovesTokensOf = ["629903"] },
+            ]) { MovesTokensOf = ["629903"], Agents = [new("ma-yan", "majia-agent-4")] },
     ];
 
     /// <summary>A card that no bank here has issued as UnionPay: refused before any bank is asked (R12).</summary>

@@ -68,6 +68,19 @@ public static class TestCardsDocument
         }
 
         Line(page);
+        Line(page, "## Hotline agents · 客服人员");
+        Line(page);
+        Line(page, "| bank · 银行 | agent · 工号 | secret · 口令 |");
+        Line(page, "|---|---|---|");
+        foreach (var bank in SeedData.Banks)
+        {
+            foreach (var agent in bank.Agents)
+            {
+                Line(page, $"| {Both(bank.Name)} | {agent.Id} | {agent.Secret} |");
+            }
+        }
+
+        Line(page);
         Line(page, "## Wallet accounts · 钱包帐号");
         Line(page);
         Line(page, "| account · 帐号 | password · 口令 | holder · 持有人 |");

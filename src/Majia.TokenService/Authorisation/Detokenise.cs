@@ -174,18 +174,7 @@ public sealed partial class TokenServiceParty
         new IsoMessage(request.Mti.Response).Take(request, 2, 3, 4, 7, 11, 18, 25, 32, 33, 37, 41, 42, 49).Set(39, code.Value);
 
     /// <summary>What makes a repeat a repeat: token, processing, amount, currency and chip data.</summary>
-    private static byte[] Digest(IsoMessage request)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var field in (ReadOnlySpan<int>)[2, 3, 4, 14, 22, 49, 55])
-        {
-            var value = request.Binary(field).Span;
-            hash.AppendData([(byte)field, (byte)(value.Length >> 8), (byte)(value.Length & 0xFF)]);
-            hash.AppendData(value);
-        }
-
-        return hash.GetHashAndReset();
-    }
+    private static byte[] Digest(IsoMessage request) => request.DigestOf(2, 3, 4, 14, 22, 49, 55);
 
     /// <summary>The message's reference, when its payment is traced.</summary>
     private string? Traced(IsoMessage message) => message.Text(37) is { } rrn && TraceReference.Rrn(rrn) is var reference && trace.Takes(reference) ? reference : null;

@@ -108,18 +108,7 @@ public sealed class LoadKillTests
     }
 
     /// <summary>Commits stand in the log that the database has not.</summary>
-    private static bool LeftInLog(string database) =>
-        File.Exists(database + "-redo") && Number(database + "-redo", "SELECT count(*) FROM sqlite_master WHERE name = 'redo'") > 0
-        && Number(database + "-redo", "SELECT ifnull(max(seq), 0) FROM redo") > Number(database, "SELECT ifnull(max(seq), 0) FROM redo_applied");
-
-    private static long Number(string file, string query)
-    {
-        using var connection = new SqliteConnection($"Data Source={file};Mode=ReadOnly;Pooling=False");
-        connection.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = query;
-        return (long)command.ExecuteScalar()!;
-    }
+    private static bool LeftInLog(string database) => SqliteStore.HasWaiting(database);
 
     /// <summary>Opened once more, long after: the last reversals arrive, what the switch has no answer for is closed, and the books hold exactly what was acknowledged.</summary>
     internal static async Task VerifyAsync(string folder, LoadTaps taps, List<LoadTap> open, IEnumerable<string> acknowledged)

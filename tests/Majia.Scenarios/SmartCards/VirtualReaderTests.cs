@@ -75,6 +75,7 @@ public sealed class VirtualReaderTests
         await using var stage = await Stage.OpenAsync();
         await stage.Reader.SendAsync(Convert.FromHexString(bytes));
         Assert.Equal(0, await stage.Reader.ReceiveAsync(new byte[1]));
+        await stage.EndedAsync();
         Assert.Contains(ReaderEvent.Malformed, stage.Events);
         Assert.Equal("deactivate", stage.Card.Seen[^1]);
     }
@@ -182,6 +183,9 @@ public sealed class VirtualReaderTests
             var held = reader.TapAsync(away.Token);
             return new Stage { Reader = await accepted.WaitAsync(Patience), Card = card, Away = away, Events = events, held = held };
         }
+
+        /// <summary>The card is out of the field, and all that happened has been told.</summary>
+        public Task EndedAsync() => held.WaitAsync(Patience);
 
         /// <summary>Length and bytes apart, as vpcd writes.</summary>
         public async Task SendAsync(string hex)

@@ -40,7 +40,7 @@ internal sealed class IssuerBench : IAsyncDisposable
             new("lin-debit", "lin", CardKind.Debit, 500_000), new("lin-credit", "lin", CardKind.Credit, -100_000, 1_000_000),
             new("shen-debit", "shen", CardKind.Debit, 100_000), new("qin-debit", "qin", CardKind.Debit, 100_000),
         ],
-        [Debit, Credit, Green, Red, NoPhone, OldDocument, Lost, Locked, Limited, Expired, PinAlways]);
+        [Debit, Credit, Green, Red, NoPhone, OldDocument, Lost, Locked, Limited, Expired, PinAlways]) { Agents = [new("li-na", "secret-1"), new("he-ming", "secret-2")] };
 
     private int trace;
 
@@ -61,7 +61,7 @@ internal sealed class IssuerBench : IAsyncDisposable
         byte[][] parts = [new SeededEntropy(2, "zpk").Bytes(16), new SeededEntropy(3, "zpk").Bytes(16)];
         Keys.Form("zpk.network", KeyUsage.PinEncryption, CipherAlgorithm.TripleDes, parts, test: true);
         Keys.Form("zpk.pad", KeyUsage.PinEntry, CipherAlgorithm.TripleDes, parts, test: true);
-        Party = new IssuerParty(options ?? new IssuerOptions(Institution, Bank.Name), store, Keys, Time, new SeededEntropy(7, "issuer"), Trace);
+        Party = new IssuerParty((options ?? new IssuerOptions(Institution, Bank.Name)) with { PasswordIterations = 100 }, store, Keys, Time, new SeededEntropy(7, "issuer"), Trace);
     }
 
     public FakeTimeProvider Time { get; } = new(new DateTimeOffset(2026, 11, 23, 4, 0, 0, TimeSpan.Zero));
@@ -79,7 +79,7 @@ internal sealed class IssuerBench : IAsyncDisposable
     public static async Task<IssuerBench> OpenAsync(Store? store = null, IssuerOptions? options = null)
     {
         var bench = new IssuerBench(store ?? new InlineStore([IssuerParty.Schema]), options);
-        await IssuerSeed.ApplyAsync(Bank, bench.Store, bench.Keys, bench.Time);
+        await IssuerSeed.ApplyAsync(Bank, bench.Store, bench.Keys, bench.Time, passwordIterations: 100);
         return bench;
     }
 
@@ -151,14 +151,22 @@ internal sealed class IssuerBench : IAsyncDisposable
     private static string F90(IsoMessage original) =>
         original.Mti.Digits + original.Text(11) + original.Text(7) + original.Text(32)!.PadLeft(11, '0') + original.Text(33)!.PadLeft(11, '0');
 
+    // ---- the desk's lines ----
+
+    public Task<ApiReply<TReply>> HotlineAsync<TRequest, TReply>(string action, TRequest request)
+        where TReply : notnull => AskAsync<TRequest, TReply>(Party.Hotline.Map("hotline"), action, request);
+
+    public Task<ApiReply<TReply>> AppAsync<TRequest, TReply>(string action, TRequest request)
+        where TReply : notnull => AskAsync<TRequest, TReply>(Party.App.Map("app"), action, request);
+
+    private static async Task<ApiReply<TReply>> AskAsync<TRequest, TReply>(JsonEndpoint endpoint, string operation, TRequest request)
+        where TReply : notnull =>
+        JsonSerializer.Deserialize<ApiReply<TReply>>(await endpoint.HandleAsync(operation, JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json), CancellationToken.None), JsonEndpoint.Json)!;
+
     // ---- the token service's line ----
 
-    public async Task<ApiReply<TReply>> CallAsync<TRequest, TReply>(string operation, TRequest request)
-        where TReply : notnull
-    {
-        var reply = await Party.Endpoint.HandleAsync(operation, JsonSerializer.SerializeToUtf8Bytes(request, JsonEndpoint.Json), CancellationToken.None);
-        return JsonSerializer.Deserialize<ApiReply<TReply>>(reply, JsonEndpoint.Json)!;
-    }
+    public Task<ApiReply<TReply>> CallAsync<TRequest, TReply>(string operation, TRequest request)
+        where TReply : notnull => AskAsync<TRequest, TReply>(Party.Endpoint, operation, request);
 
     public static CardToEnrol Typed(SeedCard card)
     {

@@ -5,7 +5,7 @@ using Majia.Storage;
 
 namespace Majia.Host.Web.TokenApi;
 
-/// <summary>The banks' hotlines over HTTP: <c>POST /hotline/{action}</c> with the bank's own secret, which says whose hotline it is. A bank that runs elsewhere is reached over its desk's line.</summary>
+/// <summary>The banks' hotlines over HTTP: <c>POST /hotline/{action}</c> with the bank's own secret, which says whose hotline it is; an agent signs in with his own, and the session goes with every other call. A bank that runs elsewhere is reached over its desk's line.</summary>
 internal sealed class HotlineRoutes(IReadOnlyDictionary<string, IJsonLink> hotlines, ApiSecrets secrets, Store store)
 {
     public const string Path = "/hotline";
@@ -25,15 +25,19 @@ internal sealed class HotlineRoutes(IReadOnlyDictionary<string, IJsonLink> hotli
             return;
         }
 
-        if (action != "history" && !Hotline.Actions.Contains(action))
+        if (action is not ("history" or "sign-in") && !Hotline.Actions.Contains(action))
         {
-            await Doors.AnswerAsync(context, StatusCodes.Status404NotFound, new ApiError("NOT_FOUND", "There is no such action.", [new FieldError("action", string.Join(", ", [.. Hotline.Actions, "history"]), "another")]));
+            await Doors.AnswerAsync(context, StatusCodes.Status404NotFound, new ApiError("NOT_FOUND", "There is no such action.", [new FieldError("action", string.Join(", ", [.. Hotline.Actions, "history", "sign-in"]), "another")]));
             return;
         }
 
         try
         {
-            if (action == "history")
+            if (action == "sign-in")
+            {
+                await SayAsync(context, await bank.CallAsync<AgentSignIn, AgentSession>(action, await ReadAsync<AgentSignIn>(context), context.RequestAborted));
+            }
+            else if (action == "history")
             {
                 await SayAsync(context, await bank.CallAsync<HotlineHistoryRequest, HotlineHistory>(action, await ReadAsync<HotlineHistoryRequest>(context), context.RequestAborted));
             }
@@ -44,7 +48,7 @@ internal sealed class HotlineRoutes(IReadOnlyDictionary<string, IJsonLink> hotli
         }
         catch (JsonException)
         {
-            await Doors.AnswerAsync(context, StatusCodes.Status400BadRequest, new ApiError("INVALID_JSON", "The body is not what this action takes: agent, reason, card, and device or comment where wanted.", null, new("The body is not what this action takes.", "请求内容格式有误。")));
+            await Doors.AnswerAsync(context, StatusCodes.Status400BadRequest, new ApiError("INVALID_JSON", "The body is not what this action takes: session, reason, card, and device or comment where wanted; for sign-in agent and secret.", null, new("The body is not what this action takes.", "请求内容格式有误。")));
         }
         catch (PartyUnreachableException)
         {
@@ -64,6 +68,9 @@ internal sealed class HotlineRoutes(IReadOnlyDictionary<string, IJsonLink> hotli
         {
             await Doors.AnswerAsync(context, error.ErrorCode switch
             {
+                HotlineErrors.NotSignedIn or HotlineErrors.WrongSecret => StatusCodes.Status401Unauthorized,
+                HotlineErrors.TestAgent => StatusCodes.Status403Forbidden,
+                HotlineErrors.Locked => StatusCodes.Status429TooManyRequests,
                 Ineligible.NotFound => StatusCodes.Status404NotFound,
                 "UNREACHABLE" => StatusCodes.Status503ServiceUnavailable,
                 JsonEndpoint.InternalError => StatusCodes.Status500InternalServerError,
