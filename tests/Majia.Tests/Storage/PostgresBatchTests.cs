@@ -4,8 +4,10 @@ using Microsoft.Extensions.Time.Testing;
 namespace Majia.Tests.Storage;
 
 /// <summary>Hot units that travel together: each has its own result, as if it had been alone.</summary>
-public sealed class PostgresBatchTests(PostgresServer server)
+public class PostgresBatchTests(PostgresServer server)
 {
+    protected virtual PostgresOptions Options => PostgresServer.Options;
+
     private sealed record Row(string Account, string Id, long Balance, string? Note);
 
     private static readonly PartySchema Schema = new("test", ["CREATE TABLE test_hot (account TEXT NOT NULL, id TEXT NOT NULL, balance INTEGER NOT NULL, note TEXT, PRIMARY KEY (account, id)) WITHOUT ROWID"]);
@@ -163,7 +165,7 @@ public sealed class PostgresBatchTests(PostgresServer server)
     public async Task Hot_units_of_two_parties_travel_together_and_each_acts_as_its_own_role()
     {
         var text = await server.NewDatabaseAsync();
-        await using var database = PostgresDatabase.Open(text, [Party("east"), Party("west")], TimeProvider.System, PostgresServer.Options);
+        await using var database = PostgresDatabase.Open(text, [Party("east"), Party("west")], TimeProvider.System, Options);
         var (left, right) = (TableOf("east"), TableOf("west"));
         await database["east"].WriteAsync(s => s.TryAdd(left, new("a", "1", 1, null)), wanted => wanted.Row(left, "a", "1"));
         await database["west"].WriteAsync(s => s.TryAdd(right, new("b", "1", 2, null)), wanted => wanted.Row(right, "b", "1"));
@@ -203,5 +205,11 @@ public sealed class PostgresBatchTests(PostgresServer server)
         return row.Balance + 1;
     }
 
-    private static PostgresStore Open(string database) => PostgresStore.Open(database, [Schema], TimeProvider.System, PostgresServer.Options);
+    private PostgresStore Open(string database) => PostgresStore.Open(database, [Schema], TimeProvider.System, Options);
+}
+
+/// <summary>The same of a node that keeps rows whenever it is alone (docs/decisions/0048).</summary>
+public sealed class PostgresBatchAloneTests(PostgresServer server) : PostgresBatchTests(server)
+{
+    protected override PostgresOptions Options => PostgresServer.Options with { AloneAfter = 0 };
 }
