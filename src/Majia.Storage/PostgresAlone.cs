@@ -12,8 +12,8 @@ internal sealed partial class PostgresAlone
 {
     private const int MostForOthers = 32, MostRounds = 6, MostThatStay = 65_536, MostUnits = 512;
 
-    /// <summary>How long a commit waits for units that keep coming, and for somebody who waits for it.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(5), Unasked = TimeSpan.FromMilliseconds(50);
+    /// <summary>How long a commit waits for units that keep coming, for somebody who waits for it, and for requests that are in the middle of it.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(5), Unasked = TimeSpan.FromMilliseconds(50), Insiders = TimeSpan.FromMilliseconds(10);
 
     private readonly object gate = new();
     private readonly NpgsqlConnection writer, reader;
@@ -26,6 +26,10 @@ internal sealed partial class PostgresAlone
 
     // Under the gate.
     private readonly Queue<IStoreUnit> queue = new();
+
+    /// <summary>Requests that have units in this commit and have not asked for its end; new ones wait at the door when it is about to be written (docs/decisions/0057).</summary>
+    private readonly HashSet<StoreFlow> inside = [];
+    private readonly Queue<IStoreUnit> door = new();
     private Batch batch = new();
     private Batch? flight;
     private bool busy, called, asked, leaving, over;
@@ -70,6 +74,17 @@ internal sealed partial class PostgresAlone
                 return false;
             }
 
+            if (unit.Flow is { } flow && !inside.Contains(flow))
+            {
+                if (batch.Closing != 0)
+                {
+                    door.Enqueue(unit);
+                    return true;
+                }
+
+                inside.Add(flow);
+            }
+
             if (busy || claims > 0 || queue.Count > 0)
             {
                 queue.Enqueue(unit);
@@ -85,10 +100,12 @@ internal sealed partial class PostgresAlone
     }
 
     /// <summary>Completes when every unit that has its result by now is on disk. Fails when they are lost.</summary>
-    public Task DurableAsync()
+    /// <param name="flow">Has nothing more to do for now.</param>
+    public Task DurableAsync(StoreFlow? flow)
     {
         lock (gate)
         {
+            var last = flow is not null && inside.Remove(flow) && inside.Count == 0;
             if (batch.Units == 0)
             {
                 return flight?.Done.Task ?? Task.CompletedTask;
@@ -96,14 +113,25 @@ internal sealed partial class PostgresAlone
 
             if (!batch.Asked)
             {
-                batch.Asked = true;
-                if (!busy && flight is null)
-                {
-                    Monitor.PulseAll(gate);
-                }
+                batch.Asked = last = true;
+                CloseDoor();
+            }
+
+            if (last && !busy && flight is null)
+            {
+                Monitor.PulseAll(gate);
             }
 
             return batch.Done.Task;
+        }
+    }
+
+    /// <summary>Under the gate: the commit is about to be written, as soon as those inside are done.</summary>
+    private void CloseDoor()
+    {
+        if (batch.Asked && flight is null)
+        {
+            batch.Closing = time.GetTimestamp();
         }
     }
 
@@ -243,7 +271,8 @@ internal sealed partial class PostgresAlone
         }
     }
 
-    private bool IsDue => batch.Units > 0 && ((batch.Asked && queue.Count == 0) || batch.Units >= MostUnits || leaving || time.GetElapsedTime(batch.Since) >= Patience);
+    private bool IsDue => batch.Units > 0 && (leaving || batch.Units >= MostUnits
+        || (batch.Closing != 0 ? (queue.Count == 0 && inside.Count == 0) || time.GetElapsedTime(batch.Closing) >= Insiders : !batch.Asked && time.GetElapsedTime(batch.Since) >= Patience));
 
     private void RunCommits()
     {
@@ -272,7 +301,7 @@ internal sealed partial class PostgresAlone
                     break;
                 }
 
-                Monitor.Wait(gate, batch.Asked ? Patience : Unasked);
+                Monitor.Wait(gate, batch.Asked ? Insiders : Unasked);
             }
         }
 
@@ -286,6 +315,13 @@ internal sealed partial class PostgresAlone
         lock (gate)
         {
             batch = new Batch();
+            inside.Clear();
+            while (door.TryDequeue(out var unit))
+            {
+                inside.Add(unit.Flow!);
+                queue.Enqueue(unit);
+            }
+
             Release();
         }
 
@@ -323,6 +359,7 @@ internal sealed partial class PostgresAlone
         lock (gate)
         {
             flight = null;
+            CloseDoor();
         }
 
         done.Done.SetResult();
@@ -388,9 +425,10 @@ internal sealed partial class PostgresAlone
         lock (gate)
         {
             over = true;
-            rest = [.. waiting.Select(static of => of.Unit), .. queue];
+            rest = [.. waiting.Select(static of => of.Unit), .. queue, .. door];
             waiting.Clear();
             queue.Clear();
+            door.Clear();
             Monitor.PulseAll(gate);
         }
 
@@ -416,5 +454,8 @@ internal sealed partial class PostgresAlone
 
         /// <summary>Somebody waits for it.</summary>
         public bool Asked { get; set; }
+
+        /// <summary>Since when it is about to be written; 0: not yet.</summary>
+        public long Closing { get; set; }
     }
 }

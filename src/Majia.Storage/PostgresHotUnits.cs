@@ -74,7 +74,7 @@ internal sealed class PostgresHotUnits : IAsyncDisposable
 
     /// <summary>Completes when every unit that has its result by now is committed and on disk. Fails when they are lost.</summary>
     /// <param name="flow">Has nothing more to do for now.</param>
-    public Task SettledAsync(StoreFlow? flow = null) => Volatile.Read(ref alone) is { } now ? now.DurableAsync() : gatherer.SettledAsync(flow);
+    public Task SettledAsync(StoreFlow? flow = null) => Volatile.Read(ref alone) is { } now ? now.DurableAsync(flow) : gatherer.SettledAsync(flow);
 
     /// <summary>As <see cref="SettledAsync"/>, for a reader's thread; what was lost is not its business.</summary>
     public void Settle(StoreFlow? flow)

@@ -165,7 +165,7 @@ public sealed class PostgresStore : Store
     /// <summary>This process alone writes hot rows now, and keeps them in memory (docs/decisions/0048).</summary>
     public bool KeepsRows => hot.IsAlone;
 
-    public override StoreMark Mark() => hot.IsAlone ? log.Mark() : log.Mark() with { Flow = StoreFlow.Begin() };
+    public override StoreMark Mark() => log.Mark() with { Flow = StoreFlow.Begin() };
 
     public override Task DurableAsync() => DurableAsync(log.Mark());
 

@@ -4,8 +4,13 @@ using Microsoft.Extensions.Time.Testing;
 namespace Majia.Tests.Storage;
 
 /// <summary>Hot units, on PostgreSQL travelling together and from two nodes: each has its own result, as if it had been alone.</summary>
-public sealed class HotUnitTests(PostgresServer server)
+public class HotUnitTests(PostgresServer server)
 {
+    protected virtual PostgresOptions Options => PostgresServer.Options;
+
+    /// <summary>What two nodes would do one does.</summary>
+    protected virtual bool IsOneNode => false;
+
     private sealed record Row(string Account, string Id, long Balance, string? Note);
 
     private static readonly PartySchema Schema = new("test", ["CREATE TABLE test_hot (account TEXT NOT NULL, id TEXT NOT NULL, balance INTEGER NOT NULL, note TEXT, PRIMARY KEY (account, id)) WITHOUT ROWID"]);
@@ -169,7 +174,7 @@ public sealed class HotUnitTests(PostgresServer server)
     public async Task Hot_units_of_two_parties_travel_together_and_each_acts_as_its_own_role()
     {
         var text = await server.NewDatabaseAsync();
-        await using var database = PostgresDatabase.Open(text, [Party("east"), Party("west")], TimeProvider.System, PostgresServer.Options);
+        await using var database = PostgresDatabase.Open(text, [Party("east"), Party("west")], TimeProvider.System, Options);
         var (left, right) = (TableOf("east"), TableOf("west"));
         await database["east"].WriteAsync(s => s.TryAdd(left, new("a", "1", 1, null)), wanted => wanted.Row(left, "a", "1"));
         await database["west"].WriteAsync(s => s.TryAdd(right, new("b", "1", 2, null)), wanted => wanted.Row(right, "b", "1"));
@@ -232,9 +237,10 @@ public sealed class HotUnitTests(PostgresServer server)
         }
 
         var database = await server.NewDatabaseAsync();
-        return new Nodes(Open(), Open(), null);
+        var one = Open();
+        return new Nodes(one, IsOneNode ? one : Open(), null);
 
-        PostgresStore Open() => PostgresStore.Open(database, [Schema], TimeProvider.System, PostgresServer.Options);
+        PostgresStore Open() => PostgresStore.Open(database, [Schema], TimeProvider.System, Options);
     }
 
     /// <summary>Two nodes of one database; a file has one writer, which is both.</summary>
@@ -243,14 +249,23 @@ public sealed class HotUnitTests(PostgresServer server)
         public async ValueTask DisposeAsync()
         {
             await One.DisposeAsync();
-            if (Folder is null)
+            if (Two != One)
             {
                 await Two.DisposeAsync();
             }
-            else
+
+            if (Folder is not null)
             {
                 Directory.Delete(Folder, recursive: true);
             }
         }
     }
+}
+
+/// <summary>The same on a node that keeps rows whenever it may (docs/decisions/0048).</summary>
+public sealed class HotUnitAloneTests(PostgresServer server) : HotUnitTests(server)
+{
+    protected override PostgresOptions Options => PostgresServer.Options with { AloneAfter = 0 };
+
+    protected override bool IsOneNode => true;
 }

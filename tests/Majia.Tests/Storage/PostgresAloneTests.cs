@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Majia.Storage;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Majia.Tests.Storage;
 
@@ -96,6 +97,43 @@ public sealed class PostgresAloneTests(PostgresServer server)
         Assert.True(await PayAsync(store, "2", "a"));
         Assert.Equal(51, store.Read(s => s.Number("SELECT balance FROM test_account WHERE id = 'a'")));
         Assert.Equal(3, store.Read(s => s.Number("SELECT count(*) FROM test_entry")));
+    }
+
+    [Fact]
+    public async Task What_two_requests_do_is_one_commit_and_who_comes_when_it_is_asked_for_is_in_the_next()
+    {
+        // Time stands still: nobody's patience ends meanwhile.
+        var time = new FakeTimeProvider();
+        var database = await server.NewDatabaseAsync();
+        await using var store = PostgresStore.Open(database, [Schema], time, PostgresServer.Options with { AloneAfter = 0 });
+        await store.CommitAsync(s => s.Execute("INSERT INTO test_account (id, balance, note) VALUES ('a', 0, '')"));
+        Assert.True(await PayAsync(store, "before", "a"));
+        await UntilAsync(() => store.KeepsRows);
+        TaskCompletionSource written = new(), goOn = new(), asked = new();
+        var slow = RequestAsync("slow", () => { written.SetResult(); return goOn.Task; }, null);
+        await written.Task;
+        var quick = RequestAsync("quick", () => Task.CompletedTask, asked);
+        await asked.Task;
+        var late = RequestAsync("late", () => Task.CompletedTask, null);
+        Assert.False(quick.IsCompleted, "it was written in the middle of another request");
+        goOn.SetResult();
+        await Task.WhenAll(slow, quick, late).WaitAsync(Patience, Given);
+        Assert.Equal(
+            ["late", "quick+slow"],
+            store.Read(s => s.Query("SELECT string_agg(DISTINCT account, '+' ORDER BY account) FROM test_entry WHERE id <> 'before' GROUP BY xmin::text ORDER BY 1", row => row.GetString(0))));
+
+        async Task RequestAsync(string name, Func<Task> between, TaskCompletionSource? asks)
+        {
+            var since = store.Mark();
+            Assert.True(await AddAsync("1"));
+            await between();
+            Assert.True(await AddAsync("2"));
+            var durable = store.DurableAsync(since);
+            asks?.SetResult();
+            await durable;
+
+            Task<bool> AddAsync(string part) => store.WriteAsync(s => s.TryAdd(Entries, new($"{name}-{part}", name)), wanted => wanted.Row(Entries, $"{name}-{part}"));
+        }
     }
 
     [Fact]
