@@ -161,7 +161,7 @@ public sealed partial class MajiaSystem : IAsyncDisposable
         {
             tokenService.Requestors = new Dictionary<string, IJsonLink>
             {
-                [wallets.TokenRequestorId] = lines.Json(Line.TokenWallet, "wallet-notices", null, wallet?.NoticeEndpoint, Wires.WalletToken, Store, innerHop: true),
+                [wallets.TokenRequestorId] = lines.Json(Line.TokenWallet, "wallet-notices", null, wallet?.NoticeEndpoint, Wires.TokenWallet, Store, innerHop: true),
             };
         }
 
@@ -392,6 +392,9 @@ public sealed partial class MajiaSystem : IAsyncDisposable
 
     /// <summary>The banks' own apps, for their customers.</summary>
     internal BankAppRoutes BankApps() => new(apps, Store);
+
+    /// <summary>The same apps, as the phone at the counter has them: by institution.</summary>
+    internal IReadOnlyDictionary<string, IJsonLink> BankAppLines => apps;
 
     private static string AppOf(string institution) => $"app-{institution}";
 

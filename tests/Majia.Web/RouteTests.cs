@@ -47,6 +47,7 @@ public sealed class RouteTests : IAsyncLifetime
         "/token-service/v1/issuer/{operation}" or "/hotline/{action}" => Door.Bank,
         "/bank-app/{institution}/{action}" => Door.Customer,
         _ when pattern.StartsWith("/api/phones/{id}", StringComparison.Ordinal) || pattern.StartsWith("/api/terminals/{id}", StringComparison.Ordinal) => Door.Hands,
+        "/api/wires" or "/api/wires/{wire}" => Door.Hands,
         "/api/state" or "/api/events" or "/api/trace" or "/api/trace/export" or "/api/trace/{sequence:long}" => Door.Hands,
         _ when method == "GET" && !pattern.StartsWith("/api/", StringComparison.Ordinal) && !pattern.StartsWith("/token-service/", StringComparison.Ordinal) && !pattern.StartsWith("/hotline", StringComparison.Ordinal) => Door.Anyone,
         "/api/seed" or "/api/openapi.json" => Door.Anyone,

@@ -48,8 +48,8 @@ public static class Verbs
             ], Adding, static (stage, step) => stage.Add(step.Arguments)),
         new("resume-adding", new("goes on where adding was interrupted", "继续被中断的添加"), [Card, OnPhone], [.. Adding, "nothing"], static (stage, step) => stage.ResumeAdding(step.Arguments)),
         new("verify", new("types the bank's code", "输入银行验证码"), [Card, OnPhone, new("code", ParameterKind.OneOf("right", "wrong", "empty"))], Adding, static (stage, step) => stage.Verify(step.Arguments)),
-        new("bank-app", new("in the bank's own app: signs in, and confirms the card that is being added", "在银行应用中登录并确认添加"),
-            [Card, OnPhone, new("password", ParameterKind.OneOf("right", "wrong")), new("customer", ParameterKind.OneOf("own", "other")), new("ask", ParameterKind.Choice)], ["confirmed", "wrong-password", "locked", "refused", "unreachable"], static (stage, step) => stage.BankApp(step.Arguments)),
+        new("bank-app", new("in the bank's own app: signs in, and confirms or refuses the card that is being added", "在银行应用中登录，确认或拒绝添加"),
+            [Card, OnPhone, new("password", ParameterKind.OneOf("right", "wrong")), new("customer", ParameterKind.OneOf("own", "other")), new("ask", ParameterKind.Choice), new("answer", ParameterKind.OneOf("confirm", "refuse"))], ["confirmed", "turned-down", "wrong-password", "locked", "refused", "unreachable"], static (stage, step) => stage.BankApp(step.Arguments)),
         new("resend", new("asks for a new code", "重新获取验证码"), [Card, OnPhone], ["code-needed", "interrupted", "refused"], static (stage, step) => stage.Resend(step.Arguments)),
         new("delete", new("removes the card from the phone", "从手机删除银行卡"), [Card, OnPhone], Simple, static (stage, step) => stage.Delete(step.Arguments)),
         new("default", new("makes a card the default", "设为默认卡"), [Card, OnPhone], Simple, static (stage, step) => stage.SetDefault(step.Arguments)),
@@ -93,7 +93,7 @@ public static class Verbs
         // network, power, time
         new("link", new("what happens to the next message of a wire, or to the wire", "线路上的下一条报文或线路本身的故障"),
             [
-                new("wire", new("a wire, such as pos-line", static (text, cast, _) => cast.WireNames.Contains(text)), Needed: true), new("drop", ParameterKind.OneOf("request", "answer")),
+                new("wire", new("a wire: pos-line, acquirer-network, network-token, network-issuer-BANK, phone-wallet, wallet-token, token-wallet, token-issuer or issuer-token", static (text, cast, _) => cast.WireNames.Contains(text)), Needed: true), new("drop", ParameterKind.OneOf("request", "answer")),
                 new("delay", ParameterKind.Duration), new("duplicate", ParameterKind.Duration), new("cut", ParameterKind.Switch),
             ], Done, static (stage, step) => stage.Link(step.Arguments)),
         new("after", new("time passes", "时间流逝"), [new("time", ParameterKind.Duration, Needed: true)], Done, static (stage, step) => stage.After(step.Arguments)),

@@ -58,7 +58,7 @@ public sealed class SimulatorTests
     {
         { "drop-reversal", 1, "terminals-and-books-agree" },
         { "skip-atc", 0, "one-approval-per-counter" },
-        { "lose-dedupe", 4, "terminals-and-books-agree" },
+        { "lose-dedupe", 8, "terminals-and-books-agree" },
         { "answer-before-commit", 0, "seen-approval-survives" },
         { "double-post", 0, "debited-at-most-once" },
         { "skip-purge", 2, "purge-holds" },
