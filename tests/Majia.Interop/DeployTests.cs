@@ -35,6 +35,15 @@ public sealed class DeployTests
     }
 
     [Fact]
+    public async Task Compose_reads_its_file()
+    {
+        var compose = OutsideProgram.Require("docker-compose", "docker-compose");
+        var said = await OutsideProgram.RunAsync(compose, ["-f", Path.Combine(Deploy, "compose", "compose.yaml"), "config", "--services"]);
+        Assert.True(said.ExitCode == 0, said.Errors);
+        Assert.Equal(["acquirer", "devices", "issuer", "network", "token", "transit", "wallet"], said.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public void Each_service_of_the_compose_file_is_a_party_with_settings_that_the_program_reads()
     {
         var yaml = new YamlStream();

@@ -18,6 +18,7 @@ public static class Rounds
                 await terminal.ResolvePendingAsync(stopping);
             }
 
+            var away = false;
             while (true)
             {
                 await Task.Delay(Beat, system.Time, stopping);
@@ -25,8 +26,22 @@ public static class Rounds
                 {
                     await system.PumpAsync(stopping);
                     after();
+                    if (away)
+                    {
+                        log.LogWarning("The database is back; what waited is delivered");
+                        away = false;
+                    }
                 }
-                catch (Exception error) when (error is StoreUnavailableException or not (OperationCanceledException or StoreFailedException))
+                catch (StoreUnavailableException gone)
+                {
+                    // Once, however long it stays away: health says so all the time.
+                    if (!away)
+                    {
+                        log.LogWarning("The database is away, and what is to be delivered waits: {Why}", gone.Message);
+                        away = true;
+                    }
+                }
+                catch (Exception error) when (error is not (OperationCanceledException or StoreFailedException))
                 {
                     log.LogError("A round of deliveries failed, the next one comes: {Type}\n{Place}", error.GetType().Name, error.StackTrace);
                 }
