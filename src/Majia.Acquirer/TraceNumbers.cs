@@ -74,7 +74,11 @@ internal sealed class TraceNumbers(Store store, TimeSpan utcOffset)
     {
         try
         {
-            next.SetResult(await store.WriteAsync(session => SystemTrace.Draw(session, local, Size), SystemTrace.Want));
+            // On the disk before a number of it is given: a server that is killed would give the same block again.
+            var since = store.Mark();
+            var drawn = await store.WriteAsync(session => SystemTrace.Draw(session, local, Size), SystemTrace.Want);
+            await store.DurableAsync(since);
+            next.SetResult(drawn);
         }
 #pragma warning disable CA1031 // whoever waits for the block is told
         catch (Exception failure)

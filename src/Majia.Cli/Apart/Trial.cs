@@ -22,19 +22,22 @@ public sealed class Trial : IAsyncDisposable
     private readonly SortedDictionary<Role, Process> processes = [];
     private readonly SortedDictionary<Role, Task> readers = [];
     private readonly Action<Role, string>? log;
+    private readonly IReadOnlyDictionary<string, string>? environment;
 
-    private Trial(string folder, int basePort, Action<Role, string>? log) => (this.folder, this.basePort, this.log) = (folder, basePort, log);
+    private Trial(string folder, int basePort, Action<Role, string>? log, IReadOnlyDictionary<string, string>? environment) =>
+        (this.folder, this.basePort, this.log, this.environment) = (folder, basePort, log, environment);
 
     /// <summary>The parties that run apart.</summary>
     public static IReadOnlyList<Role> Parties { get; } = [Role.Issuer, Role.Token, Role.Network, Role.Acquirer, Role.Wallet, Role.Transit];
 
     /// <summary>Certificates, keys and handsets where they are missing, then the six processes.</summary>
     /// <param name="log">What a process says on stderr, line by line.</param>
+    /// <param name="environment">What the processes have besides ours, less <c>MAJIA_*</c>.</param>
     /// <exception cref="EnvironmentException">A process did not come up; its own words say why.</exception>
-    public static async Task<Trial> StartAsync(string folder, int? basePort = null, Action<Role, string>? log = null)
+    public static async Task<Trial> StartAsync(string folder, int? basePort = null, Action<Role, string>? log = null, IReadOnlyDictionary<string, string>? environment = null)
     {
         var now = TimeProvider.System.GetUtcNow();
-        var trial = new Trial(folder, basePort ?? FreeBase(), log);
+        var trial = new Trial(folder, basePort ?? FreeBase(), log, environment);
         Directory.CreateDirectory(folder);
         Certify(trial.Certificates, now);
         await TrialCeremony.HoldAsync(TrialCeremony.Apart(folder), TimeProvider.System, new SystemEntropy());
@@ -109,6 +112,11 @@ public sealed class Trial : IAsyncDisposable
         foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("MAJIA_", StringComparison.Ordinal)).ToList())
         {
             start.Environment.Remove(name);
+        }
+
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>())
+        {
+            start.Environment[name] = value;
         }
 
         var process = Process.Start(start) ?? throw new EnvironmentException("dotnet did not start");

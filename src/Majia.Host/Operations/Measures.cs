@@ -79,13 +79,15 @@ public sealed class Measures : IDisposable
         private async Task<ReadOnlyMemory<byte>> MeasureAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation)
         {
             var began = time.GetTimestamp();
-            using var span = Spans.StartActivity(line.Name, ActivityKind.Server);
             var (mti, code) = ("unread", "none");
             if (line.Framing!.TryRead(frame, out var request))
             {
                 mti = request.Mti.ToString();
-                span?.SetTag("majia.mti", mti).SetTag("majia.rrn", request.Text(37));
             }
+
+            // Inside of a request it is part of that. What came by itself belongs to its payment: by the reference number, which a POS request does not have before its answer.
+            var rrn = request?.Text(37);
+            using var span = Activity.Current is not null || rrn is not null ? PaymentTrace.Start(Spans, line.Name, rrn) : null;
 
             try
             {
@@ -93,14 +95,16 @@ public sealed class Measures : IDisposable
                 if (!answer.IsEmpty && line.Framing.TryRead(answer, out var said))
                 {
                     code = said.Text(39) ?? "none";
-                    span?.SetTag("majia.rrn", said.Text(37) ?? request?.Text(37));
+                    rrn = said.Text(37) ?? rrn;
                 }
 
                 return answer;
             }
             finally
             {
-                span?.SetTag("majia.code", code);
+                using var late = span is null ? PaymentTrace.Start(Spans, line.Name, rrn) : null;
+                late?.SetStartTime(late.StartTimeUtc - time.GetElapsedTime(began));
+                (span ?? late)?.SetTag("majia.mti", mti).SetTag("majia.rrn", rrn).SetTag("majia.code", code);
                 Requests.Add(1, new("line", line.Name), new("mti", mti), new("code", code));
                 Duration.Record(time.GetElapsedTime(began).TotalSeconds, new("line", line.Name), new("mti", mti));
             }

@@ -24,6 +24,7 @@ public sealed partial class World : IAsyncDisposable
 
     private readonly bool ownsFolder;
     private readonly long seed;
+    private string? store;
     private int starts;
 
     private World(string folder, bool ownsFolder, long seed, StageClock clock)
@@ -40,6 +41,7 @@ public sealed partial class World : IAsyncDisposable
     public static async Task<World> OpenAsync(long seed = 1, string? folder = null, DateTimeOffset? at = null)
     {
         var world = new World(folder ?? Directory.CreateTempSubdirectory("majia-scenario-").FullName, folder is null, seed, new StageClock(at ?? Start));
+        world.store = folder is null ? await SystemStore.NewAsync() : null; // a folder that is looked into has its file
         await world.StartAsync();
         return world;
     }
@@ -52,7 +54,7 @@ public sealed partial class World : IAsyncDisposable
     }
 
     private async Task StartAsync() =>
-        System = await MajiaSystem.OpenAsync(new SystemOptions(Folder, Clock, new RecordedEntropy(new SeededEntropy(seed, $"scenario/{starts++}"), Drawn)) { PasswordIterations = 100 });
+        System = await MajiaSystem.OpenAsync(new SystemOptions(Folder, Clock, new RecordedEntropy(new SeededEntropy(seed, $"scenario/{starts++}"), Drawn)) { PasswordIterations = 100, Store = store, Postgres = PostgresServer.Options });
 
     /// <summary>Everything of the length of a key that was ever drawn: keys are among it.</summary>
     public List<byte[]> Drawn { get; } = [];

@@ -402,6 +402,22 @@ public sealed class AcquirerPartyTests
     }
 
     [Fact]
+    public async Task A_number_that_was_given_is_not_given_again_by_a_database_that_lost_what_was_not_durable()
+    {
+        var seen = new HashSet<string>();
+        var at = new DateTimeOffset(2026, 3, 4, 13, 0, 0, TimeSpan.FromHours(8));
+        await using var before = bench.NewStore();
+        var numbers = new TraceNumbers(before, TimeSpan.FromHours(8));
+        for (var i = 0; i < 250; i++)
+        {
+            Assert.True(seen.Add((await numbers.NextAsync(at)).Rrn));
+        }
+
+        await using var after = bench.NewStore(before.Snapshot());
+        Assert.True(seen.Add((await new TraceNumbers(after, TimeSpan.FromHours(8)).NextAsync(at)).Rrn));
+    }
+
+    [Fact]
     public async Task Two_nodes_draw_their_numbers_in_blocks_and_give_none_twice_over_the_hours()
     {
         await using var session = bench.NewStore();

@@ -81,15 +81,19 @@ public sealed class OutboxTests(PostgresServer server)
         engine == StoreTests.Engine.Sqlite ? new InlineStore(Schema) : PostgresStore.Open(await server.NewDatabaseAsync(), [Schema], TimeProvider.System, PostgresServer.Options);
 }
 
-public sealed class OutboxPumpTests
+public sealed class OutboxPumpTests(PostgresServer server)
 {
+    public static TheoryData<StoreTests.Engine> Both => StoreTests.Both;
+
     private static readonly DateTimeOffset Noon = new(2026, 1, 2, 12, 0, 0, TimeSpan.Zero);
 
-    [Fact]
-    public async Task One_entry_that_throws_holds_up_no_other_and_is_tried_again()
+    [Theory]
+    [MemberData(nameof(Both))]
+    public async Task One_entry_that_throws_holds_up_no_other_and_is_tried_again(StoreTests.Engine engine)
     {
         var outbox = new Outbox("test");
-        await using var store = new InlineStore(new PartySchema("test", [Outbox.Migration("test")]));
+        var schema = new PartySchema("test", [Outbox.Migration("test")]);
+        await using Store store = engine == StoreTests.Engine.Sqlite ? new InlineStore(schema) : PostgresStore.Open(await server.NewDatabaseAsync(), [schema], TimeProvider.System, PostgresServer.Options);
         foreach (var reference in (string[])["bad", "good", "refused"])
         {
             await store.CommitAsync(s => outbox.Enqueue(s, "network", "0420", [1], reference, Noon));

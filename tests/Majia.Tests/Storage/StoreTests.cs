@@ -119,6 +119,7 @@ public sealed class StoreTests(PostgresServer server) : IAsyncDisposable
         Assert.Equal(100, store.Read(s => s.Number("SELECT count(DISTINCT text) FROM test_row")));
     }
 
+    /// <summary>On a file units come one after the other: there is no race to lose.</summary>
     [Fact]
     public async Task A_unit_that_gives_up_a_race_runs_again()
     {

@@ -3,8 +3,8 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Majia.Tests.Storage;
 
-/// <summary>Hot units that travel together: each has its own result, as if it had been alone.</summary>
-public sealed class PostgresBatchTests(PostgresServer server)
+/// <summary>Hot units, on PostgreSQL travelling together and from two nodes: each has its own result, as if it had been alone.</summary>
+public sealed class HotUnitTests(PostgresServer server)
 {
     private sealed record Row(string Account, string Id, long Balance, string? Note);
 
@@ -14,12 +14,14 @@ public sealed class PostgresBatchTests(PostgresServer server)
         "test_hot", keys: 2, columns: "account, id, balance, note", changing: "balance, note",
         map: static row => new Row(row.GetString(0), row.GetString(1), row.GetInt64(2), row.TextOrNull(3)), values: static row => [row.Account, row.Id, row.Balance, row.Note]);
 
-    [Fact]
-    public async Task Many_units_of_two_nodes_on_few_rows_lose_no_update()
+    public static TheoryData<StoreTests.Engine> Both => StoreTests.Both;
+
+    [Theory]
+    [MemberData(nameof(Both))]
+    public async Task Many_units_of_two_nodes_on_few_rows_lose_no_update(StoreTests.Engine engine)
     {
-        var database = await server.NewDatabaseAsync();
-        await using var one = Open(database);
-        await using var two = Open(database);
+        await using var nodes = await OpenAsync(engine);
+        var (one, two) = (nodes.One, nodes.Two);
         await one.WriteAsync(s =>
         {
             s.Add(Table, new("a", "1", 0, null));
@@ -32,10 +34,12 @@ public sealed class PostgresBatchTests(PostgresServer server)
         Assert.Equal([134, 266], await one.WriteAsync(s => s.Query("SELECT balance FROM test_hot ORDER BY id", row => row.GetInt64(0))));
     }
 
-    [Fact]
-    public async Task A_unit_that_throws_leaves_nothing_and_its_company_stays()
+    [Theory]
+    [MemberData(nameof(Both))]
+    public async Task A_unit_that_throws_leaves_nothing_and_its_company_stays(StoreTests.Engine engine)
     {
-        await using var store = Open(await server.NewDatabaseAsync());
+        await using var nodes = await OpenAsync(engine);
+        var store = nodes.One;
         var units = Enumerable.Range(0, 30).Select(i => store.WriteAsync(
             s =>
             {
@@ -101,21 +105,23 @@ public sealed class PostgresBatchTests(PostgresServer server)
         }
     }
 
-    [Fact]
-    public async Task A_key_that_exists_once_is_taken_once_by_whatever_node()
+    [Theory]
+    [MemberData(nameof(Both))]
+    public async Task A_key_that_exists_once_is_taken_once_by_whatever_node(StoreTests.Engine engine)
     {
-        var database = await server.NewDatabaseAsync();
-        await using var one = Open(database);
-        await using var two = Open(database);
+        await using var nodes = await OpenAsync(engine);
+        var (one, two) = (nodes.One, nodes.Two);
         var taken = await Task.WhenAll(Enumerable.Range(0, 200).Select(i => (i % 2 == 0 ? one : two).WriteAsync(
             s => s.TryAdd(Table, new("a", (i / 10).ToString(), i, null)), wanted => wanted.Row(Table, "a", (i / 10).ToString()))));
         Assert.Equal(20, taken.Count(mine => mine));
     }
 
-    [Fact]
-    public async Task What_was_not_named_is_read_and_statements_of_a_units_own_are_run()
+    [Theory]
+    [MemberData(nameof(Both))]
+    public async Task What_was_not_named_is_read_and_statements_of_a_units_own_are_run(StoreTests.Engine engine)
     {
-        await using var store = Open(await server.NewDatabaseAsync());
+        await using var nodes = await OpenAsync(engine);
+        var store = nodes.One;
         await store.WriteAsync(s => s.Add(Table, new("a", "1", 5, "n")));
         Assert.Equal(6, await store.WriteAsync(s => Add(s, "1"), _ => { }));
         Assert.Equal(7, await store.WriteAsync(s => Add(s, "1") + s.Number("SELECT 0"), wanted => wanted.Row(Table, "a", "1")));
@@ -137,18 +143,18 @@ public sealed class PostgresBatchTests(PostgresServer server)
             wanted => wanted.Row(Table, "a", "none")));
     }
 
-    [Fact]
-    public async Task A_named_key_without_a_row_is_held()
+    [Theory]
+    [MemberData(nameof(Both))]
+    public async Task A_named_key_without_a_row_is_held(StoreTests.Engine engine)
     {
-        var database = await server.NewDatabaseAsync();
-        await using var one = Open(database);
-        await using var two = Open(database);
+        await using var nodes = await OpenAsync(engine);
+        var (one, two) = (nodes.One, nodes.Two);
         await Task.WhenAll(Enumerable.Range(0, 60).Select(i => (i % 2 == 0 ? one : two).WriteAsync(
             s =>
             {
                 s.Lock("test/sequence");
                 var next = s.Rows(Grouped, "b").Count;
-                s.Add(Table, new("b", next.ToString("D3"), next, null));
+                s.Add(Grouped, new("b", next.ToString("D3"), next, null));
                 return next;
             },
             wanted =>
@@ -181,14 +187,27 @@ public sealed class PostgresBatchTests(PostgresServer server)
             map: static row => new Row(row.GetString(0), row.GetString(1), row.GetInt64(2), row.TextOrNull(3)), values: static row => [row.Account, row.Id, row.Balance, row.Note]);
     }
 
-    [Fact]
-    public async Task A_unit_with_statements_of_its_own_and_a_reader_see_what_hot_units_have_made()
+    [Theory]
+    [MemberData(nameof(Both))]
+    public async Task A_unit_with_statements_of_its_own_and_a_reader_see_what_hot_units_have_made(StoreTests.Engine engine)
     {
-        await using var store = Open(await server.NewDatabaseAsync());
+        await using var nodes = await OpenAsync(engine);
+        var store = nodes.One;
         for (var i = 0; i < 20; i++)
         {
             Assert.True(await store.WriteAsync(s => s.TryAdd(Table, new("a", i.ToString(), i, null)), wanted => wanted.Row(Table, "a", i.ToString())));
-            Assert.Equal(i + 1, i % 2 == 0 ? await store.WriteAsync(s => s.Number("SELECT count(*) FROM test_hot")) : store.Read(s => s.Number("SELECT count(*) FROM test_hot")));
+            Assert.Equal(i + 1, i % 2 == 0 ? await store.WriteAsync(s => s.Number("SELECT count(*) FROM test_hot")) : await ReadAsync());
+        }
+
+        // A reader of a file sees what is committed, and on PostgreSQL has it committed first.
+        async Task<long?> ReadAsync()
+        {
+            if (engine == StoreTests.Engine.Sqlite)
+            {
+                await store.DurableAsync();
+            }
+
+            return store.Read(s => s.Number("SELECT count(*) FROM test_hot"));
         }
     }
 
@@ -203,5 +222,35 @@ public sealed class PostgresBatchTests(PostgresServer server)
         return row.Balance + 1;
     }
 
-    private static PostgresStore Open(string database) => PostgresStore.Open(database, [Schema], TimeProvider.System, PostgresServer.Options);
+    private async Task<Nodes> OpenAsync(StoreTests.Engine engine)
+    {
+        if (engine == StoreTests.Engine.Sqlite)
+        {
+            var folder = Directory.CreateTempSubdirectory("majia-test-").FullName;
+            var alone = SqliteStore.Open(Path.Combine(folder, "majia.db"), [Schema], TimeProvider.System);
+            return new Nodes(alone, alone, folder);
+        }
+
+        var database = await server.NewDatabaseAsync();
+        return new Nodes(Open(), Open(), null);
+
+        PostgresStore Open() => PostgresStore.Open(database, [Schema], TimeProvider.System, PostgresServer.Options);
+    }
+
+    /// <summary>Two nodes of one database; a file has one writer, which is both.</summary>
+    private sealed record Nodes(Store One, Store Two, string? Folder) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync()
+        {
+            await One.DisposeAsync();
+            if (Folder is null)
+            {
+                await Two.DisposeAsync();
+            }
+            else
+            {
+                Directory.Delete(Folder, recursive: true);
+            }
+        }
+    }
 }
