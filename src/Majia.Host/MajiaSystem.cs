@@ -393,6 +393,9 @@ public sealed partial class MajiaSystem : IAsyncDisposable
     /// <summary>The banks' own apps, for their customers.</summary>
     internal BankAppRoutes BankApps() => new(apps, Store);
 
+    /// <summary>The same apps, as the phone at the counter has them: by institution.</summary>
+    internal IReadOnlyDictionary<string, IJsonLink> BankAppLines => apps;
+
     private static string AppOf(string institution) => $"app-{institution}";
 
     private static string HotlineOf(string institution) => $"hotline-{institution}";

@@ -32,6 +32,11 @@ public sealed record AppConfirm(string Session, string TokenUniqueReference)
     public override string ToString() => nameof(AppConfirm);
 }
 
+public sealed record AppRefuse(string Session, string TokenUniqueReference)
+{
+    public override string ToString() => nameof(AppRefuse);
+}
+
 /// <param name="PerPayment">Yuan, such as 500.00; null: no limit. <paramref name="PerDay"/> likewise.</param>
 public sealed record AppLimit(string Session, string TokenUniqueReference, string? PerPayment, string? PerDay)
 {
@@ -46,9 +51,10 @@ public sealed record AppLimitsRequest(string Session, string TokenUniqueReferenc
 
 public sealed record AppDone(Text Says);
 
-/// <summary>The bank's own app (R6): its customer signs in there and confirms the card that is being added, in place of a code. Limits of a device card are the holder's to set there too.</summary>
+/// <summary>The bank's own app (R6): its customer signs in there and confirms the card that is being added, in place of a code, or refuses it. Limits of a device card are the holder's to set there too.</summary>
 /// <remarks>
 /// A confirmation is asked for through the token service, holds for one token reference of one of this customer's cards, for a few minutes, and once.
+/// What is refused has no code any more and is deleted at the token service, now or as soon as that can be reached.
 /// Wrong passwords are counted as <see cref="SignIns"/> says.
 /// </remarks>
 public sealed class BankApp(IssuerOptions options, Store store, TimeProvider time, Entropy entropy, IssuerDesk desk, Func<IJsonLink?> tokenService)
@@ -76,17 +82,20 @@ public sealed class BankApp(IssuerOptions options, Store store, TimeProvider tim
         Nothing = new(Ineligible.NotFound, "No card of yours waits for this.", null, new("No card of yours waits for this: ask for it on the phone first.", "没有等待您确认的卡，请先在手机上发起。")),
         Away = new("UNREACHABLE", "The token service cannot be reached: confirm again.", null, new("The token service cannot be reached: confirm again.", "无法连接标记服务，请再次确认。"));
 
+    private static readonly AppDone Refused = new(new("Refused: this card does not come to that phone. If you did not ask for it, call the bank.", "已拒绝：该卡不会添加到那部手机。如非本人操作，请致电银行。"));
+
     private readonly SignIns people = new(options, store, time, entropy, "app", "customer", options.AppSession);
 
     public JsonEndpoint Map(string party) => new JsonEndpoint(party)
         .Map<AppSignIn, AppSession>("sign-in", (request, _) => SignInAsync(request))
         .Map<AppWaitingRequest, AppWaitingReply>("waiting", (request, _) => WaitingAsync(request))
         .Map<AppConfirm, AppDone>("confirm", ConfirmAsync)
+        .Map<AppRefuse, AppDone>("refuse", RefuseAsync)
         .Map<AppLimit, AppDone>("limit", (request, _) => LimitAsync(request))
         .Map<AppLimitsRequest, LimitHistoryReply>("limits", (request, _) => LimitsAsync(request));
 
     /// <summary>What the app answers to.</summary>
-    public static IReadOnlyList<string> Actions { get; } = ["sign-in", "waiting", "confirm", "limit", "limits"];
+    public static IReadOnlyList<string> Actions { get; } = ["sign-in", "waiting", "confirm", "refuse", "limit", "limits"];
 
     public async Task<ApiReply<AppSession>> SignInAsync(AppSignIn request)
     {
@@ -99,14 +108,14 @@ public sealed class BankApp(IssuerOptions options, Store store, TimeProvider tim
         };
     }
 
-    private Task<ApiReply<AppWaitingReply>> WaitingAsync(AppWaitingRequest request) => store.WriteAsync<ApiReply<AppWaitingReply>>(session => SignedIn(session, request.Session) is not { } customer
+    public Task<ApiReply<AppWaitingReply>> WaitingAsync(AppWaitingRequest request) => store.WriteAsync<ApiReply<AppWaitingReply>>(session => SignedIn(session, request.Session) is not { } customer
         ? SignInFirst
         : new AppWaitingReply(session.Query(
             """
             SELECT e.token_reference, c.masked, e.device_model, a.until FROM issuer_app_confirmations a
             JOIN issuer_enrolments e ON e.institution = a.institution AND e.token_reference = a.token_reference
             JOIN issuer_cards c ON c.institution = e.institution AND c.card = e.card
-            WHERE a.institution = $1 AND c.customer = $2 AND a.state = 'Waiting' AND a.until > $3 ORDER BY e.at, e.token_reference
+            WHERE a.institution = $1 AND c.customer = $2 AND a.state IN ('Waiting', 'Confirmed') AND a.until > $3 ORDER BY e.at, e.token_reference
             """,
             static row => new AppWaiting(row.GetString(0), row.GetString(1), row.GetString(2), row.Instant(3)), options.Institution, customer, time.GetUtcNow())));
 
@@ -121,7 +130,7 @@ public sealed class BankApp(IssuerOptions options, Store store, TimeProvider tim
             var waits = session.One(
                 "SELECT state, request, until FROM issuer_app_confirmations WHERE institution = $1 AND token_reference = $2 FOR UPDATE",
                 static one => Tuple.Create(one.GetString(0), one.GetString(1), one.Instant(2)), options.Institution, request.TokenUniqueReference);
-            if (waits is null || waits.Item1 == "Used" || waits.Item3 <= time.GetUtcNow()) return (null, Nothing);
+            if (waits is null || waits.Item1 is not ("Waiting" or "Confirmed") || waits.Item3 <= time.GetUtcNow()) return (null, Nothing);
 
             session.Execute("UPDATE issuer_app_confirmations SET state = 'Confirmed' WHERE institution = $1 AND token_reference = $2", options.Institution, request.TokenUniqueReference);
             EnrolmentRow.Prove(session, options.Institution, request.TokenUniqueReference);
@@ -154,6 +163,63 @@ public sealed class BankApp(IssuerOptions options, Store store, TimeProvider tim
 
         await store.CommitAsync(session => session.Execute("UPDATE issuer_app_confirmations SET state = 'Used' WHERE institution = $1 AND token_reference = $2", options.Institution, request.TokenUniqueReference));
         return new AppDone(new($"Confirmed: the device card ending {now.DeviceLastFour} is live.", $"已确认：尾号 {now.DeviceLastFour} 的设备卡已生效。"));
+    }
+
+    /// <summary>Not the holder's doing: no code proves this card any more, and it goes from chip and token service. Said again, it is said once.</summary>
+    public async Task<ApiReply<AppDone>> RefuseAsync(AppRefuse request, CancellationToken cancellation)
+    {
+        var (refused, error) = await store.CommitAsync(session =>
+        {
+            if (SignedIn(session, request.Session) is not { } customer) return (false, (ApiError?)SignInFirst);
+            if (EnrolmentRow.Hold(session, options.Institution, request.TokenUniqueReference) is not { } row || Card.ById(session, options.Institution, row.Card)?.Customer != customer) return (false, Nothing);
+
+            var waits = session.One(
+                "SELECT state, until FROM issuer_app_confirmations WHERE institution = $1 AND token_reference = $2 FOR UPDATE",
+                static one => Tuple.Create(one.GetString(0), one.Instant(1)), options.Institution, request.TokenUniqueReference);
+            if (waits is { Item1: "Refused" or "Gone" }) return (true, null);
+            if (waits is not { Item1: "Waiting" } || row.Proof != EnrolmentProof.Open || waits.Item2 <= time.GetUtcNow()) return (false, Nothing);
+
+            session.Execute("UPDATE issuer_app_confirmations SET state = 'Refused' WHERE institution = $1 AND token_reference = $2", options.Institution, request.TokenUniqueReference);
+            EnrolmentRow.Refuse(session, options.Institution, request.TokenUniqueReference, row.Code);
+            return (true, null);
+        });
+        if (!refused)
+        {
+            return error!;
+        }
+
+        await PumpAsync(cancellation);
+        return Refused;
+    }
+
+    /// <summary>Tells the token service what holders have refused, until it has heard it.</summary>
+    internal async Task PumpAsync(CancellationToken cancellation)
+    {
+        var untold = store.Read(session => session.Query(
+            "SELECT token_reference, request FROM issuer_app_confirmations WHERE institution = $1 AND state = 'Refused' ORDER BY token_reference", static row => (Token: row.GetString(0), Request: row.GetString(1)), options.Institution));
+        foreach (var (token, request) in untold)
+        {
+            if (tokenService() is not { } line)
+            {
+                return;
+            }
+
+            try
+            {
+                var reply = await line.CallAsync<IssuerToken.ChangeStateRequest, IssuerToken.TokenView>(
+                    IssuerToken.Operations.Delete, new($"refuse/{request}", token, SuspendedBy.Issuer, "REFUSED_IN_APP"), cancellation);
+                if (reply.Error?.ErrorCode is JsonEndpoint.InternalError)
+                {
+                    return;
+                }
+            }
+            catch (PartyUnreachableException)
+            {
+                return; // the next round
+            }
+
+            await store.CommitAsync(session => session.Execute("UPDATE issuer_app_confirmations SET state = 'Gone' WHERE institution = $1 AND token_reference = $2 AND state = 'Refused'", options.Institution, token));
+        }
     }
 
     private async Task<ApiReply<AppDone>> LimitAsync(AppLimit request)
@@ -202,7 +268,7 @@ public sealed class BankApp(IssuerOptions options, Store store, TimeProvider tim
         return session.Execute(
             """
             INSERT INTO issuer_app_confirmations (institution, token_reference, state, request, until) VALUES ($1, $2, 'Waiting', $3, $4)
-            ON CONFLICT (institution, token_reference) DO UPDATE SET until = excluded.until WHERE issuer_app_confirmations.state <> 'Used'
+            ON CONFLICT (institution, token_reference) DO UPDATE SET until = excluded.until WHERE issuer_app_confirmations.state IN ('Waiting', 'Confirmed')
             """,
             options.Institution, tokenReference, request, until) == 1 ? until : null;
     }

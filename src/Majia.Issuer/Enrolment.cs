@@ -383,11 +383,12 @@ internal sealed class Enrolment(IssuerOptions options, Store store, KeyModule ke
     }
 }
 
-/// <summary>Whether the holder has proven to be the holder: at once (green), or by the code (yellow).</summary>
+/// <summary>Whether the holder has proven to be the holder: at once (green), or by the code (yellow); or has said in the bank's app that it is somebody else.</summary>
 internal enum EnrolmentProof
 {
     Open,
     Proven,
+    Refused,
 }
 
 internal sealed record EnrolmentRow(string Card, EnrolmentProof Proof, ActivationCode Code, byte[]? CodeBox)
@@ -409,6 +410,13 @@ internal sealed record EnrolmentRow(string Card, EnrolmentProof Proof, Activatio
     public static void Write(Session session, string institution, string tokenReference, ActivationCode code, byte[]? box) => session.Execute(
         "UPDATE issuer_enrolments SET code_generation = $3, code_box = $4, code_expires = $5, code_tries = $6, codes_sent = $7 WHERE institution = $1 AND token_reference = $2",
         institution, tokenReference, code.Generation, box, code.ExpiresAt, code.TriesLeft, code.Sent);
+
+    /// <summary>And no code of it is right any more.</summary>
+    public static void Refuse(Session session, string institution, string tokenReference, ActivationCode code)
+    {
+        Write(session, institution, tokenReference, code with { Live = false }, null);
+        session.Execute("UPDATE issuer_enrolments SET state = $3 WHERE institution = $1 AND token_reference = $2", institution, tokenReference, EnrolmentProof.Refused.ToString());
+    }
 
     public static void Prove(Session session, string institution, string tokenReference) => session.Execute(
         "UPDATE issuer_enrolments SET state = $3 WHERE institution = $1 AND token_reference = $2", institution, tokenReference, EnrolmentProof.Proven.ToString());

@@ -56,8 +56,12 @@ public sealed partial class IssuerParty : IMessageServer
 
     private Errands Errands { get; }
 
-    /// <summary>Tells the token service what it has to be told of replaced and closed plastic, in order.</summary>
-    public Task PumpAsync(CancellationToken cancellation = default) => Errands.PumpAsync(cancellation);
+    /// <summary>Tells the token service what it has to be told: of replaced and closed plastic, in order; and what holders have refused in the bank's app.</summary>
+    public async Task PumpAsync(CancellationToken cancellation = default)
+    {
+        await Errands.PumpAsync(cancellation);
+        await App.PumpAsync(cancellation);
+    }
 
     public async Task<ReadOnlyMemory<byte>> HandleAsync(ReadOnlyMemory<byte> frame, CancellationToken cancellation)
     {

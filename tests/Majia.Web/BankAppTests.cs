@@ -108,6 +108,35 @@ public sealed class BankAppTests : IAsyncLifetime
     }
 
     [Fact, Rule("R6")]
+    public async Task Refused_it_has_no_code_any_more_and_is_deleted_as_soon_as_the_token_service_hears_of_it()
+    {
+        var (phone, reference) = await WaitingAsync();
+        var refuse = new { session = await SignInAsync(), tokenUniqueReference = Token() };
+        Assert.Equal(HttpStatusCode.NotFound, (await AskAsync("refuse", refuse with { session = await SignInAsync("ye-zhiqiu", "majia-bank-5") })).Status); // another customer
+        Assert.Equal(HttpStatusCode.Unauthorized, (await AskAsync("refuse", refuse with { session = "" })).Status);
+        Assert.Equal("Inactive", State());
+
+        // The line is away: refused all the same, and the next round brings it over.
+        running.System.Wires.IssuerToken.Set(LinkFault.Cut);
+        var (status, done) = await AskAsync("refuse", refuse);
+        Assert.Equal(HttpStatusCode.OK, status);
+        Assert.Contains("does not come to that phone", (string)done["says"]!["en"]!, StringComparison.Ordinal);
+        Assert.Equal("Inactive", State());
+        Assert.NotEqual(EnrolmentStep.Added, (await phone.EnterCodeAsync(reference, running.LastCode())).Step);
+        Assert.NotEqual(EnrolmentStep.CodeNeeded, (await phone.ResendCodeAsync(reference)).Step);
+        Assert.Equal(HttpStatusCode.NotFound, (await AskAsync("confirm", refuse)).Status);
+        Assert.Equal("Inactive", State());
+
+        running.System.Wires.IssuerToken.Set(LinkFault.None);
+        Assert.Equal(HttpStatusCode.OK, (await AskAsync("refuse", refuse)).Status); // said again
+        await running.System.PumpAsync(CancellationToken.None);
+        Assert.Equal("Deactivated", State());
+        await phone.FetchCommandsAsync();
+        Assert.Empty(phone.State.Cards);
+        Assert.Empty((await AskAsync("waiting", new { refuse.session })).Body["waiting"]!.AsArray());
+    }
+
+    [Fact, Rule("R6")]
     public async Task Wrong_passwords_are_counted_also_many_at_once_and_then_the_right_one_does_not_open_either()
     {
         var answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => AskAsync("sign-in", new { customer = Customer, password = $"guess-{i}" })));

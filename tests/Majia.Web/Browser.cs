@@ -47,7 +47,7 @@ public sealed class Browser : IAsyncLifetime
         var context = await chromium!.NewContextAsync(new BrowserNewContextOptions { Locale = language, ColorScheme = colours, ViewportSize = new ViewportSize { Width = width, Height = height } });
         context.SetDefaultTimeout(90_000);
         Assertions.SetDefaultExpectTimeout(90_000); // a loaded machine is slow, not wrong
-        var window = new Window(context, await context.NewPageAsync());
+        var window = new Window(context, await context.NewPageAsync(), $"{language[..2]}-{colours.ToString().ToLowerInvariant()}");
         await window.Page.GotoAsync(address);
         await Assertions.Expect(window.Page.Locator("body[data-ready]")).ToBeVisibleAsync();
         return window;
@@ -68,13 +68,15 @@ public sealed class Browser : IAsyncLifetime
 public sealed class Window : IAsyncDisposable
 {
     private readonly IBrowserContext context;
+    private readonly string opened;
     private readonly List<string> complaints = [];
     private readonly List<Task<string>> bodies = [];
     private readonly List<string> frames = [], sent = [];
 
-    public Window(IBrowserContext context, IPage page)
+    /// <param name="opened">In which language and colours: pictures are named by it.</param>
+    public Window(IBrowserContext context, IPage page, string opened)
     {
-        this.context = context;
+        (this.context, this.opened) = (context, opened);
         Page = page;
         page.Console += (_, line) =>
         {
@@ -115,6 +117,13 @@ public sealed class Window : IAsyncDisposable
 
     public Task SeesAsync(string selector, string text) => Assertions.Expect(Page.Locator(selector)).ToContainTextAsync(text);
 
+    /// <summary>One of the phone's apps, from its first screen: wallet, messages, settings.</summary>
+    public async Task OpenAppAsync(string app)
+    {
+        await ClickAsync("[data-key=home]");
+        await ClickAsync($".app.{app}");
+    }
+
     /// <summary>The phone's app or step that the guide has come to.</summary>
     public Task StepAsync(string step) => Assertions.Expect(Page.Locator("#coach")).ToHaveAttributeAsync("data-step", step);
 
@@ -139,12 +148,22 @@ public sealed class Window : IAsyncDisposable
         return [.. found.Violations.SelectMany(violation => violation.Nodes.Select(node => $"{violation.Id}: {node.Target} {node.Html}"))];
     }
 
+    /// <summary>At this moment axe finds nothing, and nothing is wider than the window.</summary>
+    public async Task CleanAsync(string moment)
+    {
+        var found = await ViolationsAsync();
+        Assert.True(found.Count == 0, $"{moment}: {string.Join('\n', found)}");
+        var (wide, width) = (await Page.EvaluateAsync<int>("document.documentElement.scrollWidth"), Page.ViewportSize!.Width);
+        Assert.True(wide <= width, $"{moment}: {wide} px in a window of {width} px");
+        await PictureAsync(moment);
+    }
+
     /// <summary>With MAJIA_SCREENSHOTS set, keeps a picture of the whole page there.</summary>
     public async Task PictureAsync(string name)
     {
         if (Environment.GetEnvironmentVariable("MAJIA_SCREENSHOTS") is { Length: > 0 } folder)
         {
-            await Page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(folder, name + ".png"), FullPage = true });
+            await Page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(folder, $"{Page.ViewportSize!.Width}-{opened}-{name.Replace(' ', '-')}.png"), FullPage = true });
         }
     }
 

@@ -60,7 +60,7 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
         await window["#shop"].SelectOptionAsync("gate:in-1");
         await window.GuidedAsync("transit", "top-up");
         await window.StepAsync("gate");
-        await OpenAppAsync(window, "settings");
+        await window.OpenAppAsync("settings");
         await window.ClickAsync("#aeroplane");
         await Assertions.Expect(window["#aeroplane"]).ToHaveAttributeAsync("aria-checked", "true");
         await window.ClickAsync("[data-key=power]");
@@ -72,14 +72,14 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
         Assert.Empty(await window.ViolationsAsync());
 
         // Signed out: the bank card is gone, the passenger still gets out.
-        await OpenAppAsync(window, "settings");
+        await window.OpenAppAsync("settings");
         await window.ClickAsync("text=Sign out");
         await Assertions.Expect(window["#sign-in"]).ToBeVisibleAsync();
         Assert.Empty(running.System.Phones["mi5"].State.Cards);
         await window.GuidedAsync("inside", "gate");
         await window.StepAsync("left");
         await window.SeesAsync("#gate-says", "Fare");
-        await OpenAppAsync(window, "wallet");
+        await window.OpenAppAsync("wallet");
         await window.SeesAsync("#transit-card", "ride");
         await Assertions.Expect(window["#transit-balance"]).Not.ToHaveTextAsync("¥50.00");
         await Assertions.Expect(window[".story-row[data-party=transit]"]).Not.ToHaveCountAsync(0);
@@ -137,7 +137,7 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
         await Assertions.Expect(window["#gate"]).ToHaveAttributeAsync("data-open", "no");
         await window.GuidedAsync("gate");
         await window.StepAsync("left");
-        await OpenAppAsync(window, "wallet");
+        await window.OpenAppAsync("wallet");
         await Assertions.Expect(window["#transit-balance"]).ToHaveTextAsync("¥46.00"); // one fare of seven stations
         Assert.Empty(window.Complaints);
     }
@@ -232,7 +232,7 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
         // The phone hears of it, and the new plastic goes in.
         await window.StepAsync("add");
         await window.ClickAsync("#network-drawer .close");
-        await OpenAppAsync(window, "wallet");
+        await window.OpenAppAsync("wallet");
         await window.ClickAsync("#add-card");
         await window.ClickAsync("[data-new-plastic]");
         await window.GuidedAsync("code");
@@ -323,11 +323,5 @@ public sealed class HandsTests(Browser browser) : IClassFixture<Browser>
         Assert.Empty(window.Complaints);
         Secrets.AssertNoPan(await window.EverythingReceivedAsync());
         Secrets.AssertNoPan(await window.Page.ContentAsync());
-    }
-
-    private static async Task OpenAppAsync(Window window, string app)
-    {
-        await window.ClickAsync("[data-key=home]");
-        await window.ClickAsync($".app.{app}");
     }
 }

@@ -21,7 +21,7 @@ public sealed class LimitTests(Browser browser) : IClassFixture<Browser>
         }
 
         await using var window = await browser.OpenAsync(running, language, colours);
-        await OpenWalletAsync(window);
+        await window.OpenAppAsync("wallet");
         await Assertions.Expect(window[".wallet-card"]).ToHaveCountAsync(8);
         await window.ClickAsync("#add-card");
         await window.SeesAsync("#phone-full", full);
@@ -42,7 +42,7 @@ public sealed class LimitTests(Browser browser) : IClassFixture<Browser>
         Assert.Empty(await window.ViolationsAsync());
 
         // One leaves, and the next goes in.
-        await OpenWalletAsync(window);
+        await window.OpenAppAsync("wallet");
         await window[".wallet-card .card-actions button:last-child"].First.ClickAsync();
         await window.ClickAsync(".wallet-card .chip.danger");
         await Assertions.Expect(window[".wallet-card"]).ToHaveCountAsync(7);
@@ -65,7 +65,7 @@ public sealed class LimitTests(Browser browser) : IClassFixture<Browser>
         await using var running = await RunningPage.StartAsync();
         await running.WithCardAsync("mingyue-03");
         await using var window = await browser.OpenAsync(running, language, colours);
-        await OpenWalletAsync(window);
+        await window.OpenAppAsync("wallet");
         await window.ClickAsync("#add-card");
         await window.ClickAsync("[data-card=mingyue-03]");
         await window.SeesAsync(".reasons [data-code=DUPLICATE_TOKEN_ON_DEVICE]", here);
@@ -74,7 +74,7 @@ public sealed class LimitTests(Browser browser) : IClassFixture<Browser>
         Assert.Null(await running.DigitizeElsewhereAsync("mingyue-03", 9));
         await running.ReadyAsync("mi5s");
         await window["#handset"].SelectOptionAsync("mi5s");
-        await OpenWalletAsync(window);
+        await window.OpenAppAsync("wallet");
         await window.ClickAsync("#add-card");
         await window.ClickAsync("[data-card=mingyue-03]");
         await window.SeesAsync(".reasons [data-code=TOO_MANY_TOKENS_FOR_PAN]", everywhere);
@@ -84,11 +84,5 @@ public sealed class LimitTests(Browser browser) : IClassFixture<Browser>
         Assert.Equal(10, running.System.TokenService.Tokens(20).Count);
         Assert.Empty(window.Complaints);
         Secrets.AssertNoPan(await window.EverythingReceivedAsync());
-    }
-
-    private static async Task OpenWalletAsync(Window window)
-    {
-        await window.ClickAsync("[data-key=home]");
-        await window.ClickAsync(".app.wallet");
     }
 }

@@ -63,13 +63,18 @@ public sealed class RunningPage : IAsyncDisposable
         Assert.Empty(outcome.Reasons);
         if (outcome.Step == EnrolmentStep.CodeNeeded)
         {
-            var message = SeedData.Banks.SelectMany(bank => bank.Customers.SelectMany(customer => System.Issuers[bank.Institution].Desk.Messages(customer.Id))).MaxBy(one => (one.At, one.Id));
-            var code = message!.Body.En.Split(' ').Select(word => word.Trim('.', ',')).Last(word => word.Length == 6 && word.All(char.IsAsciiDigit));
-            outcome = await device.EnterCodeAsync(outcome.CardReference!, code);
+            outcome = await device.EnterCodeAsync(outcome.CardReference!, LastCode());
         }
 
         Assert.Equal(EnrolmentStep.Added, outcome.Step);
         return device.State.Card(outcome.CardReference!)!;
+    }
+
+    /// <summary>The six digits in the newest of the banks' messages.</summary>
+    public string LastCode()
+    {
+        var message = SeedData.Banks.SelectMany(bank => bank.Customers.SelectMany(customer => System.Issuers[bank.Institution].Desk.Messages(customer.Id))).MaxBy(one => (one.At, one.Id));
+        return message!.Body.En.Split(' ').Select(word => word.Trim('.', ',')).Last(word => word.Length == 6 && word.All(char.IsAsciiDigit));
     }
 
     /// <summary>The same plastic in other phones, as a token requestor's own programs would put it there: its device cards at the token service, and no handset.</summary>

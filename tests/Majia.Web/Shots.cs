@@ -53,6 +53,15 @@ public sealed class Shots(Browser browser) : IClassFixture<Browser>
         await window.GuidedAsync("add");
         await window.StepAsync("code");
         await Shoot("code");
+        await window.ClickAsync("#use-bank-app");
+        await window.ClickAsync("#open-bank-app");
+        await window.ClickAsync("[data-customer=lin-xiaoyun]");
+        await Assertions.Expect(window["#bank-approve"]).ToBeVisibleAsync();
+        await Shoot("bank-app");
+        await window.ClickAsync("[data-key=home]");
+        await Shoot("apps");
+        await window.ClickAsync(".app.wallet");
+        await window.ClickAsync(".wallet-card .chip.strong");
         await window.GuidedAsync("code");
         await window.StepAsync("sell");
         await Shoot("added");
@@ -105,8 +114,7 @@ public sealed class Shots(Browser browser) : IClassFixture<Browser>
         await window["#shop"].SelectOptionAsync("gate:in-1");
         await window.GuidedAsync("transit", "top-up", "gate");
         await window.StepAsync("inside");
-        await window.ClickAsync("[data-key=home]");
-        await window.ClickAsync(".app.wallet");
+        await window.OpenAppAsync("wallet");
         await Assertions.Expect(window["#transit-card"]).ToBeVisibleAsync();
         await window["#transit-card"].ScrollIntoViewIfNeededAsync();
         await Shoot("gate");

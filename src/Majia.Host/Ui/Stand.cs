@@ -19,6 +19,9 @@ public enum PhoneApp
     AddCard,
     Messages,
     Settings,
+
+    /// <summary>A bank's own.</summary>
+    Bank,
 }
 
 /// <summary>What one visitor stands before: a phone in the hand, a terminal on the counter, and what their hands do with both.</summary>

@@ -29,7 +29,7 @@ public sealed partial class Stage
         return StepResult.Done;
     });
 
-    /// <summary>The phone asks for it; the holder, or somebody else of the bank's customers, signs in to the bank and confirms.</summary>
+    /// <summary>The phone asks for it; the holder, or somebody else of the bank's customers, signs in to the bank and confirms, or refuses.</summary>
     internal StepResult BankApp(Arguments said)
     {
         var card = Cast.Card(said["card"]!)!;
@@ -55,8 +55,9 @@ public sealed partial class Stage
                 return new StepResult(opened.Error!.ErrorCode == "LOCKED" ? "locked" : "wrong-password", opened.Error.Why!, []);
             }
 
-            var done = await app.ConfirmAsync(new(session.Session, tur), CancellationToken.None);
-            return done.Value is { } confirmed ? new StepResult("confirmed", confirmed.Says, [])
+            var refuses = said.Is("answer", "refuse");
+            var done = refuses ? await app.RefuseAsync(new(session.Session, tur), CancellationToken.None) : await app.ConfirmAsync(new(session.Session, tur), CancellationToken.None);
+            return done.Value is { } answered ? new StepResult(refuses ? "turned-down" : "confirmed", answered.Says, [])
                 : new StepResult(done.Error!.ErrorCode == "UNREACHABLE" ? "unreachable" : "refused", done.Error.Why ?? new(done.Error.ErrorDescription, done.Error.ErrorDescription), [done.Error.ErrorCode]);
         });
     }

@@ -30,17 +30,8 @@ public sealed class AgreementTests
         var messages = 0;
         for (var struck = true; struck; messages++)
         {
-            struck = false;
-            void Strike(ReadOnlyMemory<byte> request) => struck = true;
-            link.Lost += Strike;
-            link.Set(fault, count: 1, after: messages);
-            var reference = await AddStubbornlyAsync(world, $"{wire} {fault} at message {messages}");
-            link.Clear();
-            link.Lost -= Strike;
-
-            await world.PumpAsync();
-            await AgreeAsync(world, 1);
-            Assert.Equal(SaleOutcome.Approved, (await world.SellAsync(reference, 100)).Outcome);
+            (var reference, struck) = await LosingAsync(link, fault, messages, 1, () => AddStubbornlyAsync(world, $"{wire} {fault} at message {messages}"));
+            await AgreedAndPaysAsync(world, reference);
 
             Assert.True(await world.Phone().DeleteCardAsync(reference));
             await world.PumpAsync();
@@ -68,14 +59,8 @@ public sealed class AgreementTests
         var messages = 0;
         for (var struck = true; struck; messages++)
         {
-            struck = false;
-            void Strike(ReadOnlyMemory<byte> request) => struck = true;
-            link.Lost += Strike;
-            link.Set(fault, after: messages);
             var phone = world.Phone();
-            var outcome = await phone.AddCardAsync(SeedData.AsTyped(SeedData.Card(Card)));
-            link.Clear();
-            link.Lost -= Strike;
+            (var outcome, struck) = await LosingAsync(link, fault, messages, int.MaxValue, () => phone.AddCardAsync(SeedData.AsTyped(SeedData.Card(Card))));
             if (!struck)
             {
                 break;
@@ -92,10 +77,7 @@ public sealed class AgreementTests
         }
 
         // And then it is added as if nothing had been.
-        var reference = await AddStubbornlyAsync(world, "at last");
-        await world.PumpAsync();
-        await AgreeAsync(world, 1);
-        Assert.Equal(SaleOutcome.Approved, (await world.SellAsync(reference, 100)).Outcome);
+        await AgreedAndPaysAsync(world, await AddStubbornlyAsync(world, "at last"));
         Assert.True(messages >= (wire == "bank" ? 3 : 6), $"only {messages} messages on {wire}");
     }
 
@@ -123,26 +105,9 @@ public sealed class AgreementTests
             world.Clock.Advance(TimeSpan.FromDays(1));
             var month = (world.Clock.GetUtcNow() + TimeSpan.FromHours(8)).ToString("yyMM", System.Globalization.CultureInfo.InvariantCulture);
             await world.System.Store.WriteAsync(session => session.Execute("UPDATE token_token SET expiry = $1 WHERE state = 'Active'", month));
-            struck = false;
-            void Strike(ReadOnlyMemory<byte> request) => struck = true;
-            link.Lost += Strike;
-            link.Set(fault, count: 1, after: messages);
-            for (var round = 0; round < 4; round++)
-            {
-                await world.PumpAsync();
-                await world.Phone().PumpAsync();
-                world.Clock.Advance(TimeSpan.FromMinutes(2));
-            }
-
-            link.Clear();
-            link.Lost -= Strike;
+            (_, struck) = await LosingAsync(link, fault, messages, 1, () => RoundsAsync(world, 4));
             world.Clock.Advance(TimeSpan.FromDays(1)); // told again, should nobody have heard
-            for (var round = 0; round < 3; round++)
-            {
-                await world.PumpAsync();
-                await world.Phone().PumpAsync();
-                world.Clock.Advance(TimeSpan.FromMinutes(2));
-            }
+            await RoundsAsync(world, 3);
 
             Assert.Equal((wire, messages, 1L), (wire, messages, world.Count("token_token", $"state = 'Active' AND expiry > '{month}' AND next_expiry IS NULL")));
             await AgreeAsync(world, 1);
@@ -164,10 +129,7 @@ public sealed class AgreementTests
         await world.RestartAsync();
         Assert.False(await Reader.FindsCardAsync(world.Phone()));
         var resumed = Assert.Single(await world.Phone().ResumeAsync());
-        var reference = await world.EnterCodeAsync(Card, resumed);
-        await world.PumpAsync();
-        await AgreeAsync(world, 1);
-        Assert.Equal(SaleOutcome.Approved, (await world.SellAsync(reference, 100)).Outcome);
+        await AgreedAndPaysAsync(world, await world.EnterCodeAsync(Card, resumed));
     }
 
     private static LinkFaults Link(World world, string wire) => wire switch
@@ -177,6 +139,40 @@ public sealed class AgreementTests
         "notices" => world.System.Wires.TokenWallet,
         _ => world.System.Wires.TokenIssuer,
     };
+
+    /// <summary>Does it while <paramref name="count"/> messages from this one on are lost.</summary>
+    /// <returns>What it came to, and whether there was such a message.</returns>
+    private static async Task<(T Result, bool Struck)> LosingAsync<T>(LinkFaults link, LinkFault fault, int message, int count, Func<Task<T>> act)
+    {
+        var struck = false;
+        void Strike(ReadOnlyMemory<byte> request) => struck = true;
+        link.Lost += Strike;
+        link.Set(fault, count, after: message);
+        var result = await act();
+        link.Clear();
+        link.Lost -= Strike;
+        return (result, struck);
+    }
+
+    private static async Task AgreedAndPaysAsync(World world, string reference)
+    {
+        await world.PumpAsync();
+        await AgreeAsync(world, 1);
+        Assert.Equal(SaleOutcome.Approved, (await world.SellAsync(reference, 100)).Outcome);
+    }
+
+    /// <summary>Servers and phone, two minutes apart.</summary>
+    private static async Task<int> RoundsAsync(World world, int rounds)
+    {
+        for (var round = 0; round < rounds; round++)
+        {
+            await world.PumpAsync();
+            await world.Phone().PumpAsync();
+            world.Clock.Advance(TimeSpan.FromMinutes(2));
+        }
+
+        return rounds;
+    }
 
     /// <summary>As a person does: again, from where it stopped, until the card is there. Nothing half-added ever shows itself to a reader.</summary>
     private static async Task<string> AddStubbornlyAsync(World world, string when)

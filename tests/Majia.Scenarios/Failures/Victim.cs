@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using Majia.Acquirer;
@@ -12,17 +13,25 @@ using Majia.Terminal;
 
 namespace Majia.Scenarios.Failures;
 
-/// <summary>A process of its own that runs the system, says on stdout what was acknowledged, and never ends by itself: it is killed.</summary>
+/// <summary>A process of its own that runs the system, says on stdout what was acknowledged, and never ends by itself: it is killed, or ends with whoever started it.</summary>
 internal static class Victim
 {
-    /// <summary><c>mode;seed;folder</c>: <c>loop</c> sells and voids without end; <c>answer</c> and <c>bank</c> stop when the terminal's, or the bank's, answer is lost; <c>serve</c> listens on a POS line and says on which port.</summary>
+    /// <summary><c>mode;seed;folder</c>: <c>loop</c> sells and voids without end; <c>answer</c> and <c>bank</c> stop when the terminal's, or the bank's, answer is lost; <c>serve</c> listens on a POS line and says on which port; <c>parent</c> starts such a one and waits.</summary>
     public const string Variable = "MAJIA_SCENARIO_VICTIM";
 
     private static readonly SemaphoreSlim Printing = new(1, 1);
 
     public static async Task<int> RunAsync(string role)
     {
+        EndWithParent();
         var parts = role.Split(';', 3);
+        if (parts[0] == "parent")
+        {
+            using var child = VictimProcess.Start($"serve;{parts[1]};{parts[2]}");
+            Print("READY", await child.SaysAsync("READY"));
+            await Task.Delay(Timeout.Infinite);
+        }
+
         if (parts[0] == "serve")
         {
             return await ServeAsync(LoadKillTests.Plan, parts[2], LoadKillTests.Commit(int.Parse(parts[1], CultureInfo.InvariantCulture)));
@@ -58,6 +67,19 @@ internal static class Victim
             }
         }
     }
+
+    /// <summary>Nobody writes to this pipe: that it closes means that nobody is left to kill the victim.</summary>
+    private static void EndWithParent() => new Thread(static () =>
+    {
+        while (Console.In.Read() >= 0)
+        {
+            // Whatever it is, it is not the end.
+        }
+
+        using var self = Process.GetCurrentProcess();
+        self.Kill();
+    })
+    { IsBackground = true }.Start();
 
     /// <summary>The parties of a load world behind their TCP line; reversals go out while it serves.</summary>
     private static async Task<int> ServeAsync(LoadPlan plan, string folder, GroupCommit commit)

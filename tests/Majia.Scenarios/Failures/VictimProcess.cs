@@ -11,9 +11,10 @@ internal sealed class VictimProcess : IDisposable
 
     private VictimProcess(Process process) => this.process = process;
 
+    /// <summary>Starts one. Its standard input is a pipe that this process holds: it closes with this process, and the victim ends.</summary>
     public static VictimProcess Start(string role)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath ?? "dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(Environment.ProcessPath ?? "dotnet") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
         {
             start.ArgumentList.Add(typeof(VictimProcess).Assembly.Location);
