@@ -43,6 +43,12 @@ public sealed record AppLimit(string Session, string TokenUniqueReference, strin
     public override string ToString() => nameof(AppLimit);
 }
 
+/// <summary>Who changed the limits of one of the customer's device cards.</summary>
+public sealed record AppLimitsRequest(string Session, string TokenUniqueReference)
+{
+    public override string ToString() => nameof(AppLimitsRequest);
+}
+
 public sealed record AppDone(Text Says);
 
 /// <summary>The bank's own app (R6): its customer signs in there and confirms the card that is being added, in place of a code, or refuses it. Limits of a device card are the holder's to set there too.</summary>
@@ -85,10 +91,11 @@ public sealed class BankApp(IssuerOptions options, Store store, TimeProvider tim
         .Map<AppWaitingRequest, AppWaitingReply>("waiting", (request, _) => WaitingAsync(request))
         .Map<AppConfirm, AppDone>("confirm", ConfirmAsync)
         .Map<AppRefuse, AppDone>("refuse", RefuseAsync)
-        .Map<AppLimit, AppDone>("limit", (request, _) => LimitAsync(request));
+        .Map<AppLimit, AppDone>("limit", (request, _) => LimitAsync(request))
+        .Map<AppLimitsRequest, LimitHistoryReply>("limits", (request, _) => LimitsAsync(request));
 
     /// <summary>What the app answers to.</summary>
-    public static IReadOnlyList<string> Actions { get; } = ["sign-in", "waiting", "confirm", "refuse", "limit"];
+    public static IReadOnlyList<string> Actions { get; } = ["sign-in", "waiting", "confirm", "refuse", "limit", "limits"];
 
     public async Task<ApiReply<AppSession>> SignInAsync(AppSignIn request)
     {
@@ -225,22 +232,33 @@ public sealed class BankApp(IssuerOptions options, Store store, TimeProvider tim
             }
         }
 
-        var (device, error) = await store.WriteAsync(session => SignedIn(session, request.Session) is not { } customer ? (null, SignInFirst)
-            : session.One(
-                """
-                SELECT d.card, d.last_four FROM issuer_devices d JOIN issuer_cards c ON c.institution = d.institution AND c.card = d.card
-                WHERE d.institution = $1 AND d.token_reference = $2 AND c.customer = $3
-                """,
-                static row => Tuple.Create(row.GetString(0), row.GetString(1)), options.Institution, request.TokenUniqueReference, customer) is { } found ? (found, (ApiError?)null) : (null, Nothing));
+        var (device, error) = await store.WriteAsync(session => OwnDevice(session, request.Session, request.TokenUniqueReference));
         if (error is not null)
         {
             return error;
         }
 
-        return await desk.LimitDeviceCardAsync(device!.Item1, device.Item2, new(Minor(request.PerPayment), Minor(request.PerDay)))
-            ? new AppDone(new($"The limits of the device card ending {device.Item2} are set.", $"尾号 {device.Item2} 的设备卡限额已设置。"))
+        return await desk.LimitDeviceCardAsync(device!.Card, request.TokenUniqueReference, new(Minor(request.PerPayment), Minor(request.PerDay)), LimitAuthor.Customer(device.Customer))
+            ? new AppDone(new($"The limits of the device card ending {device.LastFour} are set.", $"尾号 {device.LastFour} 的设备卡限额已设置。"))
             : Nothing;
     }
+
+    private Task<ApiReply<LimitHistoryReply>> LimitsAsync(AppLimitsRequest request) => store.WriteAsync<ApiReply<LimitHistoryReply>>(session =>
+    {
+        var (device, error) = OwnDevice(session, request.Session, request.TokenUniqueReference);
+        return error is not null ? error : new LimitHistoryReply(LimitHistory.Of(session, options.Institution, device!.Card, request.TokenUniqueReference));
+    });
+
+    private sealed record OfCustomer(string Card, string LastFour, string Customer);
+
+    /// <summary>Another customer's device card is as unknown as none.</summary>
+    private (OfCustomer? Device, ApiError? Error) OwnDevice(Session session, string opened, string tokenReference) => SignedIn(session, opened) is not { } customer ? (null, SignInFirst)
+        : session.One(
+            """
+            SELECT d.card, d.last_four, c.customer FROM issuer_devices d JOIN issuer_cards c ON c.institution = d.institution AND c.card = d.card
+            WHERE d.institution = $1 AND d.token_reference = $2 AND c.customer = $3
+            """,
+            static row => new OfCustomer(row.GetString(0), row.GetString(1), row.GetString(2)), options.Institution, tokenReference, customer) is { } found ? (found, null) : (null, Nothing);
 
     /// <summary>The token service asks, on behalf of the phone, for the holder's word in the app.</summary>
     /// <returns>Until when it is waited for; null when it has been given already.</returns>

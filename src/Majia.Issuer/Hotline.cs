@@ -32,6 +32,9 @@ public sealed record HotlineLine(long Sequence, string Call, DateTimeOffset At, 
 
 public sealed record HotlineHistory(IReadOnlyList<HotlineLine> Lines);
 
+/// <summary>Changes of limits of a plastic's device cards, oldest first, whoever made them: hotline, counter or the holder in the bank's app.</summary>
+public sealed record LimitHistoryReply(IReadOnlyList<LimitChange> Changes);
+
 /// <summary>The bank's hotline (R23): what an agent does takes effect before the answer returns, whether the phone is online or not, and stands in a book to which lines are only ever added.</summary>
 public sealed class Hotline(IssuerOptions options, Store store, TimeProvider time, Entropy entropy, IssuerDesk desk, JsonEndpoint enrolments, Func<IJsonLink?> tokenService)
 {
@@ -44,7 +47,7 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
           reason TEXT NOT NULL, comment TEXT, outcome TEXT NOT NULL, PRIMARY KEY (institution, sequence));
         """;
 
-    /// <summary>What an agent may ask for; each takes a <see cref="HotlineRequest"/>, <c>history</c> a <see cref="HotlineHistoryRequest"/>; <c>sign-in</c> comes first.</summary>
+    /// <summary>What an agent may ask for; each takes a <see cref="HotlineRequest"/>, <c>history</c> and <c>limits</c> (who changed them) a <see cref="HotlineHistoryRequest"/>; <c>sign-in</c> comes first.</summary>
     public static IReadOnlyList<string> Actions { get; } = ["report-lost", "report-stolen", "lift", "hold", "release", "delete", "resend-code", "activate", "replace", "renew", "limit", "comment"];
 
     private readonly HotlineAgents agents = new(options, store, time, entropy);
@@ -53,6 +56,7 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
     {
         var endpoint = new JsonEndpoint(party)
             .Map<AgentSignIn, AgentSession>("sign-in", (request, _) => agents.SignInAsync(request))
+            .Map<HotlineHistoryRequest, LimitHistoryReply>("limits", (request, _) => LimitsAsync(request))
             .Map<HotlineHistoryRequest, HotlineHistory>("history", (request, _) => HistoryAsync(request));
         foreach (var action in Actions)
         {
@@ -80,7 +84,7 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
         ApiReply<HotlineReply> reply;
         try
         {
-            reply = await ActAsync(action, request, call, cancellation);
+            reply = await ActAsync(action, agent!, request, call, cancellation);
         }
         catch (PartyUnreachableException)
         {
@@ -91,7 +95,7 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
         return reply;
     }
 
-    private Task<ApiReply<HotlineReply>> ActAsync(string action, HotlineRequest request, string call, CancellationToken cancellation) => action switch
+    private Task<ApiReply<HotlineReply>> ActAsync(string action, string agent, HotlineRequest request, string call, CancellationToken cancellation) => action switch
     {
         "report-lost" or "report-stolen" => ReportAsync(request, stolen: action == "report-stolen"),
         "lift" => LiftAsync(request),
@@ -100,7 +104,7 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
         "delete" => ChangeAsync(IssuerToken.Operations.Delete, request, call, new("deleted", "已删除"), cancellation),
         "activate" => ActivateAsync(request, call, cancellation),
         "resend-code" => ResendAsync(request, call, cancellation),
-        "limit" => LimitAsync(request),
+        "limit" => LimitAsync(agent, request),
         "comment" => Task.FromResult(Plastic(request.Card, new("Noted in the book.", "已记录。"))),
         _ => ReplaceAsync(request, sameNumber: action == "renew"),
     };
@@ -146,7 +150,7 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
     }
 
     /// <summary>The bank does this alone: no token service is wanted.</summary>
-    private async Task<ApiReply<HotlineReply>> LimitAsync(HotlineRequest request)
+    private async Task<ApiReply<HotlineReply>> LimitAsync(string agent, HotlineRequest request)
     {
         if (Device(request, state => state != TokenState.Deactivated) is not { } device)
         {
@@ -154,7 +158,7 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
         }
 
         var limits = new OwnLimits(Minor(request.PerPayment), Minor(request.PerDay));
-        return await desk.LimitDeviceCardAsync(request.Card, device.LastFour, limits)
+        return await desk.LimitDeviceCardAsync(request.Card, device.TokenUniqueReference, limits, LimitAuthor.Agent(agent))
             ? new HotlineReply(request.Card, device.State.ToString(), limits is { PerPayment: null, PerDay: null }
                 ? new($"The device card ending {device.LastFour} has no limits of its own any more.", $"尾号 {device.LastFour} 的设备卡已取消专属限额。")
                 : new($"The device card ending {device.LastFour} pays at most {Said(limits.PerPayment, "any amount")} a payment and {Said(limits.PerDay, "any amount")} a day.", $"尾号 {device.LastFour} 的设备卡单笔限额 {Said(limits.PerPayment, "不限")}，单日限额 {Said(limits.PerDay, "不限")}。"))
@@ -208,6 +212,12 @@ public sealed class Hotline(IssuerOptions options, Store store, TimeProvider tim
         static row => new HotlineLine(
             row.GetInt64(0), row.GetString(1), row.Instant(2), row.GetString(3), row.GetString(4), row.GetString(5), row.IsDBNull(6) ? null : row.GetString(6), row.GetString(7),
             row.IsDBNull(8) ? null : row.GetString(8), row.GetString(9)), options.Institution, request.Card)));
+    }
+
+    private async Task<ApiReply<LimitHistoryReply>> LimitsAsync(HotlineHistoryRequest request)
+    {
+        var (_, nobody) = await agents.AtWorkAsync(request.Session);
+        return nobody ?? await store.WriteAsync<ApiReply<LimitHistoryReply>>(session => new LimitHistoryReply(LimitHistory.Of(session, options.Institution, request.Card)));
     }
 
     private Task WriteAsync(string call, string action, string agent, HotlineRequest request, string outcome) => store.CommitAsync(session =>

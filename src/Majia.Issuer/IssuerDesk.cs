@@ -80,18 +80,22 @@ public sealed partial class IssuerDesk(IssuerOptions options, Store store, KeyMo
     });
 
     /// <summary>Limits of one device card, counted from the next payment on; null takes one away. False: the plastic has no such live device card.</summary>
-    public Task<bool> LimitDeviceCardAsync(string card, string lastFour, OwnLimits limits) => store.CommitAsync(session =>
+    public Task<bool> LimitDeviceCardAsync(string card, string tokenReference, OwnLimits limits, LimitAuthor by) => store.CommitAsync(session =>
     {
         if (Card.Hold(session, options.Institution, card) is null
-            || session.Number("SELECT COUNT(*) FROM issuer_devices WHERE institution = $1 AND card = $2 AND last_four = $3 AND state <> 'Deactivated'", options.Institution, card, lastFour) == 0
+            || session.Text("SELECT last_four FROM issuer_devices WHERE institution = $1 AND card = $2 AND token_reference = $3 AND state <> 'Deactivated'", options.Institution, card, tokenReference) is not { } lastFour
             || LimitRow.Find(session, options.Institution, card, lastFour) is not { } row)
         {
             return false;
         }
 
         (row with { PerPayment = limits.PerPayment, PerDay = limits.PerDay }).Write(session);
+        LimitHistory.Add(session, options.Institution, tokenReference, lastFour, by, new(row.PerPayment, row.PerDay), limits, time.GetUtcNow());
         return true;
     });
+
+    /// <summary>Who changed which limit of the plastic's device cards, when, from what and to what; oldest first.</summary>
+    public IReadOnlyList<LimitChange> LimitChanges(string card) => store.Read(session => LimitHistory.Of(session, options.Institution, card));
 
     /// <summary>Entries of the transaction that carries this RRN: the sale's with its reversal, or a void's.</summary>
     public IReadOnlyList<LedgerEntry> LedgerOf(string rrn) => store.Read(session => session

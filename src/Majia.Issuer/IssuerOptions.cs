@@ -217,6 +217,7 @@ internal static class IssuerSchema
         LimitRow.Migration,
         BankApp.Migration,
         HotlineAgents.Migration,
+        LimitHistory.Migration,
         """
         -- By what a purchase was rewarded, to take back the same; those of before had a point a yuan.
         ALTER TABLE issuer_authorisations ADD COLUMN points_each BIGINT NOT NULL DEFAULT 1;

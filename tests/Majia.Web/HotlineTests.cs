@@ -82,6 +82,8 @@ public sealed class HotlineTests : IAsyncLifetime
         var modest = await AskAsync("limit", new HotlineRequest(await SignedInAsync(), "the holder called", Card, PerPayment: "60.00", PerDay: "100.00"));
         Assert.Contains("60.00", (string)modest.Body["says"]!["zh"]!, StringComparison.Ordinal);
         Assert.Equal(new OwnLimits(6_000, 10_000), Assert.Single(desk.DeviceCards(Card)).Limits!.Own);
+        var change = (await AskAsync("limits", new HotlineHistoryRequest(await SignedInAsync(), Card))).Body["changes"]!.AsArray().Single()!;
+        Assert.Equal((Agent, null, "100.00"), ((string)change["author"]!, (string?)change["before"]!["perDay"], (string)change["after"]!["perDay"]!));
         Assert.Equal("Lost", (string)(await CallAsync("report-lost")).Body["state"]!);
         Assert.Equal(CardState.Lost, desk.Cards().Single(card => card.Card == Card).State);
         var (status, twice) = await CallAsync("report-stolen");

@@ -13,12 +13,12 @@ public static class HotlineCommand
 {
     public static Command Create()
     {
-        var action = new Argument<string>("action") { Description = string.Join(" | ", [.. Hotline.Actions, "history"]) };
-        action.AcceptOnlyFromAmong([.. Hotline.Actions, "history"]);
+        var action = new Argument<string>("action") { Description = string.Join(" | ", [.. Hotline.Actions, "history", "limits"]) };
+        action.AcceptOnlyFromAmong([.. Hotline.Actions, "history", "limits"]);
         var card = new Argument<string>("card") { Description = "the bank's name of the plastic, such as mingyue-01" };
         var agent = new Option<string?>("--agent") { Description = "who is at the telephone, such as li-na of the demonstration's Mingyue Bank (default: MAJIA_AGENT)" };
         var secret = new Option<FileInfo?>("--secret-file") { Description = "a file with the agent's secret (default: MAJIA_AGENT_SECRET, else it is asked for)" };
-        var reason = new Option<string?>("--reason") { Description = "why, in one sentence; wanted by all but history" };
+        var reason = new Option<string?>("--reason") { Description = "why, in one sentence; wanted by all but history and limits" };
         var comment = new Option<string?>("--comment") { Description = "anything more for the book" };
         var device = new Option<string?>("--device") { Description = "last four digits of the device card, where the plastic has several" };
         var payment = new Option<string?>("--per-payment") { Description = "limit: yuan that the device card may pay at once; left out: any amount" };
@@ -32,7 +32,7 @@ public static class HotlineCommand
         command.SetAction(async (parse, cancellation) =>
         {
             var what = parse.GetValue(action)!;
-            if (what != "history" && string.IsNullOrWhiteSpace(parse.GetValue(reason)))
+            if (what is not ("history" or "limits") && string.IsNullOrWhiteSpace(parse.GetValue(reason)))
             {
                 throw new UsageException("--reason: expected why, in one sentence; got nothing / --reason：请说明原因");
             }
@@ -57,7 +57,7 @@ public static class HotlineCommand
             }
 
             var session = JsonSerializer.Deserialize<AgentSession>(opened, JsonEndpoint.Json)!.Session;
-            object request = what == "history" ? new HotlineHistoryRequest(session, plastic)
+            object request = what is "history" or "limits" ? new HotlineHistoryRequest(session, plastic)
                 : new HotlineRequest(session, parse.GetValue(reason)!, plastic, parse.GetValue(device), parse.GetValue(comment), parse.GetValue(payment), parse.GetValue(day));
             var (value, error) = await AskAsync(new Uri(address, $"/hotline/{what}"), door, request, cancellation);
             return Tell(what, value, error, parse.GetValue(json), Languages.Of(parse.GetValue(language)));
@@ -179,6 +179,16 @@ public static class HotlineCommand
                 Console.Out.WriteLine(json
                     ? JsonSerializer.Serialize(line, JsonEndpoint.Json)
                     : $"{line.At:yyyy-MM-dd HH:mm:ss}  {line.Agent}  {Words(line.Action).In(language)}{(line.Device is { } device ? $" {device}" : "")}  {Words(line.Outcome).In(language)}  {line.Reason}{(line.Comment is { } more ? $" ({more})" : "")}");
+            }
+
+            return ExitCode.Ok;
+        }
+
+        if (action == "limits")
+        {
+            foreach (var change in JsonSerializer.Deserialize<LimitHistoryReply>(value, JsonEndpoint.Json)!.Changes)
+            {
+                Console.Out.WriteLine(json ? JsonSerializer.Serialize(change, JsonEndpoint.Json) : $"{change.Device}  {change.Words().In(language)}");
             }
 
             return ExitCode.Ok;

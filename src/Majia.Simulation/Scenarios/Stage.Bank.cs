@@ -66,7 +66,7 @@ public sealed partial class Stage
     {
         var (desk, tur) = (DeskOf(said), Tur(said["card"]!, PhoneName(said)));
         return StepResult.When(desk.DeviceCards(Latest(said["card"]!)).FirstOrDefault(device => device.TokenUniqueReference == tur) is { } meant
-            && await desk.LimitDeviceCardAsync(meant.Card, meant.LastFour, new(said.Money("payment")?.Minor, said.Money("day")?.Minor)));
+            && await desk.LimitDeviceCardAsync(meant.Card, meant.TokenUniqueReference, new(said.Money("payment")?.Minor, said.Money("day")?.Minor), LimitAuthor.Counter));
     });
 
     /// <summary>A new plastic in place of the old one. The people of a scenario go on calling the card by its first name; <c>plastic: new</c> is what came last.</summary>

@@ -76,10 +76,11 @@ internal sealed class IssuerBench : IAsyncDisposable
 
     public RecordedTrace Trace { get; } = new();
 
-    public static async Task<IssuerBench> OpenAsync(Store? store = null, IssuerOptions? options = null)
+    /// <param name="appPassword">Lin's, who has the bank's app then.</param>
+    public static async Task<IssuerBench> OpenAsync(Store? store = null, IssuerOptions? options = null, string? appPassword = null)
     {
         var bench = new IssuerBench(store ?? new InlineStore([IssuerParty.Schema]), options);
-        await IssuerSeed.ApplyAsync(Bank, bench.Store, bench.Keys, bench.Time, passwordIterations: 100);
+        await IssuerSeed.ApplyAsync(Bank with { Customers = [.. Bank.Customers.Select(one => one == Lin ? one with { AppPassword = appPassword } : one)] }, bench.Store, bench.Keys, bench.Time, passwordIterations: 100);
         return bench;
     }
 

@@ -30,6 +30,7 @@ internal sealed class BankAppRoutes(IReadOnlyDictionary<string, IJsonLink> apps,
                 "sign-in" => AskAsync<AppSignIn, AppSession>(context, bank, action),
                 "waiting" => AskAsync<AppWaitingRequest, AppWaitingReply>(context, bank, action),
                 "confirm" => AskAsync<AppConfirm, AppDone>(context, bank, action),
+                "limits" => AskAsync<AppLimitsRequest, LimitHistoryReply>(context, bank, action),
                 "refuse" => AskAsync<AppRefuse, AppDone>(context, bank, action),
                 _ => AskAsync<AppLimit, AppDone>(context, bank, action),
             });

@@ -25,9 +25,9 @@ internal sealed class HotlineRoutes(IReadOnlyDictionary<string, IJsonLink> hotli
             return;
         }
 
-        if (action is not ("history" or "sign-in") && !Hotline.Actions.Contains(action))
+        if (action is not ("history" or "limits" or "sign-in") && !Hotline.Actions.Contains(action))
         {
-            await Doors.AnswerAsync(context, StatusCodes.Status404NotFound, new ApiError("NOT_FOUND", "There is no such action.", [new FieldError("action", string.Join(", ", [.. Hotline.Actions, "history", "sign-in"]), "another")]));
+            await Doors.AnswerAsync(context, StatusCodes.Status404NotFound, new ApiError("NOT_FOUND", "There is no such action.", [new FieldError("action", string.Join(", ", [.. Hotline.Actions, "history", "limits", "sign-in"]), "another")]));
             return;
         }
 
@@ -36,6 +36,10 @@ internal sealed class HotlineRoutes(IReadOnlyDictionary<string, IJsonLink> hotli
             if (action == "sign-in")
             {
                 await SayAsync(context, await bank.CallAsync<AgentSignIn, AgentSession>(action, await ReadAsync<AgentSignIn>(context), context.RequestAborted));
+            }
+            else if (action == "limits")
+            {
+                await SayAsync(context, await bank.CallAsync<HotlineHistoryRequest, LimitHistoryReply>(action, await ReadAsync<HotlineHistoryRequest>(context), context.RequestAborted));
             }
             else if (action == "history")
             {
