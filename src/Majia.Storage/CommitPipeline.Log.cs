@@ -36,7 +36,17 @@ internal sealed partial class CommitPipeline
     /// <summary>What is logged is to go into the database now.</summary>
     private bool ApplyDue => logged is not null && applying is null && failure is null && (settle || held is not null || stopping || calm < policy.LogAfter || logged.Count >= policy.LogRows || IsOld);
 
+    /// <summary>The writer's thread comes next: for a commit, or because somebody waits for what is in the log. Nobody takes the front before it, however many want to.</summary>
+    private bool WriterIsNext => flight is null && held is null && (due || (settle && ApplyDue));
+
     private bool IsOld => time.GetElapsedTime(loggedSince).TotalMilliseconds >= policy.LogMilliseconds;
+
+    /// <summary>Whose unit runs on this thread.</summary>
+    [ThreadStatic]
+    private static CommitPipeline? running;
+
+    /// <summary>A unit of this store calls: it holds what everybody else waits for.</summary>
+    public bool IsInUnit => running == this;
 
     /// <summary>Large commits lead into the log, a small one in between does not; what leads out is somebody who looks, or that little comes (<see cref="Apply"/>).</summary>
     private int Calm(Batch commit)
@@ -50,8 +60,15 @@ internal sealed partial class CommitPipeline
     }
 
     /// <summary>Returns when every commit that is durable by now stands in the database. After a failure at once: then the database is as old as it is.</summary>
+    /// <exception cref="InvalidOperationException">A unit calls: it would wait for itself.</exception>
+    /// <exception cref="StoreUnavailableException">It takes longer than a reader waits.</exception>
     public void Settle()
     {
+        if (IsInUnit)
+        {
+            throw new InvalidOperationException("a unit touches nothing but its session: a reader inside it would wait for the unit to end");
+        }
+
         Task whenApplied;
         lock (gate)
         {
@@ -73,7 +90,14 @@ internal sealed partial class CommitPipeline
             whenApplied = rows.Applied.Task;
         }
 
-        whenApplied.GetAwaiter().GetResult();
+        try
+        {
+            whenApplied.WaitAsync(TimeSpan.FromMilliseconds(policy.ReadMilliseconds), time).GetAwaiter().GetResult();
+        }
+        catch (TimeoutException late)
+        {
+            throw new StoreUnavailableException($"the last commits are durable and not yet in the database, which takes longer than {policy.ReadMilliseconds} ms; nothing was read, try again", inDoubt: false, late);
+        }
     }
 
     /// <summary>The database has everything: what was kept to look into is let go.</summary>
@@ -231,7 +255,7 @@ internal sealed partial class CommitPipeline
     private void Pace(TimeSpan due, long from, int done)
     {
         const int Rows = 32;
-        if (done % Rows == 0)
+        if (done % Rows == 1)
         {
             disk.Reached(ApplyStep.Under);
             var early = due - time.GetElapsedTime(from);

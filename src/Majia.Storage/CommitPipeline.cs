@@ -78,7 +78,7 @@ internal sealed partial class CommitPipeline
             }
 
             ObjectDisposedException.ThrowIf(stopping, this);
-            if (busy || HasUnits || !Open || (due && flight is null))
+            if (busy || HasUnits || !Open || WriterIsNext)
             {
                 queue.Enqueue(entry);
                 if (!busy && flight is null)
@@ -145,7 +145,7 @@ internal sealed partial class CommitPipeline
             lock (gate)
             {
                 due |= CommitDue();
-                if (!Open || (due && flight is null && held is null) || most-- == 0 || !TryTake(out unit))
+                if (!Open || WriterIsNext || most-- == 0 || !TryTake(out unit))
                 {
                     Release();
                     return;
@@ -275,6 +275,7 @@ internal sealed partial class CommitPipeline
         Exception? thrown = null;
         SqliteException? broken = null;
         writer.BeginUnit(ahead);
+        running = this;
         try
         {
             unit.Run(writer);
@@ -284,6 +285,10 @@ internal sealed partial class CommitPipeline
 #pragma warning restore CA1031
         {
             thrown = error;
+        }
+        finally
+        {
+            running = null;
         }
 
         var again = writer.NeedsConnection;

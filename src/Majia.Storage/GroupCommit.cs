@@ -8,4 +8,5 @@ namespace Majia.Storage;
 /// <param name="Large">Units of a large commit.</param>
 /// <param name="LogRows">So many rows are written into the database together.</param>
 /// <param name="LogMilliseconds">No row waits longer for that; and when fewer than a quarter of <paramref name="LogRows"/> came in this time, commits go straight into the database again.</param>
-public sealed record GroupCommit(int IdleMilliseconds = 50, int MaxUnits = 512, int MaxAgeMilliseconds = 5, int LogAfter = 16, int Large = 32, int LogRows = 24_576, int LogMilliseconds = 1_000);
+/// <param name="ReadMilliseconds">A reader waits no longer for rows on their way from the log into the database.</param>
+public sealed record GroupCommit(int IdleMilliseconds = 50, int MaxUnits = 512, int MaxAgeMilliseconds = 5, int LogAfter = 16, int Large = 32, int LogRows = 24_576, int LogMilliseconds = 1_000, int ReadMilliseconds = 10_000);

@@ -19,6 +19,16 @@ public abstract class HotTable
     {
         (Source, Keys, Group, Stays) = (source, keys, group, stays);
         Columns = Split(columns);
+        ByKey = Comparer<object?[]>.Create((one, other) =>
+        {
+            var order = 0;
+            for (var i = group; i < keys && order == 0; i++)
+            {
+                order = Compare(one[i], other[i]);
+            }
+
+            return order;
+        });
         Changing = [.. Split(changing).Select(name => Array.IndexOf(Columns, name) is var at and >= 0 ? at : throw new ArgumentException($"{source} has no column {name}", nameof(changing)))];
 
         // Interned: a session finds a statement by its text's identity.
@@ -40,6 +50,9 @@ public abstract class HotTable
     public IReadOnlyList<string> ColumnNames => Columns;
 
     internal string[] Columns { get; }
+
+    /// <summary>Rows of one group, as ORDER BY has them: numbers by value, text and bytes by their bytes (text in UTF-8).</summary>
+    internal IComparer<object?[]> ByKey { get; }
 
     /// <summary>Indexes into the columns.</summary>
     internal int[] Changing { get; }
@@ -89,6 +102,23 @@ public abstract class HotTable
         {
             row[Changing[i]] = parameters[Keys + i];
         }
+    }
+
+    private static int Compare(object? one, object? other) => (one, other) switch
+    {
+        (string a, string b) => CompareText(a, b),
+        (byte[] a, byte[] b) => a.AsSpan().SequenceCompareTo(b),
+        (not null, not null) => SqliteSession.NumberOf(one).CompareTo(SqliteSession.NumberOf(other)),
+        _ => throw new ArgumentException("a part of a key is null"),
+    };
+
+    /// <summary>As their bytes in UTF-8 compare: by code points, so pairs of surrogates come last.</summary>
+    private static int CompareText(string one, string other)
+    {
+        var same = one.AsSpan().CommonPrefixLength(other);
+        return same == one.Length || same == other.Length ? one.Length - other.Length : Weight(one[same]) - Weight(other[same]);
+
+        static int Weight(char letter) => char.IsSurrogate(letter) ? letter + 0x10000 : letter;
     }
 
     private string Where(int count) => string.Join(" AND ", Columns.Take(count).Select((name, i) => $"{name} = ${i + 1}"));

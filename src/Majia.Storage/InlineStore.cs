@@ -131,6 +131,11 @@ public sealed class InlineStore : Store
         lock (gate)
         {
             ObjectDisposedException.ThrowIf(closed, this);
+            if (running)
+            {
+                throw new InvalidOperationException("a unit touches nothing but its session: a reader inside it would wait for the unit to end");
+            }
+
             if (!writer.HasOwnWrites)
             {
                 return query(committed);

@@ -41,6 +41,20 @@ internal readonly ref struct RedoRecord
 
     public Parameters Values => new(values, Count);
 
+    /// <summary>Of the whole record, in bytes.</summary>
+    public int Length
+    {
+        get
+        {
+            var all = Values;
+            while (all.MoveNext())
+            {
+            }
+
+            return LengthBut(all);
+        }
+    }
+
     /// <summary>At least as many bytes as <see cref="Write"/> will take.</summary>
     public static int Bound(in RowWrite write)
     {

@@ -90,16 +90,9 @@ internal static class RedoRecovery
                     throw Refused(main, $"goes on with record {record.Seq} of life {record.Life:x}, expected {applied} of {life:x}: it is of another database, or of another time of it");
                 }
 
-                try
+                for (var rest = record.Body; !rest.IsEmpty;)
                 {
-                    for (var rest = record.Body; !rest.IsEmpty;)
-                    {
-                        rest = rest[main.Run(left.Statements, rest)..];
-                    }
-                }
-                catch (SqliteException error) when (error.SqliteErrorCode == SQLitePCL.raw.SQLITE_CONSTRAINT)
-                {
-                    throw Refused(main, $"has record {record.Seq}, which does not fit: {error.Message}", error);
+                    rest = rest[Write(main, left.Statements, record.Seq, rest)..];
                 }
             }
 
@@ -114,6 +107,28 @@ internal static class RedoRecovery
             }
 
             throw;
+        }
+    }
+
+    /// <summary>Rows that were acknowledged and did not fit: our own bug. They are kept to be looked at, and <c>verify</c> finds them.</summary>
+    public static IReadOnlyList<(long Seq, string Statement, string Why)> Refused(Session session) =>
+        session.Number("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'redo_refused'") is null
+            ? []
+            : session.Query("SELECT seq, statement, why FROM redo_refused ORDER BY id", static row => (row.GetInt64(0), row.GetString(1), row.GetString(2)));
+
+    /// <summary>One row of a commit; its length. A row that does not fit (a key that is taken, a row to change that is not there) stopped the store that logged it; it must not keep everything else from being there, and is put aside.</summary>
+    private static int Write(SqliteSession main, IReadOnlyDictionary<int, string> statements, long seq, ReadOnlyMemory<byte> row)
+    {
+        try
+        {
+            return main.Run(statements, row);
+        }
+        catch (SqliteException error) when (error.SqliteErrorCode == SQLitePCL.raw.SQLITE_CONSTRAINT)
+        {
+            var record = new RedoRecord(row.Span);
+            main.Run("CREATE TABLE IF NOT EXISTS redo_refused (id INTEGER PRIMARY KEY, seq INTEGER NOT NULL, statement TEXT NOT NULL, record BLOB NOT NULL, why TEXT NOT NULL)");
+            main.Run("INSERT INTO redo_refused (seq, statement, record, why) VALUES ($1, $2, $3, $4)", seq, statements[record.Statement], row[..record.Length].ToArray(), error.Message);
+            return record.Length;
         }
     }
 

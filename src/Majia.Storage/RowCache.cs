@@ -278,7 +278,7 @@ internal sealed partial class RowCache(Func<HotTable, object?[], List<object>> s
         }
 
         // Rows that the log only changes, and others of the group, stand in the database. Whether it has some of the log's already does not matter: they are set again.
-        var rows = new SortedDictionary<string, object?[]>(StringComparer.Ordinal);
+        var rows = new Dictionary<string, object?[]>(StringComparer.Ordinal);
         if (table.Group < table.Keys || found[0].Changes)
         {
             foreach (var row in values!(table, group))
@@ -299,7 +299,7 @@ internal sealed partial class RowCache(Func<HotTable, object?[], List<object>> s
             }
         }
 
-        return [.. rows.Values.Select(row => table.Read(new ValuesRow(table.Columns, row)))];
+        return [.. rows.Values.Order(table.ByKey).Select(row => table.Read(new ValuesRow(table.Columns, row)))];
     }
 
     private static int GroupLength(HotTable table, Entry entry) => table.Group == table.Keys ? entry.Key.Length : KeyOf(entry.Values.AsSpan(0, table.Group)).Length;
@@ -327,14 +327,14 @@ internal sealed partial class RowCache(Func<HotTable, object?[], List<object>> s
         entry.Of.Dirty.Add(entry);
     }
 
-    /// <summary>Rows of a group stand in the order of their keys.</summary>
+    /// <summary>Rows of a group stand in the order in which the database would give them.</summary>
     private static int PlaceOf(List<Entry> rows, Entry entry)
     {
         var at = rows.Count;
         for (; at > 0; at--)
         {
             var before = rows[at - 1];
-            if (string.CompareOrdinal(KeyOf((before.Values ??= before.Table.ValuesOf(before.Row)).AsSpan(0, before.Table.Keys)), entry.Key) < 0)
+            if (entry.Table.ByKey.Compare(before.Values ??= before.Table.ValuesOf(before.Row), entry.Values!) < 0)
             {
                 break;
             }
@@ -388,7 +388,8 @@ internal sealed partial class RowCache(Func<HotTable, object?[], List<object>> s
                     System.Text.Encoding.Latin1.GetChars(bytes, text[length..]);
                     break;
                 default:
-                    Convert.ToInt64(part, null).ToString("D20", null).CopyTo(text[length..]);
+                    // Twenty digits from the least number on: in the numbers' order, negative ones too.
+                    (unchecked((ulong)Convert.ToInt64(part, null)) ^ (1UL << 63)).TryFormat(text[length..], out _, "D20", System.Globalization.CultureInfo.InvariantCulture);
                     break;
             }
 

@@ -96,6 +96,10 @@ public static class Snapshots
     public static IReadOnlyList<string> Versions(string path) => SqliteStore.Peek(path, static session =>
         session.Query("SELECT party, version FROM schema_version ORDER BY party", static row => string.Create(CultureInfo.InvariantCulture, $"{row.GetString(0)}={row.GetInt64(1)}")));
 
+    /// <summary>Rows that a start after a crash could not take in from the log: which record, and why.</summary>
+    public static IReadOnlyList<string> Refused(string path) => SqliteStore.Peek(path, static session =>
+        RedoRecovery.Refused(session).Select(static row => string.Create(CultureInfo.InvariantCulture, $"record {row.Seq}, {row.Statement[..Math.Min(60, row.Statement.Length)]}…: {row.Why}")).ToList());
+
     /// <summary>What SQLite itself finds wrong with a file; empty is good.</summary>
     public static IReadOnlyList<string> Damage(string path)
     {

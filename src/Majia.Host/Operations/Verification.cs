@@ -111,6 +111,7 @@ public static partial class Verification
                 parties.TryAdd(party, new PartyRows(party, folder, settled.Path));
             }
 
+            findings.AddRange(Snapshots.Refused(database).Select(row => new Finding("files", database, new($"an acknowledged row was not taken in from the log and is kept in redo_refused: {row}", $"一行已确认的数据未能从日志写入，保存在 redo_refused：{row}"))));
             findings.AddRange(Snapshots.Damage(database).Select(damage => new Finding("files", database, new($"the file is damaged: {damage}", $"数据库文件已损坏：{damage}"))));
         }
     }

@@ -128,7 +128,7 @@ public sealed partial class TokenServiceParty
     {
         var first = row.Spent.Of(row.Atc, atc);
         var kind = alarm == AtcAlarm.LargeGap ? "GAP" : !first.IsEmpty && !first.SequenceEqual(unpredictable) ? "CLONE" : "REPLAY";
-        session.Execute("INSERT INTO token_alarm (token_index, at, kind, atc, switch_key) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING", row.Index, now, kind, (int)atc, key);
+        new AlarmRow(row.Index, key, kind, now, atc).Add(session);
     }
 
     /// <summary>Alarms of one token, oldest first: GAP, REPLAY, CLONE with the counter.</summary>

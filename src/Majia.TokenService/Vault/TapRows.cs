@@ -24,6 +24,18 @@ internal sealed record VerdictRow(byte[] TokenIndex, string Key, byte[] Digest, 
     public void Add(Session session) => session.Add(Table, this);
 }
 
+/// <summary>What was odd about a message's counter: GAP, REPLAY or CLONE. Written with its verdict, so once.</summary>
+internal sealed record AlarmRow(byte[] TokenIndex, string Key, string Kind, DateTimeOffset At, int Atc)
+{
+    /// <summary>Without a statement of its own: an attacker who repeats counters must not make every payment wait for the disk (docs/decisions/0058).</summary>
+    private static readonly HotTable<AlarmRow> Table = new(
+        "token_alarm", keys: 3, columns: "token_index, switch_key, kind, at, atc",
+        map: static row => new AlarmRow(row.Bytes(0), row.GetString(1), row.GetString(2), row.Instant(3), row.GetInt32(4)),
+        values: static row => [row.TokenIndex, row.Key, row.Kind, row.At, row.Atc]);
+
+    public void Add(Session session) => session.Add(Table, this);
+}
+
 /// <summary>The unpredictable numbers that the counters of an <see cref="AtcWindow"/> were spent with, four bytes each: counter n at place n mod 64. They tell a replay from a clone (decisions.md 8).</summary>
 /// <param name="Bytes">As long as the highest place that was used; null when none was. Not changed once it is here.</param>
 public readonly record struct SpentCounters(byte[]? Bytes)
