@@ -161,7 +161,7 @@ public sealed partial class MajiaSystem : IAsyncDisposable
         {
             tokenService.Requestors = new Dictionary<string, IJsonLink>
             {
-                [wallets.TokenRequestorId] = lines.Json(Line.TokenWallet, "wallet-notices", null, wallet?.NoticeEndpoint, Wires.WalletToken, Store, innerHop: true),
+                [wallets.TokenRequestorId] = lines.Json(Line.TokenWallet, "wallet-notices", null, wallet?.NoticeEndpoint, Wires.TokenWallet, Store, innerHop: true),
             };
         }
 

@@ -32,7 +32,7 @@ public sealed record Cast(
 
     public IReadOnlyList<string> WireNames { get; } =
     [
-        "pos-line", "acquirer-network", "network-token", .. Banks.Select(bank => $"network-issuer-{bank.Institution}"), "phone-wallet", "wallet-token", "token-issuer", "issuer-token",
+        "pos-line", "acquirer-network", "network-token", .. Banks.Select(bank => $"network-issuer-{bank.Institution}"), "phone-wallet", "wallet-token", "token-issuer", "issuer-token", "token-wallet",
     ];
 
     public AcquirerSeed Merchants => new([.. Tills.GroupBy(till => till.Merchant).Select(merchant => new Merchant(merchant.Key, merchant.First().Name ?? Any, merchant.First().CategoryCode, [.. merchant.Select(till => till.Terminal)]))]);

@@ -333,7 +333,7 @@ public sealed class World : IDisposable
                         Cast.Banks.ToDictionary(bank => bank.Institution, bank => Json(node, "token-issuer", $"issuer-{bank.Institution}", to => to.Issuers[bank.Institution].Endpoint)),
                         clock, Entropy, NoTrace.Instance)
                     {
-                        Requestors = new Dictionary<string, IJsonLink> { [Requestor] = Json(node, "wallet-token", "wallet", static to => to.Wallet!.NoticeEndpoint) },
+                        Requestors = new Dictionary<string, IJsonLink> { [Requestor] = Json(node, "token-wallet", "wallet", static to => to.Wallet!.NoticeEndpoint) },
                     };
                     break;
                 case "wallet":

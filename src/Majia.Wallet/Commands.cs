@@ -139,7 +139,7 @@ public sealed partial class WalletParty
         }
 
         Command(session, card.DeviceId, kind, card.CardReference, reason);
-        Record(card.CardReference, "token-service", "wallet-token", TraceKind.Decision, TraceDirection.Inside, $"card {next.Words().En} ({reason})", $"卡片状态：{next.Words().Zh}（{reason}）");
+        Record(card.CardReference, "token-service", "token-wallet", TraceKind.Decision, TraceDirection.Inside, $"card {next.Words().En} ({reason})", $"卡片状态：{next.Words().Zh}（{reason}）");
         return true;
     }
 }

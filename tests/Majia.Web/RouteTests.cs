@@ -49,13 +49,13 @@ public sealed class RouteTests : IAsyncLifetime
         ]),
         (Door.Hands,
         [
-            "GET /api/events", "GET /api/state", "GET /api/terminals/{id}/slips/{number}", "GET /api/terminals/{id}/slips/{number}/picture.svg", "GET /api/trace",
+            "GET /api/events", "GET /api/state", "GET /api/terminals/{id}/slips/{number}", "GET /api/terminals/{id}/slips/{number}/picture.svg", "GET /api/trace", "GET /api/wires",
             "GET /api/trace/export", "GET /api/trace/{sequence:long}", "POST /api/phones/{id}/aeroplane", "POST /api/phones/{id}/cancel", "POST /api/phones/{id}/cards",
             "POST /api/phones/{id}/choose", "POST /api/phones/{id}/code", "POST /api/phones/{id}/delete", "POST /api/phones/{id}/find-device", "POST /api/phones/{id}/finger",
             "POST /api/phones/{id}/fingerprints", "POST /api/phones/{id}/read", "POST /api/phones/{id}/resend", "POST /api/phones/{id}/resume", "POST /api/phones/{id}/sign-in",
             "POST /api/phones/{id}/sign-out", "POST /api/phones/{id}/wrong-finger", "POST /api/terminals/{id}/cancel", "POST /api/terminals/{id}/insert",
             "POST /api/terminals/{id}/pin", "POST /api/terminals/{id}/refund", "POST /api/terminals/{id}/sell", "POST /api/terminals/{id}/settle", "POST /api/terminals/{id}/tap",
-            "POST /api/terminals/{id}/tap-card", "POST /api/terminals/{id}/void",
+            "POST /api/terminals/{id}/tap-card", "POST /api/terminals/{id}/void", "POST /api/wires/{wire}",
             "POST /", "POST /not-found", "POST /owner", "POST /tools", // a page takes forms by the framework's own route; ours has none
         ]),
         (Door.Owner,

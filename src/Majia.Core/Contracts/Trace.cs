@@ -24,7 +24,7 @@ public enum TraceDirection
 /// <param name="Reference">What it belongs to: <see cref="TraceReference"/>.</param>
 /// <param name="Party">Lower-case party name: phone, chip, wallet, se-issuer, token-service, network, issuer, acquirer, terminal.</param>
 /// <param name="Peer">The other side, or the party itself.</param>
-/// <param name="Link">apdu, pos-line, acquirer-network, network-token, network-issuer, phone-wallet, wallet-token, token-issuer, or empty.</param>
+/// <param name="Link">apdu, pos-line, acquirer-network, network-token, network-issuer, phone-wallet, wallet-token, token-wallet, token-issuer, or empty.</param>
 /// <param name="Hex">Upper-case hex of the bytes kept, or empty.</param>
 /// <param name="Why">One plain sentence in both languages: what it means, and for a decision its reason.</param>
 public sealed record TraceEvent(

@@ -1,45 +1,47 @@
 using System.Globalization;
+using Majia.Core.Primitives;
 using Majia.Host.Composition;
 
 namespace Majia.Host.Links;
 
 /// <summary>A wire between two parties: who listens on it, who calls, on which port from N (decisions.md 29).</summary>
+/// <param name="Name">Who calls, then who answers: the one name of it, in options, traces, pages and scenarios (<c>pos-line</c> is the terminal's to the acquirer).</param>
 /// <param name="Offset">From N, the base port of the process that listens.</param>
 /// <param name="PerInstitution">Each bank has its own end of it, which may be anywhere.</param>
 /// <param name="Framing">Of an ISO 8583 line over TCP; null: JSON over HTTP.</param>
-public sealed record Line(string Name, int Offset, Role Server, Role Caller, Framing? Framing = null, bool PerInstitution = false)
+public sealed record Line(string Name, Text Says, int Offset, Role Server, Role Caller, Framing? Framing = null, bool PerInstitution = false)
 {
-    public static Line Pos { get; } = new("pos-line", 1, Role.Acquirer, Role.Terminal, Links.Framing.Pos);
+    public static Line Pos { get; } = new("pos-line", new("terminal → acquirer", "终端 → 收单"), 1, Role.Acquirer, Role.Terminal, Links.Framing.Pos);
 
-    public static Line AcquirerNetwork { get; } = new("acquirer-network", 2, Role.Network, Role.Acquirer, Links.Framing.Switch);
+    public static Line AcquirerNetwork { get; } = new("acquirer-network", new("acquirer → network", "收单 → 转接"), 2, Role.Network, Role.Acquirer, Links.Framing.Switch);
 
-    public static Line NetworkIssuer { get; } = new("network-issuer", 3, Role.Issuer, Role.Network, Links.Framing.Switch, PerInstitution: true);
+    public static Line NetworkIssuer { get; } = new("network-issuer", new("network → bank", "转接 → 发卡行"), 3, Role.Issuer, Role.Network, Links.Framing.Switch, PerInstitution: true);
 
-    public static Line NetworkToken { get; } = new("network-token", 4, Role.Token, Role.Network, Links.Framing.Switch);
+    public static Line NetworkToken { get; } = new("network-token", new("network → token service", "转接 → 标记服务"), 4, Role.Token, Role.Network, Links.Framing.Switch);
 
-    public static Line PhoneWallet { get; } = new("phone-wallet", 5, Role.Wallet, Role.Phone);
+    public static Line PhoneWallet { get; } = new("phone-wallet", new("phone → wallet cloud", "手机 → 钱包云"), 5, Role.Wallet, Role.Phone);
 
-    public static Line WalletToken { get; } = new("wallet-token", 6, Role.Token, Role.Wallet);
+    public static Line WalletToken { get; } = new("wallet-token", new("wallet cloud → token service", "钱包云 → 标记服务"), 6, Role.Token, Role.Wallet);
 
-    public static Line TokenIssuer { get; } = new("token-issuer", 7, Role.Issuer, Role.Token, PerInstitution: true);
+    public static Line TokenIssuer { get; } = new("token-issuer", new("token service → bank", "标记服务 → 发卡行"), 7, Role.Issuer, Role.Token, PerInstitution: true);
 
     /// <summary>The bank's own staff: what its counter sees and does.</summary>
-    public static Line BankDesk { get; } = new("bank-desk", 8, Role.Issuer, Role.Web, PerInstitution: true);
+    public static Line BankDesk { get; } = new("bank-desk", new("counter and hotline → bank", "柜台与客服 → 发卡行"), 8, Role.Issuer, Role.Web, PerInstitution: true);
 
     /// <summary>What the switch remembers, for a token service that was restored (decisions.md 24).</summary>
-    public static Line TokenNetwork { get; } = new("token-network", 9, Role.Network, Role.Token);
+    public static Line TokenNetwork { get; } = new("token-network", new("token service → network, after a restoration", "标记服务 → 转接（恢复后）"), 9, Role.Network, Role.Token);
 
-    /// <summary>What the wallet remembers, likewise.</summary>
-    public static Line TokenWallet { get; } = new("token-wallet", 10, Role.Wallet, Role.Token);
+    /// <summary>What becomes of a device card, whoever did it; and what the wallet remembers, for a token service that was restored.</summary>
+    public static Line TokenWallet { get; } = new("token-wallet", new("token service → wallet cloud", "标记服务 → 钱包云"), 10, Role.Wallet, Role.Token);
 
     /// <summary>What becomes of plastic, and a bank's say over its device cards. Each bank has an end of its own there, under its name.</summary>
-    public static Line IssuerToken { get; } = new("issuer-token", 11, Role.Token, Role.Issuer);
+    public static Line IssuerToken { get; } = new("issuer-token", new("bank → token service", "发卡行 → 标记服务"), 11, Role.Token, Role.Issuer);
 
     /// <summary>A transit card into a phone's chip, and money onto it. The phone relays.</summary>
-    public static Line PhoneTransit { get; } = new("phone-transit", 12, Role.Transit, Role.Phone);
+    public static Line PhoneTransit { get; } = new("phone-transit", new("phone → transit operator", "手机 → 公交运营方"), 12, Role.Transit, Role.Phone);
 
     /// <summary>What the gates took. A gate is a terminal of its operator.</summary>
-    public static Line GateTransit { get; } = new("gate-transit", 13, Role.Transit, Role.Terminal);
+    public static Line GateTransit { get; } = new("gate-transit", new("gate → transit operator", "闸机 → 公交运营方"), 13, Role.Transit, Role.Terminal);
 
     /// <summary>All of them, by port.</summary>
     public static IReadOnlyList<Line> All { get; } = [Pos, AcquirerNetwork, NetworkIssuer, NetworkToken, PhoneWallet, WalletToken, TokenIssuer, BankDesk, TokenNetwork, TokenWallet, IssuerToken, PhoneTransit, GateTransit];

@@ -1,3 +1,5 @@
+using Majia.Core.Primitives;
+
 namespace Majia.Host.Links;
 
 /// <summary>What a person or a test does to one wire. Nothing is simulated inside the parties: a dropped answer is really never given.</summary>
@@ -19,6 +21,22 @@ public enum LinkFault
 
     /// <summary>The request arrives twice; the second answer is the one that comes back.</summary>
     Duplicate,
+}
+
+/// <summary>The faults by the words that programs use, those of <c>simulate</c>, and as people read them.</summary>
+public static class LinkFaultWords
+{
+    public static IReadOnlyList<(LinkFault Fault, string Word, Text Says)> All { get; } =
+    [
+        (LinkFault.None, "none", new("nothing", "正常")),
+        (LinkFault.DropRequest, "drop-request", new("request lost", "请求丢失")),
+        (LinkFault.DropAnswer, "drop-answer", new("answer lost", "应答丢失")),
+        (LinkFault.Delay, "delay", new("two seconds late", "延迟 2 秒")),
+        (LinkFault.Duplicate, "duplicate", new("delivered twice", "重复送达")),
+        (LinkFault.Cut, "cut", new("cut", "断开")),
+    ];
+
+    public static string Word(this LinkFault fault) => All.Single(row => row.Fault == fault).Word;
 }
 
 /// <summary>The faults of one link: how many of the next exchanges suffer what.</summary>

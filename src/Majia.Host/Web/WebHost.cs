@@ -202,6 +202,7 @@ public sealed class WebHost : IAsyncDisposable
         api.MapGet("/trace/{sequence:long}", (long sequence, string reference) =>
             Views.Row(system.Trace.Read(reference), sequence) is { } row ? Results.Json(row, PageJson.Written) : Results.NotFound()).WithSummary("One row's bytes and what they say. / 一条消息的报文与解码。");
         PhoneRoutes.Map(api, system, changes);
+        WireRoutes.Map(api, system, changes);
         CounterRoutes.Map(api, system, counters, changes);
         if (passkeys is not null)
         {

@@ -93,7 +93,7 @@ public static class Verbs
         // network, power, time
         new("link", new("what happens to the next message of a wire, or to the wire", "线路上的下一条报文或线路本身的故障"),
             [
-                new("wire", new("a wire, such as pos-line", static (text, cast, _) => cast.WireNames.Contains(text)), Needed: true), new("drop", ParameterKind.OneOf("request", "answer")),
+                new("wire", new("a wire: pos-line, acquirer-network, network-token, network-issuer-BANK, phone-wallet, wallet-token, token-wallet, token-issuer or issuer-token", static (text, cast, _) => cast.WireNames.Contains(text)), Needed: true), new("drop", ParameterKind.OneOf("request", "answer")),
                 new("delay", ParameterKind.Duration), new("duplicate", ParameterKind.Duration), new("cut", ParameterKind.Switch),
             ], Done, static (stage, step) => stage.Link(step.Arguments)),
         new("after", new("time passes", "时间流逝"), [new("time", ParameterKind.Duration, Needed: true)], Done, static (stage, step) => stage.After(step.Arguments)),

@@ -20,7 +20,7 @@ public sealed class FullDiskTests
         using (var victim = VictimProcess.Start($"serve;1;{disk.Path}"))
         {
             var server = new IPEndPoint(IPAddress.Loopback, int.Parse(await victim.SaysAsync("READY"), CultureInfo.InvariantCulture));
-            disk.FillUpTo(400_000);
+            disk.FillUpTo(4_000_000); // the log grows by whole megabytes
             var refused = false;
             while (!refused)
             {
