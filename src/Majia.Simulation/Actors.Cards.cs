@@ -1,6 +1,7 @@
 using Majia.Core.Contracts;
 using Majia.Core.Primitives;
 using Majia.Issuer;
+using Majia.Wallet;
 
 namespace Majia.Simulation;
 
@@ -83,6 +84,55 @@ public sealed partial class Actors
         return (handset.Device.State.Account is not null || await handset.Device.SignInAsync(owner.Account, owner.Password) is { Count: 0 })
             && await handset.Device.SetFindDeviceAsync(true) is { Count: 0 };
     });
+
+    /// <summary>R23: what was suspended with the phone pays again when it is found, and nothing else changes.</summary>
+    private void SetLostMode(Handset handset, bool on)
+    {
+        var tokens = TokensIn(handset);
+        if (!on)
+        {
+            tokens.ForEach(token => world.Watch.Unbar(BarredBy.LostMode, token));
+        }
+
+        var since = tokens.ToDictionary(token => token, token => world.Watch.BarOf(BarredBy.LostMode, token), StringComparer.Ordinal);
+        FromAfar(handset, "lost mode", (wallet, device) => wallet.SetLostModeAsync(device, on), held =>
+        {
+            if (on)
+            {
+                held.Where(since.ContainsKey).ToList().ForEach(token => world.Watch.Bar(BarredBy.LostMode, token, since[token]));
+            }
+        });
+    }
+
+    /// <summary>The owner at the web site; the phone need not be reached for it.</summary>
+    /// <param name="holds">What is true of the phone's device cards of before from the site's good answer on.</param>
+    private void FromAfar(Handset handset, string what, Func<WalletParty, string, Task<ApiError?>> act, Action<List<string>> holds)
+    {
+        if (world.Up("wallet") is not { } node || handset.Device.State.DeviceId is not { } device)
+        {
+            return;
+        }
+
+        var tokens = TokensIn(handset);
+        Spawn(node.Process, what, async () =>
+        {
+            var error = await act(node.Wallet!, device);
+            await node.Store.DurableAsync();
+            if (error is null)
+            {
+                holds(tokens);
+            }
+
+            return true;
+        });
+    }
+
+    /// <summary>The device numbers that can be paid with on a phone, as the token service lists them.</summary>
+    private List<string> TokensIn(Handset handset)
+    {
+        var seid = handset.Chip.Seid;
+        return world.Read("token-service", session => session.Query("SELECT token FROM token_token WHERE seid = $1 AND state IN ('Active', 'Suspended') ORDER BY tur", static row => row.GetString(0), seid));
+    }
 
     private void Add(Handset handset, int plastic) => Spawn(handset.Process, "add", async () =>
     {

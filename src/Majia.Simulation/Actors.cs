@@ -110,6 +110,15 @@ public sealed partial class Actors(World world)
             case "sign-in":
                 SignIn(Phone(action[0]));
                 break;
+            case "payment-off":
+                FromAfar(Phone(action[0]), "payment off", static (wallet, device) => wallet.PaymentOffAsync(device), tokens => tokens.ForEach(world.Watch.BarForGood));
+                break;
+            case "remote-sign-out":
+                FromAfar(Phone(action[0]), "remote sign-out", static (wallet, device) => wallet.RemoteSignOutAsync(device), tokens => tokens.ForEach(world.Watch.BarForGood));
+                break;
+            case "lost-mode":
+                SetLostMode(Phone(action[0]), action[1] % 2 == 1);
+                break;
             case "settle":
                 Close(Till(action[0]));
                 break;

@@ -19,6 +19,7 @@ public enum BarredBy
 {
     Holder,
     Bank,
+    LostMode,
     Deletion,
 }
 
@@ -228,7 +229,7 @@ public sealed class Watch(World world)
 
     private static (string Digits, byte[] Text) Looked(Pan plastic) => (plastic.Reveal(), System.Text.Encoding.ASCII.GetBytes(plastic.Reveal()));
 
-    private static string Had(BarredBy by) => by switch { BarredBy.Holder => "had been suspended", BarredBy.Bank => "had been stopped by the report of its plastic's loss", _ => "had been deleted" };
+    private static string Had(BarredBy by) => by switch { BarredBy.Holder => "had been suspended", BarredBy.Bank => "had been stopped by the report of its plastic's loss", BarredBy.LostMode => "had been suspended with its lost phone", _ => "had been deleted" };
 
     private void LookForPan(Wire wire, byte[] bytes)
     {

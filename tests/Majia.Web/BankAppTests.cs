@@ -107,6 +107,37 @@ public sealed class BankAppTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.BadRequest, (await AskAsync("confirm", "[1]")).Status);
     }
 
+    /// <summary>Every action of the app × nobody, a stranger's session, another customer, another bank's customer. An action without its row here fails.</summary>
+    [Fact]
+    public async Task Every_action_refuses_who_is_nobody_and_whose_it_is_not()
+    {
+        await WaitingAsync();
+        var bodies = new Dictionary<string, Func<string, object>>(StringComparer.Ordinal)
+        {
+            ["waiting"] = session => new { session },
+            ["confirm"] = session => new { session, tokenUniqueReference = Token() },
+            ["refuse"] = session => new { session, tokenUniqueReference = Token() },
+            ["limit"] = session => new { session, tokenUniqueReference = Token(), perDay = "1.00" },
+        };
+        Assert.Equal(BankApp.Actions.Except(["sign-in"]), bodies.Keys);
+        var (mine, other) = (await SignInAsync(), await SignInAsync("ye-zhiqiu", "majia-bank-5"));
+        foreach (var (action, body) in bodies)
+        {
+            foreach (var session in (string[])["", new string('0', 64), Customer])
+            {
+                Assert.Equal((action, HttpStatusCode.Unauthorized), (action, (await AskAsync(action, body(session))).Status));
+            }
+
+            Assert.Equal((action, HttpStatusCode.Unauthorized), (action, (await AskAsync(action, body(mine), "63990300")).Status));
+            var (status, seen) = await AskAsync(action, body(other));
+            Assert.Equal((action, action == "waiting" ? HttpStatusCode.OK : HttpStatusCode.NotFound), (action, status));
+            Assert.Empty(seen["waiting"]?.AsArray() ?? []);
+        }
+
+        Assert.Equal("Inactive", State());
+        Assert.Single((await AskAsync("waiting", bodies["waiting"](mine))).Body["waiting"]!.AsArray());
+    }
+
     [Fact, Rule("R6")]
     public async Task Refused_it_has_no_code_any_more_and_is_deleted_as_soon_as_the_token_service_hears_of_it()
     {

@@ -38,33 +38,51 @@ public sealed class RouteTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => running.DisposeAsync();
 
-    private static Door? DoorOf(string method, string pattern) => pattern switch
-    {
-        "/api/owner/sign-in" or "/api/owner/register" or "/api/owner/passkeys/sign-in" or "/api/owner/passkeys/sign-in-options" => Door.SignIn,
-        _ when pattern.StartsWith("/api/owner/", StringComparison.Ordinal) => Door.Owner,
-        "/token-service/v1/openapi.json" or "/token-service/" => Door.Anyone,
-        "/token-service/v1/{operation}" => Door.Requestor,
-        "/token-service/v1/issuer/{operation}" or "/hotline/{action}" => Door.Bank,
-        "/bank-app/{institution}/{action}" => Door.Customer,
-        _ when pattern.StartsWith("/api/phones/{id}", StringComparison.Ordinal) || pattern.StartsWith("/api/terminals/{id}", StringComparison.Ordinal) => Door.Hands,
-        "/api/wires" or "/api/wires/{wire}" => Door.Hands,
-        "/api/state" or "/api/events" or "/api/trace" or "/api/trace/export" or "/api/trace/{sequence:long}" => Door.Hands,
-        _ when method == "GET" && !pattern.StartsWith("/api/", StringComparison.Ordinal) && !pattern.StartsWith("/token-service/", StringComparison.Ordinal) && !pattern.StartsWith("/hotline", StringComparison.Ordinal) => Door.Anyone,
-        "/api/seed" or "/api/openapi.json" => Door.Anyone,
-        "/" or "/not-found" or "/tools" or "/owner" => Door.Hands, // a page takes forms by the framework's own route; ours has none
-        _ when pattern.StartsWith("/_blazor", StringComparison.Ordinal) || pattern.StartsWith("/_framework", StringComparison.Ordinal) => Door.Hands, // the pages' own line
-        _ => null,
-    };
+    /// <summary>One row a route, by whom it is for. A route that is mapped and has no row fails, and so does a row whose route is gone.</summary>
+    private static readonly (Door Door, string[] Routes)[] Table =
+    [
+        (Door.Anyone,
+        [
+            "GET /", "GET /api/openapi.json", "GET /api/seed", "GET /favicon.svg", "GET /health/live", "GET /health/ready", "GET /metrics", "GET /not-found", "GET /owner",
+            "GET /token-service/", "GET /token-service/v1/openapi.json", "GET /tools", "GET /ui/base.css", "GET /ui/desk.css", "GET /ui/drawer.css", "GET /ui/inter-licence.txt",
+            "GET /ui/inter.woff2", "GET /ui/page.css", "GET /ui/story.css", "GET /ui/ui.js",
+        ]),
+        (Door.Hands,
+        [
+            "GET /api/events", "GET /api/state", "GET /api/terminals/{id}/slips/{number}", "GET /api/terminals/{id}/slips/{number}/picture.svg", "GET /api/trace", "GET /api/wires",
+            "GET /api/trace/export", "GET /api/trace/{sequence:long}", "POST /api/phones/{id}/aeroplane", "POST /api/phones/{id}/cancel", "POST /api/phones/{id}/cards",
+            "POST /api/phones/{id}/choose", "POST /api/phones/{id}/code", "POST /api/phones/{id}/delete", "POST /api/phones/{id}/find-device", "POST /api/phones/{id}/finger",
+            "POST /api/phones/{id}/fingerprints", "POST /api/phones/{id}/read", "POST /api/phones/{id}/resend", "POST /api/phones/{id}/resume", "POST /api/phones/{id}/sign-in",
+            "POST /api/phones/{id}/sign-out", "POST /api/phones/{id}/wrong-finger", "POST /api/terminals/{id}/cancel", "POST /api/terminals/{id}/insert",
+            "POST /api/terminals/{id}/pin", "POST /api/terminals/{id}/refund", "POST /api/terminals/{id}/sell", "POST /api/terminals/{id}/settle", "POST /api/terminals/{id}/tap",
+            "POST /api/terminals/{id}/tap-card", "POST /api/terminals/{id}/void", "POST /api/wires/{wire}",
+            "POST /", "POST /not-found", "POST /owner", "POST /tools", // a page takes forms by the framework's own route; ours has none
+        ]),
+        (Door.Owner,
+        [
+            "GET /api/owner/handsets", "GET /api/owner/me", "GET /api/owner/passkeys", "POST /api/owner/handsets/{device}/cards/{card}/delete",
+            "POST /api/owner/handsets/{device}/cards/{card}/name", "POST /api/owner/handsets/{device}/cards/{card}/resume", "POST /api/owner/handsets/{device}/cards/{card}/suspend",
+            "POST /api/owner/handsets/{device}/find-device-off", "POST /api/owner/handsets/{device}/lost", "POST /api/owner/handsets/{device}/payment-off",
+            "POST /api/owner/handsets/{device}/sign-out", "POST /api/owner/passkeys", "POST /api/owner/passkeys/options", "POST /api/owner/passkeys/remove",
+            "POST /api/owner/password", "POST /api/owner/sign-out",
+        ]),
+        (Door.SignIn, ["POST /api/owner/passkeys/sign-in", "POST /api/owner/passkeys/sign-in-options", "POST /api/owner/register", "POST /api/owner/sign-in"]),
+        (Door.Requestor, ["POST /token-service/v1/{operation}"]),
+        (Door.Customer, ["POST /bank-app/{institution}/{action}"]),
+        (Door.Bank, ["POST /hotline/{action}", "POST /token-service/v1/issuer/{operation}"]),
+    ];
+
+    /// <summary>What the framework maps for the pages by itself: their own line, and its scripts.</summary>
+    private static bool IsThePages(string pattern) => pattern.StartsWith("/_blazor", StringComparison.Ordinal) || pattern.StartsWith("/_framework/", StringComparison.Ordinal);
+
+    private static Door? DoorOf(string method, string pattern) => IsThePages(pattern) ? Door.Hands
+        : Table.Where(row => row.Routes.Contains($"{method} {pattern}", StringComparer.Ordinal)).Select(row => (Door?)row.Door).SingleOrDefault();
 
     [Fact]
-    public void Every_route_has_its_row()
+    public void Every_route_has_its_row_and_every_row_its_route()
     {
-        var routes = running.Routes.Distinct().ToList();
-        Assert.Empty(routes.Where(route => DoorOf(route.Method, route.Pattern) is null).Select(route => $"{route.Method} {route.Pattern}"));
-        foreach (var door in Enum.GetValues<Door>())
-        {
-            Assert.Contains(routes, route => DoorOf(route.Method, route.Pattern) == door);
-        }
+        var routes = running.Routes.Where(route => !IsThePages(route.Pattern)).Select(route => $"{route.Method} {route.Pattern}").Distinct().ToList();
+        Assert.Equal(routes.Order(StringComparer.Ordinal), Table.SelectMany(row => row.Routes).Order(StringComparer.Ordinal));
     }
 
     /// <summary>Nobody, a made-up secret, an owner's made-up session and every other kind of caller: refused before anything is looked at.</summary>
