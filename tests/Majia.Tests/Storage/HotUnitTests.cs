@@ -167,6 +167,7 @@ public class HotUnitTests(PostgresServer server)
                 wanted.Lock("test/sequence");
                 wanted.Row(Grouped, "b");
             })));
+        await two.DurableAsync(); // what a unit gives is given before its commit, and only its own node sees it so early
         Assert.Equal(60, await one.WriteAsync(s => s.Number("SELECT count(*) FROM test_hot WHERE account = 'b'")));
     }
 
