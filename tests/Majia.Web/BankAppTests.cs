@@ -118,6 +118,7 @@ public sealed class BankAppTests : IAsyncLifetime
             ["confirm"] = session => new { session, tokenUniqueReference = Token() },
             ["refuse"] = session => new { session, tokenUniqueReference = Token() },
             ["limit"] = session => new { session, tokenUniqueReference = Token(), perDay = "1.00" },
+            ["limits"] = session => new { session, tokenUniqueReference = Token() },
         };
         Assert.Equal(BankApp.Actions.Except(["sign-in"]), bodies.Keys);
         var (mine, other) = (await SignInAsync(), await SignInAsync("ye-zhiqiu", "majia-bank-5"));
