@@ -231,7 +231,8 @@ public sealed partial class TokenServiceParty
         Decided(TraceReference.Card(tur), $"decided on: {EnrolmentColours.Words(assessments)}", $"决策依据：{EnrolmentColours.WordsZh(assessments)}");
         while (true)
         {
-            var token = TokenNumber.Draw(eligible.Range, eligible.Pan, entropy);
+            var others = await store.WriteAsync(session => TokenRow.OfCard(session, panIndex).Where(other => other.Status.State != TokenState.Deactivated).Select(other => other.Token.LastFour).ToHashSet(StringComparer.Ordinal));
+            var token = TokenNumber.Draw(eligible.Range, eligible.Pan, others, entropy);
             var index = module.Index(IndexKey, token);
             var (made, taken) = await store.WriteAsync<(TokenRow? Row, bool Taken)>(session =>
             {

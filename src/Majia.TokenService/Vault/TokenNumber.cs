@@ -11,14 +11,15 @@ public static class TokenNumber
     /// <summary>Controller id of UnionPay (EMV Payment Tokenisation; protocols.md 8).</summary>
     public const string ParController = "UP00";
 
-    /// <summary>A number drawn uniformly from its range, Luhn's digit last, never ending like the plastic (R19, decisions.md 13).</summary>
-    public static PaymentToken Draw(TokenRange range, Pan plastic, Entropy entropy)
+    /// <summary>A number drawn uniformly from its range, Luhn's digit last, never ending like the plastic (R19, decisions.md 13) or like another device card of it.</summary>
+    /// <param name="others">Last four digits by which the plastic's live device cards are told apart.</param>
+    public static PaymentToken Draw(TokenRange range, Pan plastic, IReadOnlySet<string> others, Entropy entropy)
     {
         while (true)
         {
             var payload = range.Bin + entropy.Digits(range.Length - range.Bin.Length - 1);
             var token = PaymentToken.Parse(payload + Luhn.CheckDigit(payload));
-            if (token.LastFour != plastic.LastFour)
+            if (token.LastFour != plastic.LastFour && !others.Contains(token.LastFour))
             {
                 return token;
             }

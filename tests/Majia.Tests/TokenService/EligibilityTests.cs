@@ -102,7 +102,7 @@ public class EligibilityTests
         const int drawn = 20_000;
         for (var i = 0; i < drawn; i++)
         {
-            var token = TokenNumber.Draw(range, plastic, entropy);
+            var token = TokenNumber.Draw(range, plastic, new HashSet<string>(), entropy);
             Assert.StartsWith("819901", token.Reveal(), StringComparison.Ordinal);
             Assert.NotEqual(plastic.LastFour, token.LastFour);
             for (var place = 0; place < 9; place++)
@@ -120,12 +120,25 @@ public class EligibilityTests
     }
 
     [Fact, Rule("R13")]
+    public void A_device_number_that_would_end_like_another_of_the_plastic_is_drawn_again()
+    {
+        var plastic = Pan.Parse(Bench.Credit().Pan);
+        Assert.True(Directory.TryRange("63990100", CardKind.Credit, 16, out var range));
+        var others = Enumerable.Range(0, 10_000).Select(four => four.ToString("D4")).Where(four => four[3] != '7').ToHashSet(StringComparer.Ordinal);
+        var entropy = new SeededEntropy(7);
+        for (var i = 0; i < 200; i++)
+        {
+            Assert.EndsWith("7", TokenNumber.Draw(range, plastic, others, entropy).Reveal(), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact, Rule("R13")]
     public void A_device_number_that_would_end_like_the_plastic_is_drawn_again()
     {
         // A range of 10 numbers: each last four comes up often.
         var range = new TokenRange("819901000", 12, "63990100", CardKind.Credit, "0002", "A000000333010102");
         var entropy = new SeededEntropy(5);
-        var first = TokenNumber.Draw(range, Pan.Parse(Bench.Credit().Pan), entropy);
+        var first = TokenNumber.Draw(range, Pan.Parse(Bench.Credit().Pan), new HashSet<string>(), entropy);
         var payload = "62990100" + first.LastFour[..3];
         for (var digit = 0; digit < 10; digit++)
         {
@@ -133,7 +146,7 @@ public class EligibilityTests
             {
                 for (var i = 0; i < 500; i++)
                 {
-                    Assert.NotEqual(first.LastFour, TokenNumber.Draw(range, plastic, entropy).LastFour);
+                    Assert.NotEqual(first.LastFour, TokenNumber.Draw(range, plastic, new HashSet<string>(), entropy).LastFour);
                 }
 
                 return;
