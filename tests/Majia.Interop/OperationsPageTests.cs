@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
-using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Majia.Host.Composition;
 using Majia.Host.Links;
@@ -18,7 +17,7 @@ public sealed partial class OperationsPageTests : IAsyncDisposable
 
     private readonly string folder = Directory.CreateTempSubdirectory("majia-page-").FullName;
     private readonly List<Process> shells = [];
-    private readonly int port = FreeBase();
+    private readonly int port = FreePorts.Base(30_100, 32_300, Ports);
 
     public async ValueTask DisposeAsync()
     {
@@ -153,31 +152,6 @@ public sealed partial class OperationsPageTests : IAsyncDisposable
         while (Running("").Contains(pid))
         {
             await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, hurry.Token);
-        }
-    }
-
-    private static int FreeBase()
-    {
-        for (var candidate = 30_100 + (Environment.ProcessId % 60 * Ports); ; candidate = candidate >= 32_300 ? 30_100 : candidate + Ports)
-        {
-            if (Enumerable.Range(candidate, Ports).All(Free))
-            {
-                return candidate;
-            }
-        }
-
-        static bool Free(int port)
-        {
-            using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            try
-            {
-                probe.Bind(new IPEndPoint(IPAddress.Loopback, port));
-                return true;
-            }
-            catch (SocketException)
-            {
-                return false;
-            }
         }
     }
 

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Net;
-using System.Net.Sockets;
 using Majia.Core.Primitives;
 using Majia.Host;
 using Majia.Host.Composition;
@@ -37,7 +36,7 @@ public sealed class Trial : IAsyncDisposable
     public static async Task<Trial> StartAsync(string folder, int? basePort = null, Action<Role, string>? log = null, IReadOnlyDictionary<string, string>? environment = null)
     {
         var now = TimeProvider.System.GetUtcNow();
-        var trial = new Trial(folder, basePort ?? FreeBase(), log, environment);
+        var trial = new Trial(folder, basePort ?? FreePorts.Base(20_000, 30_000, Ports), log, environment); // below those that the system gives away
         Directory.CreateDirectory(folder);
         Certify(trial.Certificates, now);
         await TrialCeremony.HoldAsync(TrialCeremony.Apart(folder), TimeProvider.System, new SystemEntropy());
@@ -186,32 +185,6 @@ public sealed class Trial : IAsyncDisposable
         {
             errors.Add(line);
             log?.Invoke(role, line);
-        }
-    }
-
-    /// <summary>An N whose ports are free now, below those that the system gives away.</summary>
-    private static int FreeBase()
-    {
-        for (var candidate = 20_000 + (Environment.ProcessId % 250 * Ports); ; candidate = candidate >= 30_000 ? 20_000 : candidate + Ports)
-        {
-            if (Enumerable.Range(candidate, Ports).All(Free))
-            {
-                return candidate;
-            }
-        }
-
-        static bool Free(int port)
-        {
-            using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            try
-            {
-                probe.Bind(new IPEndPoint(IPAddress.Loopback, port));
-                return true;
-            }
-            catch (SocketException)
-            {
-                return false;
-            }
         }
     }
 }

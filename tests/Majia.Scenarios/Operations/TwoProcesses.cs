@@ -1,9 +1,8 @@
-using System.Net;
-using System.Net.Sockets;
 using Majia.Core.Primitives;
 using Majia.Host;
 using Majia.Host.Composition;
 using Majia.Host.Keys;
+using Majia.Host.Links;
 using Majia.Host.Operations;
 using Majia.Host.Seed;
 using Majia.Phone;
@@ -22,7 +21,7 @@ internal sealed class TwoProcesses : IAsyncDisposable
     private static readonly IReadOnlySet<Role> Others = Roles.All.Except(Vault).ToHashSet();
 
     private readonly string folder = Directory.CreateTempSubdirectory("majia-two-").FullName;
-    private readonly int basePort = FreeBase();
+    private readonly int basePort = FreePorts.Base(12_000, 13_200, 12);
 
     public string VaultData => Path.Combine(folder, "token");
 
@@ -134,29 +133,4 @@ internal sealed class TwoProcesses : IAsyncDisposable
     }
 
     private SystemOptions Options(string data, IReadOnlySet<Role> roles, string? store) => new(data, TimeProvider.System, new SystemEntropy()) { Store = store, Postgres = PostgresServer.Options, Roles = roles, BasePort = basePort, PasswordIterations = 1_000 };
-
-    private static int FreeBase()
-    {
-        for (var candidate = 12_000 + (Environment.ProcessId % 100 * 12); ; candidate += 12)
-        {
-            if (Enumerable.Range(candidate, 12).All(Free))
-            {
-                return candidate;
-            }
-        }
-
-        static bool Free(int port)
-        {
-            using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            try
-            {
-                probe.Bind(new IPEndPoint(IPAddress.Loopback, port));
-                return true;
-            }
-            catch (SocketException)
-            {
-                return false;
-            }
-        }
-    }
 }

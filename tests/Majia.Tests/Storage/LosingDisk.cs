@@ -195,3 +195,21 @@ internal sealed class LosingDisk(string folder, string left, CrashPoint point, i
     /// <summary>Written since the last synchronisation.</summary>
     private sealed record Pending(string Name, long At, byte[] Before, byte[] After);
 }
+
+/// <summary>The applier stops at its first row until it may go on.</summary>
+internal sealed class StandingDisk : RedoDisk, IDisposable
+{
+    private readonly TaskCompletionSource met = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public Task Met => met.Task;
+
+    public ManualResetEventSlim GoOn { get; } = new();
+
+    public override void Reached(ApplyStep step)
+    {
+        met.TrySetResult();
+        GoOn.Wait();
+    }
+
+    public void Dispose() => GoOn.Dispose();
+}

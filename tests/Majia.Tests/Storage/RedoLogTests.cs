@@ -183,18 +183,14 @@ public sealed class RedoLogTests : IDisposable
     [Fact]
     public async Task A_reader_waits_for_what_is_on_its_way_so_long_and_no_longer()
     {
-        var time = new FakeTimeProvider();
+        var time = new WaitingTime(TimeSpan.FromMilliseconds(300));
         using var disk = new StandingDisk();
         await using var store = SqliteStore.Open(Database, [Schema], time, disk, Logged with { ReadMilliseconds = 300 }, new LogBounds());
         await store.CommitAsync(s => s.Add(Single, new("a", "1", 5, null, [])));
         var reader = Task.Factory.StartNew(() => store.Read(All), default, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         await disk.Met.WaitAsync(TestContext.Current.CancellationToken);
-        while (!reader.IsCompleted)
-        {
-            time.Advance(TimeSpan.FromMilliseconds(300)); // the reader may begin to wait after the first of these
-            await Task.WhenAny(reader, Task.Delay(1, TestContext.Current.CancellationToken));
-        }
-
+        await time.SomebodyWaits.WaitAsync(TestContext.Current.CancellationToken);
+        time.Advance(TimeSpan.FromMilliseconds(300));
         var late = await Assert.ThrowsAsync<StoreUnavailableException>(() => reader);
         Assert.False(late.InDoubt);
         Assert.Contains("not yet in the database", late.Message, StringComparison.Ordinal);
@@ -416,22 +412,23 @@ public sealed class RedoLogTests : IDisposable
         Assert.False(File.Exists(RedoOf(Database)));
     }
 
-    /// <summary>The applier stops at its first row until it may go on.</summary>
-    private sealed class StandingDisk : RedoDisk, IDisposable
+    /// <summary>Says when somebody begins to wait so long.</summary>
+    private sealed class WaitingTime(TimeSpan so) : FakeTimeProvider
     {
-        private readonly TaskCompletionSource met = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource waits = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        public Task Met => met.Task;
+        public Task SomebodyWaits => waits.Task;
 
-        public ManualResetEventSlim GoOn { get; } = new();
-
-        public override void Reached(ApplyStep step)
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
         {
-            met.TrySetResult();
-            GoOn.Wait();
-        }
+            var timer = base.CreateTimer(callback, state, dueTime, period);
+            if (dueTime == so)
+            {
+                waits.TrySetResult();
+            }
 
-        public void Dispose() => GoOn.Dispose();
+            return timer;
+        }
     }
 
     private static Row? Find(Session session, HotTable<Row> table, string account, string id) =>
